@@ -24,10 +24,11 @@ from fsp.errors import BackendError
 from fsp.generator import entry_kernels
 from fsp.generator.base import BaseGenerator, check_space
 from fsp.generator.family import Family
+from fsp.generator.kernels import EXPANDED, FUSED, SEPARATE
 from fsp.generator.matrices import Rows, assemble, n_pairs, without_zeros
 from fsp.generator.operator import Operator, RowOperator, RunOperator
 from fsp.generator.plan import weighted, without_zero_groups
-from fsp.generator.slices import mode_of, scaled, slices_of
+from fsp.generator.slices import expanded, mode_of, scaled, slices_of
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -218,7 +219,8 @@ class Generator(_Matrices):
         """The adjoint: ``generator.T @ f`` is ``Aᵀ f``, the rate of change of the mean of f from each state."""
         plan = self.plans[1]
         mode = mode_of(len(self), int(plan.group_range[-2]), self._family.layout.mean_length)
-        return RunOperator(slices_of(plan, mode))
+        compact = slices_of(plan, FUSED if mode == FUSED else SEPARATE)
+        return RunOperator(expanded(compact) if mode == EXPANDED else compact, compact=compact)
 
     @cached_property
     def operator(self) -> Operator:
@@ -232,7 +234,8 @@ class Generator(_Matrices):
                 slices_of(without_zero_groups(weighted(*family.ordered, self._weights)), sinks=sinks), order
             )
         weights = self._weights if family.in_parts else np.ones(1)
-        return RunOperator(scaled(family.slices, weights, family.mode, sinks), order)
+        compact = scaled(family.slices, weights, sinks)
+        return RunOperator(expanded(compact) if family.mode == EXPANDED else compact, order, compact=compact)
 
     # ---- rates --------------------------------------------------------------------------------------------
 

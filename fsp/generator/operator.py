@@ -7,15 +7,17 @@ hold the states, in the order of the runs, and after them the sinks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.generator import kernels, row_kernels, run_kernels, threads
+from fsp.generator import block_kernels, kernels, row_kernels, run_kernels, threads
+from fsp.generator.blocks import Block, widths_of
 from fsp.generator.inner import every_run
+from fsp.generator.matrices import Rows
 from fsp.generator.slices import moved, nbytes, of_rows
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ class Operator:
         """Return ``A p`` in the order of the space: for (n,), for the closed chain (size,), or by columns (n, m)."""
         v = np.asarray(p, dtype=np.float64)
         if v.ndim == 2 and len(v) in (self.n, self.size):
-            return np.stack([self.apply(column) for column in v.T], axis=1)
+            return self._apply_columns(v)
         if v.shape not in ((self.n,), (self.size,)):
             raise ArgumentError(f"A vector must have shape ({self.n},), but has {v.shape}.")
         v = np.ascontiguousarray(v)
@@ -110,6 +112,40 @@ class Operator:
         return out
 
     __matmul__ = apply
+
+    def _apply_columns(self, v: FloatArray) -> FloatArray:
+        """Return ``A v`` for columns in the order of the space, of the states, (n, m), or of the closed chain."""
+        m = v.shape[1]
+        if len(v) > self.n and self._ghosts is not None:  # sinks are fed by all ranks
+            return np.stack([self.apply(column) for column in v.T], axis=1)
+        way = self.block(m)
+        block, image = way.enter(np.ascontiguousarray(v[: self.n])), way.zeros()
+        way.product(block, image)
+        columns = way.leave(image)
+        if len(v) == self.n:
+            return columns
+        ordered = v[: self.n] if self._order is None else v[self._order]
+        return np.concatenate([columns, self._into_sinks @ ordered])
+
+    @property
+    def _into_sinks(self) -> Any:
+        """The rates into the sinks of an operator without ghosts, (n_sinks, n) CSR, in its order."""
+        raise NotImplementedError
+
+    def block(self, m: int) -> Block:
+        """Return how blocks of m vectors of the states are kept and multiplied: whoever has many does it by this."""
+        return Block(self.n, m, self._widths(m), self._order, self._write_panel)
+
+    def _widths(self, m: int) -> list[int]:
+        """Return the widths of the panels that m vectors are kept in."""
+        return [1] * m
+
+    def _write_panel(self, width: int, v: FloatArray, out: FloatArray, scale: float | None) -> None:
+        """Write ``A v`` of a panel (n, width), or where a scale is given ``v + scale A v``; here of one vector."""
+        if scale is None:
+            self.product(v, out)
+        else:
+            self.step(v, out, v, scale, 0.0)
 
     # ---- sums ---------------------------------------------------------------------------------------------
 
@@ -198,6 +234,7 @@ class RunOperator(Operator):
     """The operator on runs of states: `slices` are the generator with its sinks, in the order of the runs.
 
     `own` is the range of states of the plan that are not `ghosts`, `inner` the runs that read only those; None for all.
+    `compact` are the slices before their rates were written out, None where they are as they were.
     """
 
     def __init__(
@@ -209,6 +246,7 @@ class RunOperator(Operator):
         local: tuple[int, int] | None = None,
         inner: Inner | None = None,
         sinks: Any = None,
+        compact: Slices | None = None,
     ) -> None:
         first, end = local or (0, int(slices.starts[-1]))
         n = end - first
@@ -225,6 +263,31 @@ class RunOperator(Operator):
         self._shares = _shares(starts, self._inner.first, self._inner.end)
         self._outer_shares = [share for pair in self._inner.others for share in _shares(starts, *pair)]
         self.compiled = slices if self._loops_compiled else None
+        self._compact = compact or slices
+
+    def _widths(self, m: int) -> list[int]:
+        """Return the widths of the panels that m vectors are kept in; of one where a panel cannot be multiplied."""
+        slices = self._compact
+        in_one = self._ghosts is None and len(slices.starts) - 1 == self._inner.end
+        can = in_one and slices.mode != kernels.EXPANDED and slices.origins.shape[1] > 0
+        return widths_of(m) if can else [1] * m
+
+    def _write_panel(self, width: int, v: FloatArray, out: FloatArray, scale: float | None) -> None:
+        """Write ``A v`` of a panel (n, width), or where a scale is given ``v + scale A v``."""
+        if width == 1:
+            super()._write_panel(width, v, out, scale)
+            return
+        factors = (1.0, 0.0) if scale is None else (scale, 1.0)
+
+        def share(first: int, end: int) -> None:
+            block_kernels.write_panel(self._compact, first, end, width, v, out, *factors)
+
+        threads.call_each(share, self._shares)
+
+    @property
+    def _into_sinks(self) -> Any:
+        A = self.slices
+        return Rows(A.sink_rates, A.sink_indices, A.sink_starts, (len(A.sink_starts) - 1, self.n)).csr()
 
     def _compute_own(
         self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
@@ -267,6 +330,35 @@ class RowOperator(Operator):
         self._shares = _shares(np.arange(matrix.shape[0] + 1), 0, matrix.shape[0])
         self._rows = of_rows(matrix)
         self.compiled = self._rows if self._loops_compiled else None
+
+    def _widths(self, m: int) -> list[int]:
+        """Return the widths of the panels that m vectors are kept in."""
+        return [1] * m if self._ghosts else [m]
+
+    def _write_panel(self, width: int, v: FloatArray, out: FloatArray, scale: float | None) -> None:
+        """Write ``A v`` of a panel (n, width), or where a scale is given ``v + scale A v``."""
+        if width == 1:
+            super()._write_panel(width, v, out, scale)
+            return
+        out[:] = (self._square @ v.reshape(self.n, width)).reshape(-1)
+        if scale is not None:
+            out *= scale
+            out += v
+
+    @cached_property
+    def _square(self) -> Any:
+        return self._part(0, self.n)
+
+    @property
+    def _into_sinks(self) -> Any:
+        return self._part(self.n, self.size)
+
+    def _part(self, first: int, end: int) -> Any:
+        """Return the rows first..end of the closed chain, (end - first, n) CSR."""
+        starts = self.matrix.indptr[first : end + 1]
+        entries = slice(int(starts[0]), int(starts[-1]))
+        rows = Rows(self.matrix.data[entries], self.matrix.indices[entries], starts - starts[0], (end - first, self.n))
+        return rows.csr()
 
     def _compute_own(
         self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors

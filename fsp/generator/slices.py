@@ -126,18 +126,17 @@ def _with_further(slices: Slices, runs: list[int], others: list[tuple[int, ...]]
     return slices._replace(more_from=more_from, more=more, more_scales=scales)
 
 
-def scaled(parts: list[Slices], weights: FloatArray, mode: int, sinks: Any = None) -> Slices:
+def scaled(parts: list[Slices], weights: FloatArray, sinks: Any = None) -> Slices:
     """Return ``Σ_l weights[l] parts[l]`` of operators that differ by their scalars alone, with other sinks."""
     if len(parts) == 1 and weights[0] == 1.0:
-        return _with_sinks(expanded(parts[0]) if mode == EXPANDED else parts[0], sinks)
+        return _with_sinks(parts[0], sinks)
     sums = {}
     for name in ("scales", "loss_scales", "more_scales"):
         total = weights[0] * getattr(parts[0], name)
         for weight, part in zip(weights[1:], parts[1:], strict=True):
             total += weight * getattr(part, name)
         sums[name] = total
-    whole = parts[0]._replace(**sums)
-    return _with_sinks(expanded(whole) if mode == EXPANDED else whole, sinks)
+    return _with_sinks(parts[0]._replace(**sums), sinks)
 
 
 def _with_sinks(slices: Slices, sinks: Any) -> Slices:

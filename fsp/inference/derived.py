@@ -20,6 +20,7 @@ import numpy as np
 from scipy import sparse
 
 from fsp.errors import ModelError
+from fsp.generator.block_kernels import add_products
 from fsp.model.accuracy import errors
 from fsp.model.tree import ZERO
 
@@ -66,7 +67,7 @@ class RateChangeBounds:
 
 
 class Derived:
-    """A generator and its derivatives by q parameters; blocks of vectors are (m, n), in the order of its operator."""
+    """A generator and its derivatives by q parameters, and products with blocks of vectors."""
 
     def __init__(
         self,
@@ -80,9 +81,9 @@ class Derived:
         self.generator = generator
         # Λ, rounded up: I + A/Λ has no negative entry; any number where nothing happens
         self.rate = widened * generator.largest_exit_rate * (1.0 + 1e-12) or 1.0
-        self._operator = generator.operator
         self._n, self._q = len(generator), len(slopes.names)
         self._scores = scores
+        self._block = generator.operator.block(1 + (2 if scores else 1) * self._q)
         self._states = generator.space.states
         self.course = RateChangeBounds.nothing(self._q, [gauge.powers(self._states) for gauge in followed], self._n)
         parts = [self._of_reaction(r, slopes, followed) for r in range(generator.model.n_reactions)]
@@ -96,35 +97,40 @@ class Derived:
 
     # ---- products
 
-    def enter(self, block: FloatArray) -> FloatArray:
-        """Return vectors (m, n) of the space in the order of the operator."""
-        return np.array([self._operator.enter(v)[: self._n] for v in block])
+    def enter(self, vectors: FloatArray) -> FloatArray:
+        """Return vectors (m, n) of the space as a block of the operator, (size,), see `fsp.generator.blocks`."""
+        return self._block.enter(vectors.T)
 
     def leave(self, block: FloatArray) -> FloatArray:
-        """Return vectors (m, n) in the order of the space."""
-        padded = np.zeros(self._operator.size)
-        rows = []
-        for v in block:
-            padded[: self._n] = v
-            rows.append(self._operator.leave(padded).copy())
-        return np.array(rows)
+        """Return the vectors of a block in the order of the space, (m, n)."""
+        return np.ascontiguousarray(self._block.leave(block).T)
 
-    def step(self, block: FloatArray, out: FloatArray, total: FloatArray, weight: float) -> None:
-        """Write ``(I + 𝔸/Λ)`` times a block to `out`, and add `weight` times the block to `total`.
+    def room(self, *shape: int) -> FloatArray:
+        """Return room for blocks, (*shape, size), zeros."""
+        return self._block.zeros(*shape)
+
+    def step(self, block: FloatArray, out: FloatArray) -> None:
+        """Write ``(I + 𝔸/Λ)`` times a block to `out`.
 
         𝔸 is the generator of p and its derivatives together: A on each of them, and ∂_k A from p to the k-th; with
-        scores, of their squares too.  The block is (1 + q, n), or (1 + 2q, n).
+        scores, of their squares too.  The vectors of the block are 1 + q, or 1 + 2q.
         """
-        scale, q = 1.0 / self.rate, self._q
-        for v, image, sums in zip(block, out, total, strict=True):
-            self._operator.step(v, image, sums, scale, weight)
+        q, scale = self._q, 1.0 / self.rate
+        self._block.advance(block, out, scale)
         if not q:
             return
-        out[1 : 1 + q] += scale * (self._matrix @ block[0]).reshape(q, self._n)
+        p = np.ascontiguousarray(self._block.vector(block, 0))
+        self._add(self._matrix, scale, p, out, slice(1, 1 + q))
         if self._scores:
-            out[1 + q :] += scale * (self._gains @ block[0]).reshape(q, self._n)
+            self._add(self._gains, scale, p, out, slice(1 + q, 1 + 2 * q))
             for k, moved in enumerate(self._each):
-                out[1 + q + k] += 2.0 * scale * (moved @ block[1 + k])
+                feeding = np.ascontiguousarray(self._block.vector(block, 1 + k))
+                self._add(moved, 2.0 * scale, feeding, out, slice(1 + q + k, 2 + q + k))
+
+    def _add(self, matrix: Any, scale: float, v: FloatArray, out: FloatArray, to: slice) -> None:
+        """Add `scale` times matrices, one below the other, times v to vectors of a block."""
+        places, steps = self._block.places[to], self._block.steps[to]
+        add_products(matrix.indptr, matrix.indices, matrix.data, scale, v, out, places, steps)
 
     # ---- what is made of a reaction
 
@@ -172,7 +178,9 @@ class Derived:
     def _assembled(self, parts: Sequence[tuple[Any, ...]], *, with_losses: bool) -> Any:
         """Return all ∂_k A, or what they gain, one below the other: (q n, n) CSR; `parts`: values and targets."""
         n = self._n
-        place = self._operator.leave(np.arange(self._operator.size, dtype=np.float64)).astype(np.int64)  # (n,)
+        numbers = self._block.zeros()
+        self._block.vector(numbers, 0)[:] = np.arange(n)
+        place = self._block.leave(numbers)[:, 0].astype(np.int64)  # in the order of the operator, (n,)
         rows, columns, entries = [np.empty(0, dtype=np.int64)] * 2 + [np.empty(0)]
         for values, index in parts:
             inside = index >= 0
@@ -182,7 +190,9 @@ class Derived:
                 rows = np.concatenate([rows, k * n + place[index[moved]], k * n + place[lost]])
                 columns = np.concatenate([columns, place[moved], place[lost]])
                 entries = np.concatenate([entries, row[moved], -row[lost]])
-        return sparse.coo_array((entries, (rows, columns)), shape=(self._q * n, n)).tocsr()
+        matrix = sparse.coo_array((entries, (rows, columns)), shape=(self._q * n, n)).tocsr()
+        matrix.indptr = matrix.indptr.astype(np.int64)
+        return matrix
 
 
 def slopes_on(model: Model, states: IntArray, r: int, slopes: Derivatives) -> tuple[FloatArray, FloatArray]:

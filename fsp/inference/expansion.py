@@ -123,24 +123,22 @@ def expand(derived: Derived, block: FloatArray, lengths: Sequence[float], tail: 
 
 
 def _summed(derived: Derived, block: FloatArray, ends: FloatArray, shares: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return ``Σ_n ends[j, n] z_n`` and ``Σ_n shares[j, n] |z_n|``: (n_ends, m, n) each, in the operator's order."""
-    m, n = block.shape
-    kept = np.empty((TERMS, m, n))  # powers that are summed together
-    totals, occupied = np.zeros((len(ends), m * n)), np.zeros((len(ends), m * n))
-    nothing, size = np.zeros((m, n)), ends.shape[1]
-    v = derived.enter(block)
+    """Return ``Σ_n ends[j, n] z_n`` and ``Σ_n shares[j, n] |z_n|``, as blocks of the operator: (n_ends, size) each."""
+    kept = derived.room(TERMS)  # powers that are summed together
+    totals, occupied = derived.room(len(ends)), derived.room(len(ends))
+    size = ends.shape[1]
+    kept[-1] = derived.enter(block)
     for first in range(0, size, TERMS):
         count = min(TERMS, size - first)
         for i in range(count):
-            kept[i] = v
-            if first + i + 1 < size:
-                w = np.empty_like(v)
-                derived.step(v, w, nothing, 0.0)
-                v = w
-        powers = kept[:count].reshape(count, m * n)
+            if first + i == 0:
+                kept[0] = kept[-1]
+            else:
+                derived.step(kept[i - 1], kept[i])
+        powers = kept[:count]
         totals += ends[:, first : first + count] @ powers
         occupied += shares[:, first : first + count] @ np.abs(powers)
-    return totals.reshape(-1, m, n), occupied.reshape(-1, m, n)
+    return totals, occupied
 
 
 def _longer(weights: FloatArray, tail: float) -> FloatArray:

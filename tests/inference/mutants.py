@@ -46,8 +46,8 @@ MUTANTS = [
     mutant(
         "derivatives-without-their-source",
         "inference/derived.py",
-        "out[1 : 1 + q] += scale * (self._matrix",
-        "out[1 : 1 + q] += 0.999 * scale * (self._matrix",
+        "self._add(self._matrix, scale, p",
+        "self._add(self._matrix, 0.999 * scale, p",
         "sensitivity",
         only="order_of_the_operator",
     ),
@@ -78,8 +78,8 @@ MUTANTS = [
     mutant(
         "scores-without-their-gains",
         "inference/derived.py",
-        "out[1 + q :] += scale * (self._gains",
-        "out[1 + q :] += 0.9 * scale * (self._gains",
+        "self._add(self._gains, scale, p",
+        "self._add(self._gains, 0.9 * scale, p",
         "fisher",
         only="poisson_laws",
     ),

@@ -1,0 +1,189 @@
+"""Compiled products with panels: eight vectors or four that are kept state by state, so that values of a state touch.
+
+What a state takes, rates and scalars, is read once for all of them, and the loop over these fills vector registers
+whatever the length of a run.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fsp.compilation.kernel import F8, I8, Floats, Indices, Ints, kernel
+from fsp.generator.kernels import REORDERED, Slices
+
+MOST_PLAIN, MOST_TABLE = 4, 2  # slices without and with a table in one pass, as in `fsp.generator.run_kernels`
+WIDE, NARROW = 8, 4  # vectors of a panel: a line of the caches, and half of one
+
+
+@kernel(fastmath=REORDERED, forceinline=True, noalias=True)
+def _loop(width, n_plain, n_table, writes, n, out, a, v, b, tables, stay, d, e, s0, p0, s1, p1, s2, p2, s3, p3,
+          s4, p4, t4, s5, p5, t5):  # fmt: skip
+    # Unsigned indices need no check for negative ones, which would keep the loop from vector registers.
+    for i in range(n):
+        x = i * np.uint64(width)
+        kept = stay - d * tables[e + i] if writes else 0.0
+        c4 = s4 * tables[t4 + i] if n_table > 0 else 0.0
+        c5 = s5 * tables[t5 + i] if n_table > 1 else 0.0
+        for j in range(np.uint64(width)):
+            y = x + j
+            total = v[b + y] * kept if writes else out[a + y]
+            if n_plain > 0:
+                total += s0 * v[p0 + y]
+            if n_plain > 1:
+                total += s1 * v[p1 + y]
+            if n_plain > 2:
+                total += s2 * v[p2 + y]
+            if n_plain > 3:
+                total += s3 * v[p3 + y]
+            if n_table > 0:
+                total += c4 * v[p4 + y]
+            if n_table > 1:
+                total += c5 * v[p5 + y]
+            out[a + y] = total
+
+
+@kernel(forceinline=True)
+def _loop_of_tables(width, n_plain, n_table, rest):
+    if n_table == 0:
+        _loop(width, n_plain, 0, True, *rest)
+    elif n_table == 1:
+        _loop(width, n_plain, 1, True, *rest)
+    else:
+        _loop(width, n_plain, 2, True, *rest)
+
+
+@kernel(forceinline=True)
+def _write(width, n_plain, n_table, rest):
+    """Write what stays and the gain by so many slices; a loop is compiled for each number."""
+    if n_plain == 0:
+        _loop_of_tables(width, 0, n_table, rest)
+    elif n_plain == 1:
+        _loop_of_tables(width, 1, n_table, rest)
+    elif n_plain == 2:
+        _loop_of_tables(width, 2, n_table, rest)
+    elif n_plain == 3:
+        _loop_of_tables(width, 3, n_table, rest)
+    else:
+        _loop_of_tables(width, 4, n_table, rest)
+
+
+@kernel(forceinline=True)
+def _add(width, n_plain, n_table, rest):
+    """Add the gain by so many slices to what is there: all without a table, or all with one."""
+    if n_table == 2:
+        _loop(width, 0, 2, False, *rest)
+    elif n_table == 1:
+        _loop(width, 0, 1, False, *rest)
+    elif n_plain == 4:
+        _loop(width, 4, 0, False, *rest)
+    elif n_plain == 3:
+        _loop(width, 3, 0, False, *rest)
+    elif n_plain == 2:
+        _loop(width, 2, 0, False, *rest)
+    else:
+        _loop(width, 1, 0, False, *rest)
+
+
+@kernel(fastmath=REORDERED, forceinline=True, noalias=True)
+def _add_state(width, out, to, v, source, factor):
+    """Add `factor` times the values of one state to those of another."""
+    a, b = np.uint64(to) * np.uint64(width), np.uint64(source) * np.uint64(width)
+    for j in range(np.uint64(width)):
+        out[a + j] += factor * v[b + j]
+
+
+@kernel(forceinline=True)
+def _write_run(width, out, v, start, length, low, high, r, alpha, beta, A):
+    """Write run r, whose states low..high all slices reach; of others, each is asked."""
+    lanes = np.uint64(width)
+    n_plain, origins, begins, ends, places, scales, losses, rates, tables = A
+    last, n_loss = scales.shape[1] - 1, losses.shape[1]
+    stay = beta - alpha * rates[r, n_loss]
+    # Without a table of the loss zeros are read, with which the pool begins.
+    d, e = (alpha * rates[r, 0], losses[r, 0] + low) if n_loss > 0 else (0.0, 0)
+    p, t, written = 0, n_plain, False
+    while not written or p < n_plain or t <= last:
+        plain, table = min(MOST_PLAIN, n_plain - p), min(MOST_TABLE, last + 1 - t)
+        if written and plain > 0:
+            table = 0
+        # Of slots beyond the last something is read, and does not count.
+        p0, p1, p2, p3 = min(p, last), min(p + 1, last), min(p + 2, last), min(p + 3, last)
+        t0, t1 = min(t, last), min(t + 1, last)
+        first = np.uint64(start + low) * lanes
+        rest = (
+            np.uint64(high - low), out, first, v, first, tables, stay, d, np.uint64(e),
+            alpha * scales[r, p0], np.uint64(origins[r, p0] + low) * lanes,
+            alpha * scales[r, p1], np.uint64(origins[r, p1] + low) * lanes,
+            alpha * scales[r, p2], np.uint64(origins[r, p2] + low) * lanes,
+            alpha * scales[r, p3], np.uint64(origins[r, p3] + low) * lanes,
+            alpha * scales[r, t0], np.uint64(origins[r, t0] + low) * lanes, np.uint64(places[r, t0] + low),
+            alpha * scales[r, t1], np.uint64(origins[r, t1] + low) * lanes, np.uint64(places[r, t1] + low),
+        )  # fmt: skip
+        if written:
+            _add(width, plain, table, rest)
+        else:
+            _write(width, plain, table, rest)
+        p, t, written = p + plain, t + table, True
+    for j in range(low + length - high):
+        i = j if j < low else high + j - low
+        a = np.uint64(start + i) * lanes
+        kept = stay - (d * tables[losses[r, 0] + i] if n_loss > 0 else 0.0)
+        for lane in range(lanes):
+            out[a + lane] = kept * v[a + lane]
+        for k in range(last + 1):
+            if begins[r, k] <= i < ends[r, k]:
+                rate = alpha * scales[r, k] * (1.0 if k < n_plain else tables[places[r, k] + i])
+                _add_state(width, out, start + i, v, origins[r, k] + i, rate)
+    for k in range(1, n_loss):
+        for i in range(length):
+            _add_state(width, out, start + i, v, start + i, -alpha * rates[r, k] * tables[losses[r, k] + i])
+
+
+@kernel(forceinline=True)
+def _write_runs(width, A, first, end, v, out, alpha, beta):
+    # Read once: each look into the tuple would count a reference.
+    starts, lows, highs, tables, n_plain = A.starts, A.low, A.high, A.tables, A.n_plain
+    more_from, more, more_scales = A.more_from, A.more, A.more_scales
+    rates = (n_plain, A.origins, A.begins, A.ends, A.places, A.scales, A.loss_places, A.loss_scales, tables)
+    for r in range(first, end):
+        start, length, low = starts[r], starts[r + 1] - starts[r], lows[r]
+        _write_run(width, out, v, start, length, low, max(low, highs[r]), r, alpha, beta, rates)
+        for m in range(more_from[r], more_from[r + 1]):
+            for i in range(more[m, 2], more[m, 3]):
+                rate = alpha * more_scales[m] * (1.0 if more[m, 0] < n_plain else tables[more[m, 4] + i])
+                _add_state(width, out, start + i, v, more[m, 1] + i, rate)
+
+
+@kernel(nogil=True)
+def write_panel(A: Slices, first: I8, end: I8, width: I8, v: Floats, out: Floats, alpha: F8, beta: F8):
+    """Write ``alpha A v + beta v`` for the states of runs first..end of a panel, (n, width) in one row."""
+    if width == WIDE:
+        _write_runs(WIDE, A, first, end, v, out, alpha, beta)
+    else:
+        _write_runs(NARROW, A, first, end, v, out, alpha, beta)
+
+
+@kernel(fastmath=REORDERED, nogil=True)
+def add_products(
+    indptr: Ints,
+    indices: Indices,
+    values: Floats,
+    scale: F8,
+    x: Floats,
+    out: Floats,
+    places: Ints,
+    steps: Ints,
+):
+    """Add `scale` times CSR matrices (n, n), one below the other, times x to vectors of a block.
+
+    The values of vector k lie at ``places[k] + i steps[k]``.
+    """
+    n = len(x)
+    for k in range(len(places)):
+        place, step = np.uint64(places[k]), np.uint64(steps[k])
+        for i in range(np.uint64(n)):
+            row = np.uint64(k * n) + i
+            total = 0.0
+            for e in range(np.uint64(indptr[row]), np.uint64(indptr[row + np.uint64(1)])):
+                total += values[e] * x[np.uint64(indices[e])]
+            out[place + i * step] += scale * total
