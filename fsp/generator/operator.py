@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property, reduce
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.inner import Inner
     from fsp.generator.kernels import Slices
+    from fsp.generator.protocol import Ghosts
 
 STATES_PER_THREAD = 50_000  # whose product outweighs handing it to a thread; chosen, not measured
 COMPILED_STATES = 200_000  # from here on a call from Python costs nothing beside a product
@@ -33,25 +34,6 @@ ROW_WORK = 4.0  # the same of rows: within the ratios of products in docs/benchm
 Factors = tuple[float, float, float, float, float]  # alpha, beta, gamma, weight of v, weight of w
 Sums = tuple[float, float, float]
 NO_FACTORS = (0.0, 0.0, 0.0, 0.0, 0.0)  # of the forms that take none
-
-
-class Ghosts(Protocol):
-    """The states of other ranks that an operator of own states reads."""
-
-    first: int  # how many of them come before the own states in the order of the plan
-    keeps_sinks: bool  # whether this rank keeps what the sinks hold; in the vectors of the others it is zero
-
-    def begin(self, v: FloatArray) -> None:
-        """Start to bring them, and to give away own ones, with which `v` begins, (n,) or (size,)."""
-        ...
-
-    def finish(self, v: FloatArray, head: int, tail: int) -> FloatArray:
-        """Return the values of all states of the plan: of the own ones those before `head` and from `tail` on."""
-        ...
-
-    def added(self, value: Any) -> Any:
-        """Return the sum over all ranks, of a number or of an array entry by entry."""
-        ...
 
 
 class Operator:
