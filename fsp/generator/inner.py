@@ -1,15 +1,16 @@
-"""Which of a rank's own runs read own states alone: those are computed while values of other ranks are under way."""
+"""What own states read of other ranks, and which own runs read none: those are computed while values are under way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from fsp.space.runs import KeyRuns, precede
 
 if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
     from fsp.generator.kernels import Plan
 
 
@@ -52,3 +53,22 @@ def inner_runs(plan: Plan, first: int, end: int) -> Inner:
     tail = min(rank_runs.below(keys[stop] - shift) for shift in steps) if stop < high - low else end - first
     others = tuple(pair for pair in ((low, low + begin), (low + stop, high)) if pair[0] < pair[1])
     return Inner(low + begin, low + stop, others, min(head, end - first), max(tail, min(head, end - first)))
+
+
+class Ghosts(Protocol):
+    """The states of other ranks that an operator of own states reads."""
+
+    first: int  # how many of them come before the own states in the order of the plan
+    keeps_sinks: bool  # whether this rank keeps what the sinks hold; in the vectors of the others it is zero
+
+    def begin(self, v: FloatArray) -> None:
+        """Start to bring them, and to give away own ones, with which `v` begins, (n,) or (size,)."""
+        ...
+
+    def finish(self, v: FloatArray, head: int, tail: int) -> FloatArray:
+        """Return the values of all states of the plan: of the own ones those before `head` and from `tail` on."""
+        ...
+
+    def added(self, value: Any) -> Any:
+        """Return the sum over all ranks, of a number or of an array entry by entry."""
+        ...

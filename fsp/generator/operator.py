@@ -22,9 +22,8 @@ from fsp.generator.slices import moved, nbytes, of_rows
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.generator.inner import Inner
+    from fsp.generator.inner import Ghosts, Inner
     from fsp.generator.kernels import Slices
-    from fsp.generator.protocol import Ghosts
 
 STATES_PER_THREAD = 50_000  # whose product outweighs handing it to a thread; chosen, not measured
 COMPILED_STATES = 200_000  # from here on a call from Python costs nothing beside a product

@@ -100,22 +100,3 @@ class AnyGenerator(InTime, Protocol):
 
     @property
     def n_sinks(self) -> int: ...
-
-
-class Ghosts(Protocol):
-    """The states of other ranks that an operator of own states reads."""
-
-    first: int  # how many of them come before the own states in the order of the plan
-    keeps_sinks: bool  # whether this rank keeps what the sinks hold; in the vectors of the others it is zero
-
-    def begin(self, v: FloatArray) -> None:
-        """Start to bring them, and to give away own ones, with which `v` begins, (n,) or (size,)."""
-        ...
-
-    def finish(self, v: FloatArray, head: int, tail: int) -> FloatArray:
-        """Return the values of all states of the plan: of the own ones those before `head` and from `tail` on."""
-        ...
-
-    def added(self, value: Any) -> Any:
-        """Return the sum over all ranks, of a number or of an array entry by entry."""
-        ...
