@@ -58,3 +58,19 @@ def test_each_of_several_switches_ends_a_step(make, switches):
     assert step.certified
     assert 2.0**-53 <= step.rounding < 1e-11
     assert step.error <= 1.1e-9
+
+
+@pytest.mark.parametrize(
+    ("make", "begin"), [(fsp.Magnus, 0.0), (fsp.Magnus, 1e3), *((fsp.Implicit, t) for t in (0.0, 1e9, 2.0**40))]
+)
+def test_late_times_have_few_digits_which_is_charged(make, begin):
+    """Counts are Poisson; at 10⁹ functions of time are known to 10⁻⁷."""
+    model = network({"X": 0}, ("0 -> X", "rate", "5 + 4*sin(time)"), ("X -> 0", "mass_action", 1.0))
+    context, p = opened(model, 40, make(1e-9))
+    with context as propagator:
+        step = advance(propagator, p, begin, begin + 2.0)
+    turned = np.exp(1j * begin) * (np.exp(2j) - math.exp(-2.0)) / (1.0 + 1j)
+    mean = 5.0 * (1.0 - math.exp(-2.0)) + 4.0 * turned.imag
+    missed = np.abs(step.p - exact.poisson(np.arange(41), mean)).sum()
+    assert missed <= step.error + step.rounding + step.lost.sum() + 1e-13
+    assert step.rounding >= 2.0**-53 * (1.0 + begin)
