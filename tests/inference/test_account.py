@@ -1,0 +1,57 @@
+"""What is charged for what a step passes on: at least what it does at the states where it does most."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fsp.inference.account import Slopes, Spoiled, Squares
+from fsp.inference.derived import RateChangeBounds
+
+ROUNDED = 1.0 - 1e-12  # sums here round as well
+
+
+def drawn(seed, q=2, n=7):
+    """Return bounds of rate changes, a step's occupation (1 + 2 q, n), and a generator."""
+    random = np.random.default_rng(seed)
+    sizes, errors, squares, square_errors = 10.0 ** random.uniform(-3, 3, (4, q, n))
+    course = RateChangeBounds(sizes, 1e-9 * errors, squares, 1e-9 * square_errors, [], [], np.ones(1))
+    zeros = np.zeros(1 + 2 * q)
+    step = SimpleNamespace(occupation=random.random((1 + 2 * q, n)), integration=zeros, rounding=zeros)
+    return course, step, random
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_squares_of_scores_are_charged_wherever_the_errors_are(seed):
+    """(4): by errors of p and of derivatives that are anywhere, and by mass that is missing, which may be anywhere."""
+    course, step, random = drawn(seed)
+    h, (of_y, mass), of_derivatives = 0.3, random.random(2), random.random(2)
+    squares = Squares((None, None), np.zeros(2), np.zeros(2))
+    squares.charge(course, step, h, Spoiled(of_y, of_derivatives, mass), None, closed=True)
+    for k in range(2):
+        for x in range(course.sizes.shape[1]):
+            off = h * (course.squares[k, x] * of_y + 4.0 * course.sizes[k, x] * of_derivatives[k])
+            off += 4.0 * course.errors[k] @ step.occupation[1 + k] + course.square_errors[k] @ step.occupation[0]
+            assert squares.off[k] >= off * ROUNDED
+            whole = course.squares[k] @ step.occupation[0] + course.squares[k, x] * mass
+            assert whole * ROUNDED <= squares.whole[k] < np.inf
+    again = Squares((None, None), np.zeros(2), np.zeros(2))
+    again.charge(course, step, h, Spoiled(of_y, of_derivatives, mass), None, closed=False)
+    assert np.isinf(again.whole).all()  # mass that has left may be where rates change by any amount
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_mass_that_is_missing_feeds_the_errors_of_derivatives_wherever_it_is(seed):
+    """The last term of (2): twice D_k at any stored state, where nothing has left them."""
+    course, _, random = drawn(seed)
+    slopes, mass = Slopes.__new__(Slopes), random.random()
+    slopes.polynomials = [[[None]], [[None]]]
+    for k in range(2):
+        (bound,), bounded = slopes.remnant(k, None, course, mass, closed=True)
+        assert bounded
+        assert 2.0 * course.sizes[k].max() * mass * ROUNDED <= bound < np.inf
+        (guess,), bounded = slopes.remnant(k, None, course, mass, closed=False)
+        assert not bounded
+        assert guess == bound
