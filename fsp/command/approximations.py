@@ -9,7 +9,7 @@ import click
 
 from fsp.approximation import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, MAX_STATES, OVERWRITE, PROGRESS, SOURCE, Source, takes_source, with_options
+from fsp.command.options import JSON, MAX_STATES, OVERWRITE, PROGRESS, SOURCE, Source, takes, with_options
 from fsp.command.printing import json_of
 from fsp.errors import ArgumentError
 from fsp.output import files
@@ -57,7 +57,7 @@ _OPTIONS = (
 @click.command(epilog=EPILOG)
 @with_options(*_OPTIONS)
 @guarded
-@takes_source
+@takes(source=Source)
 def approximations(
     source: Source,
     times: tuple[str, ...],

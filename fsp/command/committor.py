@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fsp import defaults
+from fsp.command.endings import Ending
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import (
     SOURCE,
@@ -15,7 +16,7 @@ from fsp.command.options import (
     check_picture,
     drawn_ending,
     named,
-    takes_source,
+    takes,
     with_options,
 )
 from fsp.command.printing import json_of
@@ -33,31 +34,27 @@ if TYPE_CHECKING:
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Relative error of the rate.")
 @with_options(*drawn_ending("the current of two species"))
 @guarded
-@takes_source
+@takes(source=Source, ending=Ending)
 def committor(
     source: Source,
     first: str,
     second: str,
     places: tuple[str, ...],
     tol: float,
-    max_states: int | None,
     plot: Path | None,
     overwrite: bool,
-    as_json: bool,
-    quiet: bool,
-    progress: bool,
+    ending: Ending,
 ) -> int:
     """Find how MODEL, a file, goes at rest from one set of states to another: rate, committors, current."""
     import fsp
-    from fsp.command.progress import reporting
 
     check_picture(source.model, plot, overwrite)
     network = source.load()
     states = [_state(network, text) for text in places]
-    with reporting(quiet, progress) as report:
-        ways = fsp.committor(network, first, second, tol=tol, max_states=max_states, progress=report)
+    with ending.reporting() as report:
+        ways = fsp.committor(network, first, second, tol=tol, max_states=ending.max_states, progress=report)
     both = [(state, ways.forward(state), ways.backward(state)) for state in states]
-    if as_json:
+    if ending.as_json:
         named_bounds = [
             {"state": state, "forward": forward.record(), "backward": backward.record()}
             for state, forward, backward in both

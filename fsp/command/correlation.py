@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from fsp import defaults
+from fsp.command.endings import Ending
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import (
     SOURCE,
     Source,
     check_picture,
     drawn_ending,
-    takes_source,
+    takes,
     with_options,
 )
 from fsp.command.printing import json_of
@@ -33,7 +34,7 @@ AT = 1e-3  # of the tolerance for the law at the time of --at: a second moment m
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of correlation coefficients.")
 @with_options(*drawn_ending("the correlation"))
 @guarded
-@takes_source
+@takes(source=Source, ending=Ending)
 def correlation(
     source: Source,
     observable: str,
@@ -42,19 +43,15 @@ def correlation(
     spectrum: tuple[str, ...],
     at: float | None,
     tol: float,
-    max_states: int | None,
     plot: Path | None,
     overwrite: bool,
-    as_json: bool,
-    quiet: bool,
-    progress: bool,
+    ending: Ending,
 ) -> int:
     """Find how something of MODEL, a file, is correlated with itself, or with something else, later.
 
     MODEL is at rest, or with --at, a time, on its way from its start.
     """
     import fsp
-    from fsp.command.progress import reporting
 
     check_picture(source.model, plot, overwrite)
     times = points(",".join(lags), "--lags")
@@ -62,8 +59,8 @@ def correlation(
     if frequencies and at is not None:
         raise ArgumentError("`--spectrum` must come without --at: it is that of a network at rest.")
     network = source.load()
-    with reporting(quiet, progress) as report:
-        start = None if not at else fsp.transient(network, at, AT * tol, max_states=max_states)
+    with ending.reporting() as report:
+        start = None if not at else fsp.transient(network, at, AT * tol, max_states=ending.max_states)
         answer = fsp.correlation(
             network,
             observable,
@@ -71,11 +68,11 @@ def correlation(
             with_=with_,
             start="stationary" if at is None else start,
             tol=tol,
-            max_states=max_states,
+            max_states=ending.max_states,
             progress=report,
         )
     powers = answer.spectrum(frequencies) if len(frequencies) else None
-    if as_json:
+    if ending.as_json:
         rows = [] if powers is None else powers.record()
         click.echo(json_of(answer, spectrum=rows))
     else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 import fsp
+from fsp.command.endings import PARAMETERS, TIMES, Ending, Slopes, names_in
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.fisher import OBSERVED
 from fsp.command.instruments import instruments_in
-from fsp.command.options import ENDING, SOURCE, Source, named, takes_source, with_options
+from fsp.command.options import ENDING, SOURCE, Source, named, takes, with_options
 from fsp.command.printing import print_answer
-from fsp.command.progress import reporting
-from fsp.command.sensitivity import PARAMETERS, TIMES, names_in
+from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import number, points
 
@@ -27,10 +27,9 @@ from fsp.quantities import number, points
 @with_options(*OBSERVED)
 @with_options(*ENDING)
 @guarded
-@takes_source
+@takes(source=Source, slopes=Slopes, ending=Ending)
 def design(
     source: Source,
-    parameters: str,
     times: str,
     cells: int,
     criterion: str,
@@ -38,34 +37,27 @@ def design(
     condition: tuple[str, ...],
     observe: tuple[str, ...],
     instrument: tuple[str, ...],
-    linear: bool,
-    start: str | None,
-    tol: float,
-    max_states: int | None,
-    as_json: bool,
-    quiet: bool,
-    progress: bool,
+    slopes: Slopes,
+    ending: Ending,
 ) -> int:
     """Choose how many cells of MODEL, a file, to observe at each time, so that they tell most about its parameters."""
-    conditions = dict(map(_condition, condition))
-    with reporting(quiet, progress) as report:
+    conditions, network = dict(map(_condition, condition)), source.load()
+    with ending.reporting() as report, saying(formula="--observe", conditions="--condition"):
         plan = fsp.design(
-            source.load(),
+            network,
             points(times, "--times"),
-            names_in(parameters),
+            slopes.names,
             cells=cells,
             criterion=criterion,
             interest=names_in(interest) if interest else None,
             conditions=conditions or None,
             observe=observe or None,
             instrument=instruments_in(instrument),
-            log=not linear,
-            tol=tol,
-            start=start,
-            max_states=max_states,
+            **slopes.how,
+            max_states=ending.max_states,
             progress=report,
         )
-    print_answer(plan, as_json)
+    print_answer(plan, ending.as_json)
     return 0 if plan.information.certified else ABOVE_TOLERANCE
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from fsp.command.wording import in_options, options_of_command
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
 from fsp.launcher import n_ranks_started, rank_started
 
@@ -50,7 +51,7 @@ def guarded(command: Callable[..., int], other: int = 1) -> Callable[..., None]:
         except (FSPError, OSError, MemoryError) as error:
             if debug:
                 raise
-            click.echo(error_line(error), err=True)
+            click.echo(in_options(error_line(error), options_of_command()), err=True)
             code = code_of(error, other)
         except KeyboardInterrupt:
             click.echo("fsp: stopped", err=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import fsp
 from fsp import defaults
-from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.endings import LINEAR, PARAMETERS, START, TIMES, Ending, Slopes
+from fsp.command.exits import EPILOG, guarded
 from fsp.command.instruments import INSTRUMENT, instruments_in
-from fsp.command.options import ENDING, SOURCE, Source, takes_source, with_options
-from fsp.command.progress import reporting
-from fsp.command.sensitivity import LINEAR, PARAMETERS, START, TIMES, names_in
+from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
+from fsp.command.wording import saying
 from fsp.quantities import points
 
 if TYPE_CHECKING:
@@ -38,42 +39,31 @@ OBSERVED = (  # what `fsp fisher` and `fsp design` take of what is seen, and how
 @with_options(*OBSERVED)
 @with_options(*ENDING)
 @guarded
-@takes_source
+@takes(source=Source, slopes=Slopes, ending=Ending)
 def fisher(
     source: Source,
-    parameters: str,
     times: str,
     cells: str,
     observe: tuple[str, ...],
     instrument: tuple[str, ...],
-    linear: bool,
-    start: str | None,
-    tol: float,
-    max_states: int | None,
-    as_json: bool,
-    quiet: bool,
-    progress: bool,
+    slopes: Slopes,
+    ending: Ending,
 ) -> int:
     """Print the Fisher information of cells of MODEL, a file, about its parameters, as intervals."""
-    from fsp.output.records import to_json
-
-    counts = points(cells, "--cells")
-    with reporting(quiet, progress) as report:
+    counts, network = points(cells, "--cells"), source.load()
+    with ending.reporting() as report, saying(formula="--observe"):
         information = fsp.fisher(
-            source.load(),
+            network,
             points(times, "--times"),
-            names_in(parameters),
+            slopes.names,
             cells=counts[0] if len(counts) == 1 else counts,
             observe=observe or None,
             instrument=instruments_in(instrument),
-            log=not linear,
-            tol=tol,
-            start=start,
-            max_states=max_states,
+            **slopes.how,
+            max_states=ending.max_states,
             progress=report,
         )
-    click.echo(to_json(_record(information)) if as_json else str(information))
-    return 0 if information.certified else ABOVE_TOLERANCE
+    return ending.show(str(information), partial(_record, information), met=information.certified)
 
 
 def _record(information: FisherInformation) -> dict[str, Any]:

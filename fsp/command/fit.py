@@ -10,15 +10,17 @@ from typing import Any
 import click
 
 from fsp import defaults
+from fsp.command.endings import START
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.extrinsic import EXTRINSIC, laws_in
 from fsp.command.instruments import INSTRUMENT, instruments_in
-from fsp.command.likelihood import DATA, Data, takes_data
-from fsp.command.options import JSON, MAX_STATES, OVERWRITE, PROGRESS, SOURCE, Source, named, takes_source, with_options
-from fsp.command.sensitivity import START
+from fsp.command.likelihood import DATA, Data
+from fsp.command.options import JSON, MAX_STATES, OVERWRITE, PROGRESS, SOURCE, Source, named, takes, with_options
+from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import number
 
+PAGES = (".html", ".htm")
 FREE = click.option(
     "--free", multiple=True, required=True, metavar="NAMES", help="Parameters with bounds: k=1:1e3,g=0.1:10."
 )
@@ -46,8 +48,7 @@ FREE = click.option(
 @JSON
 @with_options(*PROGRESS)
 @guarded
-@takes_source
-@takes_data
+@takes(source=Source, data=Data)
 def fit(
     source: Source,
     data: Data,
@@ -83,7 +84,8 @@ def fit(
     with warnings_as_lines(), shown_progress(quiet, progress) as shown, Stop() as stop:
         keeper = Keeper(stop, shown, None, None)
         try:
-            fitted = fsp.fit(model, counts, ranges, width=width, resume=earlier, progress=keeper, **options)
+            with saying(counts="--data", formula="--observe"):
+                fitted = fsp.fit(model, counts, ranges, width=width, resume=earlier, progress=keeper, **options)
         except KeyboardInterrupt as error:
             _keep(error, out)
             raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
@@ -123,6 +125,8 @@ def _checked(
 
     if resume and out is None:
         raise ArgumentError("`--resume` must come with --out, which holds what was reached, but there is none.")
+    if report is not None and report.suffix.lower() not in PAGES:
+        raise ArgumentError(f"`--report` must be a file in {', '.join(PAGES)}, but is '{report}'.")
     asked = [("--out", out, is_answer), ("--report", report, is_marked)]
     outputs = [(option, path, is_own) for option, path, is_own in asked if path is not None]
     require_outputs(outputs, inputs=[source.model, data.data], overwrite=overwrite)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import fsp
 from fsp import defaults
-from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
-from fsp.command.options import ENDING, SOURCE, Source, takes_source, with_options
-from fsp.command.progress import reporting
-from fsp.command.sensitivity import LINEAR, PARAMETERS, START, TIMES, names_in
+from fsp.command.endings import LINEAR, PARAMETERS, START, TIMES, Ending, Slopes
+from fsp.command.exits import EPILOG, guarded
+from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
 from fsp.quantities import points
 
 if TYPE_CHECKING:
@@ -30,47 +30,20 @@ if TYPE_CHECKING:
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Half of the width of each interval.")
 @with_options(*ENDING)
 @guarded
-@takes_source
-def gradient(
-    source: Source,
-    formula: str,
-    parameters: str,
-    times: str,
-    linear: bool,
-    start: str | None,
-    tol: float,
-    max_states: int | None,
-    as_json: bool,
-    quiet: bool,
-    progress: bool,
-) -> int:
+@takes(source=Source, slopes=Slopes, ending=Ending)
+def gradient(source: Source, formula: str, times: str, slopes: Slopes, ending: Ending) -> int:
     """Print how a probability or a mean of MODEL, a file, changes with its parameters, as intervals."""
-    from fsp.output.records import to_json
-
-    asked, names = points(times, "--times"), names_in(parameters)
-    network = source.load()
-    with reporting(quiet, progress) as report:
-        slopes = [
-            fsp.gradient(
-                network,
-                formula,
-                t,
-                names,
-                log=not linear,
-                tol=tol,
-                start=start,
-                max_states=max_states,
-                progress=report,
-            )
+    asked, network = points(times, "--times"), source.load()
+    with ending.reporting() as report:
+        answers = [
+            fsp.gradient(network, formula, t, slopes.names, **slopes.how, max_states=ending.max_states, progress=report)
             for t in asked
         ]
-    if as_json:
-        click.echo(to_json(_record(formula, asked, slopes, tol, log=not linear)))
-    else:
-        click.echo("\n".join(_lines(formula, asked, slopes, log=not linear)))
-    intervals = [interval for of_time in slopes for interval in of_time.values()]
-    met = all(interval.certified and interval.width <= 2.0 * tol for interval in intervals)
-    return 0 if met else ABOVE_TOLERANCE
+    intervals = [interval for of_time in answers for interval in of_time.values()]
+    met = all(interval.certified and interval.width <= 2.0 * slopes.tol for interval in intervals)
+    text = "\n".join(_lines(formula, asked, answers, log=not slopes.linear))
+    record = partial(_record, formula, asked, answers, slopes.tol, log=not slopes.linear)
+    return ending.show(text, record, met=met)
 
 
 def _lines(formula: str, times: Sequence[float], slopes: Sequence[Mapping[str, Interval]], *, log: bool) -> list[str]:

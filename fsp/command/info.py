@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
+from fsp.command.options import JSON, SOURCE, Source, takes, with_options
 
 if TYPE_CHECKING:
     from fsp.model import Model
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @with_options(*SOURCE)
 @JSON
 @guarded
-@takes_source
+@takes(source=Source)
 def info(source: Source, as_json: bool) -> int:
     """Print species, reactions, propensities and conservation laws of MODEL."""
     network = source.load()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,12 @@ import click
 
 import fsp
 from fsp import defaults
-from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.endings import START, Ending, names_in
+from fsp.command.exits import EPILOG, guarded
 from fsp.command.extrinsic import EXTRINSIC, laws_in
 from fsp.command.instruments import INSTRUMENT, instruments_in
-from fsp.command.options import ENDING, SOURCE, Source, named, takes_source, with_options
-from fsp.command.progress import reporting
-from fsp.command.sensitivity import START, names_in
+from fsp.command.options import ENDING, SOURCE, Source, named, takes, with_options
+from fsp.command.wording import saying
 
 DATA = (
     click.option("--data", required=True, type=click.Path(path_type=Path), help="Table with a row for each cell."),
@@ -46,26 +45,17 @@ class Data:
 
     def read(self) -> fsp.Counts:
         """Read the table."""
-        return fsp.read_counts(
-            self.data,
-            counts=dict(named(self.observe, "--observe", "NAME=COLUMN")),
-            time=self.time,
-            where={name: _value(text) for name, text in named(self.where, "--where", "COLUMN=VALUE")},
-            conditions=dict(named(self.condition, "--condition", "COLUMN=NAME")),
-            replicate=self.replicate,
-            missing=self.missing,
-            time_unit=self.time_unit,
-        )
-
-
-def takes_data(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options of `DATA` as one argument, `data`."""
-
-    @functools.wraps(command)
-    def taking(**options: Any) -> int:
-        return command(data=Data(**{part.name: options.pop(part.name) for part in fields(Data)}), **options)
-
-    return taking
+        with saying(source="--data", counts="--observe", conditions="--condition"):
+            return fsp.read_counts(
+                self.data,
+                counts=dict(named(self.observe, "--observe", "NAME=COLUMN")),
+                time=self.time,
+                where={name: _value(text) for name, text in named(self.where, "--where", "COLUMN=VALUE")},
+                conditions=dict(named(self.condition, "--condition", "COLUMN=NAME")),
+                replicate=self.replicate,
+                missing=self.missing,
+                time_unit=self.time_unit,
+            )
 
 
 @click.command(epilog=EPILOG)
@@ -78,8 +68,7 @@ def takes_data(command: Callable[..., int]) -> Callable[..., int]:
 @START
 @with_options(*ENDING)
 @guarded
-@takes_source
-@takes_data
+@takes(source=Source, data=Data, ending=Ending)
 def likelihood(
     source: Source,
     data: Data,
@@ -88,34 +77,26 @@ def likelihood(
     gradient: str | None,
     width: float,
     start: str | None,
-    max_states: int | None,
-    as_json: bool,
-    quiet: bool,
-    progress: bool,
+    ending: Ending,
 ) -> int:
     """Print the log-likelihood of counted molecules under MODEL, a file, as an interval."""
-    from fsp.output.records import to_json
-
-    counts = data.read()
-    with reporting(quiet, progress) as report:
+    counts, network = data.read(), source.load()
+    with ending.reporting() as report, saying(counts="--data", parameters="--gradient", formula="--observe"):
         answer = fsp.likelihood(
-            source.load(),
+            network,
             counts,
             width=width,
             instrument=instruments_in(instrument),
             extrinsic=laws_in(extrinsic),
             start=start,
-            max_states=max_states,
+            max_states=ending.max_states,
             progress=report,
         )
         slopes = answer.gradient(names_in(gradient), progress=report) if gradient else {}
-    if as_json:
-        click.echo(to_json(_record(answer, slopes)))
-    else:
-        lines = [str(counts), str(answer), *(f"∂/∂log {name}: {interval}" for name, interval in slopes.items())]
-        click.echo("\n".join(lines))
+    lines = [str(counts), str(answer), *(f"∂/∂log {name}: {interval}" for name, interval in slopes.items())]
     certified = all(interval.certified for interval in slopes.values())
-    return 0 if certified and not answer.impossible and answer.value.width <= width else ABOVE_TOLERANCE
+    met = certified and not answer.impossible and answer.value.width <= width
+    return ending.show("\n".join(lines), partial(_record, answer, slopes), met=met)
 
 
 def _value(text: str) -> Any:

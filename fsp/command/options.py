@@ -290,15 +290,21 @@ def with_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]],
     return given
 
 
-def takes_source(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options of `SOURCE` as one argument, `source`."""
+def takes(**parts: type[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Return what gives a command the options that make a dataclass as one argument, for each of some of them."""
 
-    @functools.wraps(command)
-    def taking(**options: Any) -> int:
-        source = Source(**{field.name: options.pop(field.name) for field in fields(Source)})
-        return command(source=source, **options)
+    def given(command: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(command)
+        def taking(**options: Any) -> int:
+            made = {
+                name: part(**{field.name: options.pop(field.name) for field in fields(part)})
+                for name, part in parts.items()
+            }
+            return command(**made, **options)
 
-    return taking
+        return taking
+
+    return given
 
 
 def check_picture(model: str, plot: Path | None, overwrite: bool) -> None:

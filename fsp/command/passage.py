@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fsp import defaults
+from fsp.command.endings import Ending
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import (
     SOURCE,
@@ -14,7 +15,7 @@ from fsp.command.options import (
     check_picture,
     drawn_ending,
     named,
-    takes_source,
+    takes,
     with_options,
 )
 from fsp.command.printing import print_answer
@@ -31,7 +32,7 @@ from fsp.quantities import points
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of probabilities; relative, of moments.")
 @with_options(*drawn_ending("the law"))
 @guarded
-@takes_source
+@takes(source=Source, ending=Ending)
 def passage(
     source: Source,
     target: str | None,
@@ -39,16 +40,12 @@ def passage(
     times: tuple[str, ...],
     stationary: bool,
     tol: float,
-    max_states: int | None,
     plot: Path | None,
     overwrite: bool,
-    as_json: bool,
-    quiet: bool,
-    progress: bool,
+    ending: Ending,
 ) -> int:
     """Find when MODEL, a file, first fulfils a condition, or which of several it fulfils first."""
     import fsp
-    from fsp.command.progress import reporting
 
     if (target is None) == (not others):
         raise ArgumentError("`--to` must be one condition, or `--or` several with names, but there are none or both.")
@@ -57,17 +54,17 @@ def passage(
         raise ArgumentError("`--times` must be given for `--plot`, which draws the law, but are missing.")
     conditions = target if target is not None else dict(named(others, "--or", "NAME=CONDITION"))
     network = source.load()
-    with reporting(quiet, progress) as report:
+    with ending.reporting() as report:
         answer = fsp.passage(
             network,
             conditions,
             points(",".join(times), "--times") if times else None,
             start="stationary" if stationary else None,
             tol=tol,
-            max_states=max_states,
+            max_states=ending.max_states,
             progress=report,
         )
-    print_answer(answer, as_json)
+    print_answer(answer, ending.as_json)
     if plot is not None:
         from fsp.output.pictures import write
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import OVERWRITE, SOURCE, Source, named, takes_source, with_options
+from fsp.command.options import OVERWRITE, SOURCE, Source, named, takes, with_options
 from fsp.errors import ArgumentError
 from fsp.quantities import number, points
 
@@ -21,7 +21,7 @@ from fsp.quantities import number, points
 @click.option("--properties", type=click.Path(path_type=Path), help="The file of the questions, such as model.props.")
 @OVERWRITE
 @guarded
-@takes_source
+@takes(source=Source)
 def prism(
     source: Source,
     upper: tuple[str, ...],

@@ -7,7 +7,7 @@ import click
 import fsp
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, PROGRESS, SOURCE, Source, takes_source, with_options
+from fsp.command.options import JSON, PROGRESS, SOURCE, Source, takes, with_options
 from fsp.command.progress import reporting
 
 
@@ -23,7 +23,7 @@ from fsp.command.progress import reporting
 @JSON
 @with_options(*PROGRESS)
 @guarded
-@takes_source
+@takes(source=Source)
 def relaxation(source: Source, modes: int, tol: float, as_json: bool, quiet: bool, progress: bool) -> int:
     """Print the slowest eigenvalues and relaxation times of MODEL, a file, or its rate of extinction."""
     from fsp.output.records import to_json

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from fsp import defaults
+from fsp.command.endings import Ending
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import ENDING, SOURCE, Source, takes_source, with_options
+from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
 from fsp.command.printing import print_answer
 from fsp.errors import ArgumentError
 from fsp.quantities import points
@@ -22,7 +23,7 @@ from fsp.quantities import points
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of each mean, relative to 1 + its size.")
 @with_options(*ENDING)
 @guarded
-@takes_source
+@takes(source=Source, ending=Ending)
 def reward(
     source: Source,
     observable: str | None,
@@ -31,14 +32,10 @@ def reward(
     stationary: bool,
     until: str | None,
     tol: float,
-    max_states: int | None,
-    as_json: bool,
-    quiet: bool,
-    progress: bool,
+    ending: Ending,
 ) -> int:
     """Find what MODEL, a file, accumulates up to times or a passage: time in a condition, cost, or firings."""
     import fsp
-    from fsp.command.progress import reporting
 
     if (observable is None) == (firings is None):
         raise ArgumentError("One of `--of` and `--firings` must be given, but there are none or both.")
@@ -48,14 +45,16 @@ def reward(
         raise ArgumentError("`--times` must be given without --until: all of a time without an end is not finite.")
     grid = points(",".join(times), "--times") if times else None
     network = source.load()
-    with reporting(quiet, progress) as report:
+    with ending.reporting() as report:
         what, fires = observable or firings or "", firings is not None
         answer: fsp.Reward | fsp.AverageReward
         if stationary:
-            answer = fsp.average_reward(network, what, firings=fires, tol=tol, max_states=max_states, progress=report)
+            answer = fsp.average_reward(
+                network, what, firings=fires, tol=tol, max_states=ending.max_states, progress=report
+            )
         else:
             answer = fsp.reward(
-                network, what, grid, firings=fires, until=until, tol=tol, max_states=max_states, progress=report
+                network, what, grid, firings=fires, until=until, tol=tol, max_states=ending.max_states, progress=report
             )
-    print_answer(answer, as_json)
+    print_answer(answer, ending.as_json)
     return 0

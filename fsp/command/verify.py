@@ -18,7 +18,7 @@ from fsp.command.options import (
     Source,
     places_of_commands,
     simulator_of,
-    takes_source,
+    takes,
     with_options,
 )
 from fsp.errors import ArgumentError
@@ -82,7 +82,7 @@ _OPTIONS = (
 @click.command(epilog=EPILOG)
 @with_options(*_OPTIONS)
 @judged
-@takes_source
+@takes(source=Source)
 def verify(
     source: Source,
     times: tuple[str, ...],

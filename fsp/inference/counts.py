@@ -89,8 +89,8 @@ class Counts(Displayed):
             except ArgumentError as error:
                 raise ArgumentError(
                     f"`counts` must be of species of '{model.name}', {', '.join(model.species)}, or of formulas of "
-                    f"them, but '{text}' was counted: {error} Name columns as in counts={{'{model.species[0]}': "
-                    f"'column'}}."
+                    f"them, but '{text}' was counted: {error} Name what a column counts by a species, such as "
+                    f"'{model.species[0]}', or a formula."
                 ) from None
 
     def standing(self, instruments: Sequence[Instrument]) -> Counts:

@@ -178,7 +178,7 @@ def test_lists_that_are_none(text):
         (["--sweep", "g=1,2", "--sweep", "g=3"], "must give 'g' once"),
         (["--pairs"], "`--pairs` must come with --sweep"),
         (["--processes", "2"], "`--processes` must come with --sweep"),
-        (["--max-states", "0"], "`max_states` must be a number of states"),
+        (["--max-states", "0"], "`--max-states` must be a number of states"),
     ],
 )
 def test_words_of_the_command(file, words, what):

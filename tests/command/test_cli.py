@@ -89,7 +89,7 @@ def test_a_function_of_the_users_choice_is_checked(model):
     assert "error ≤" in done.stdout
     refused = run("stationary", model, "--lyapunov", "1/X")
     assert refused.exit_code == 2
-    assert "`lyapunov`" in refused.stderr
+    assert "`--lyapunov`" in refused.stderr
 
 
 def test_stationary_prints_its_bound(model, tmp_path):

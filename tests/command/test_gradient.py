@@ -79,8 +79,8 @@ def test_an_estimate_has_status_7(ask):
     [
         (["--of", "Y > 1", "--parameters", "k", "--times", "1"], "must use only X"),
         (["--of", "X > 1", "--parameters", "h", "--times", "1"], "'h'"),
-        (["--of", "X > 1", "--parameters", "k", "--times", "-1"], "`times`"),
-        (["--of", "X > 1", "--parameters", "k", "--times", "1", "--tol", "0"], "`tol`"),
+        (["--of", "X > 1", "--parameters", "k", "--times", "-1"], "`--times`"),
+        (["--of", "X > 1", "--parameters", "k", "--times", "1", "--tol", "0"], "`--tol`"),
         (["--parameters", "k", "--times", "1"], "--of"),
     ],
 )

@@ -144,7 +144,7 @@ def test_longer_times_go_on_from_a_complete_run(folder, tmp_path):
     assert np.array_equal(longer[0].probabilities, fsp.read(folder / "run.h5")[0].probabilities)
     for times in ("1,3,4", "1", "1.5,2,4"):
         line = refused("transient", folder / "model.ant", "--times", times, "--out", out, "--resume", "--quiet")
-        assert "`times` differ" in line
+        assert "`--times` differ" in line
 
 
 def test_a_run_starts_where_a_file_ends(folder):
