@@ -8,7 +8,12 @@ from typing import Any
 
 PACKAGE = Path(__file__).parents[1]  # where the sources are
 # Rooms whose kernels call each other are compiled together; what is apart is compiled by processes of their own.
-PARTS = {"products": ("generator", "solvers"), "states": ("chains", "sampling", "space"), "series": ("model",)}
+PARTS = {
+    "products": ("generator", "solvers"),
+    "states": ("chains", "sampling", "space"),
+    "series": ("model",),
+    "stages": ("inference",),
+}
 # What takes a kernel and numba's options while the package is built: see `fsp.compilation.build`.
 compiler: Callable[[Callable[..., Any], dict[str, Any]], Any] | None = None
 

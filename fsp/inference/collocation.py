@@ -27,6 +27,7 @@ E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed., IV.8,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,7 +39,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import ConvergenceError
 from fsp.inference.expansion import Expansion
 from fsp.inference.on_step import STAGES, OnStep
-from fsp.inference.stages import Stages, in_nodes, residuals
+from fsp.inference.stages import Stages, residuals
 from fsp.inference.statewise import RELATIVE, Known, range_of, split, weight_of
 from fsp.solvers.base import short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, reach
@@ -62,6 +63,14 @@ GAINED = 1e-4
 NOISE = 30.0  # how many times the rounding of products a residual may show
 SMALLEST = 1e-13  # of the time ahead
 GROWTH, CALM = 2.0, 3  # of steps, from the third after one in vain: what they show below rounding says nothing
+# Of the error that earlier steps were allowed and did not make, what a step may make beside its own; and of all, what a
+# run may begin with.  What comes into new states takes it, for which steps would be tried in vain.  Chosen.
+LENT, SAVED = 0.1, 0.1
+# After a step in vain, of its length: how much nearer to it each accepted one may come.  Chosen.
+NEARER, CLOSER = 0.6, 1.1
+# Of the error of steps that begin where a function of time bends, or are far too long; and how much shorter a step
+# becomes at most.  Chosen: with the order of the stages, steps from such times are tried 13 times in vain.
+LEAST_ORDER, SHORTEST = 3.0, 1.0 / 64.0
 FIRST_JUMPS = 0.5  # in the first step, on average
 
 
@@ -84,7 +93,9 @@ class Marching:
         self._rates = rates  # of error that p and its derivatives may have, (1 + q,) 1/time
         self._stops = stops  # times at which rates jump or bend
         self._length = 0.0
+        self._saved = SAVED * duration  # for how long steps may be off, beyond what they were
         self._since = CALM  # accepted steps since one was tried in vain
+        self._vain = (0.0, 1.0)  # its length, and its error over what was allowed
 
     @property
     def generator(self) -> Generator:
@@ -108,6 +119,7 @@ class Marching:
         target = min([float(times[times > t][0]), *later[:1].tolist()])
         if self._length == 0.0:
             self._length = min(span(t, target), FIRST_JUMPS / max(self._own.flow(block), 1e-300))
+        before = -1.0
         while True:
             asked = step_to(t, short(self._length), target)
             h = self._own.within(t, asked, min(asked, 4.0 * SMALLEST * target))
@@ -116,19 +128,30 @@ class Marching:
                     f"Derivatives must be known up to the tolerance, but at t = {t:.6g} steps are {h:.1e} long. Ask "
                     f"for a larger `tol`."
                 )
-            taken = self._own.step(block, h, self._rates * h)
+            lent = LENT * self._saved
+            taken = self._own.step(block, h, self._rates * (h + lent), lent)
             if taken.ratio <= 1.0:
                 break
-            self._length, self._since = min(0.7, _factor(taken.ratio)) * h, 0
+            self._length, self._since = _shortened(h, taken.ratio, self._vain if before == t else None), 0
+            self._vain, before = (h, taken.ratio), t
         self._since += 1
+        self._saved = max(self._saved + h - taken.ratio * (h + lent), 0.0)
         if h >= 0.99 * self._length:
-            most = GROWTH if self._since > CALM else 1.0
-            self._length = h * min(most, max(1.0, _factor(taken.seen)))
+            most = GROWTH if self._since > CALM else NEARER * CLOSER**self._since * self._vain[0] / h
+            self._length = h * max(1.0, min(GROWTH, most, _factor(max(taken.seen - 2.0 * SOLVED, 0.0))))
         yield (target if h >= span(t, target) else t + h), taken.expansion, taken.course
 
     def carry_on(self, other: Marching) -> None:
         """Take the length of steps on an earlier space."""
-        self._length = other._length
+        self._length, self._saved = other._length, other._saved
+
+
+def _shortened(h: float, ratio: float, before: tuple[float, float] | None) -> float:
+    """Return what to try after a step in vain, by the order that two steps in vain from the same time show."""
+    order = float(STAGES)
+    if before is not None and before[0] > h:
+        order = min(order, max(LEAST_ORDER, math.log(before[1] / ratio) / math.log(before[0] / h)))
+    return h * min(0.7, max(SHORTEST, float((2.0 * ratio) ** (-1.0 / order))))
 
 
 def _factor(ratio: float) -> float:
@@ -165,8 +188,11 @@ class Collocated:
         self._on_step = OnStep.of(self.timed, t, shorter)
         return shorter
 
-    def step(self, block: FloatArray, h: float, allowed: FloatArray) -> Taken:
-        """Take the step that `within` found, of a block (1 + q, n); `allowed` (1 + q,): the error of each."""
+    def step(self, block: FloatArray, h: float, allowed: FloatArray, lent: float = 0.0) -> Taken:
+        """Take the step that `within` found, of a block (1 + q, n).
+
+        `allowed` (1 + q,) is the error of each, and that of each probability is allowed for h and `lent`.
+        """
         timed, on_step = self.timed, self._on_step
         z = block.T[:, None, :]  # (n, 1, 1 + q)
         values = np.repeat(z, self._table.n_stages, axis=1)  # (n, s, 1 + q)
@@ -178,8 +204,8 @@ class Collocated:
         values[:, :, :1] = self._solved(z[:, :, :1], values[:, :, :1], on_step, systems, h, solved, None)
         forced = on_step.forced(timed, self._table.nodes, values[:, :, 0])  # (n, s, q)
         values[:, :, 1:] = self._solved(z[:, :, 1:], values[:, :, 1:], on_step, systems, h, least[1:], forced)
-        rest = self._rest(z, values, on_step, h)
-        error, at_ends = self._residual(z, values, rest, on_step, h)
+        rest, sizes, sums = self._stages.rest(on_step, z, values, h)
+        error, at_ends = self._residual(sizes, sums, on_step, h)
         noise = np.maximum(noise, _noise(timed, on_step, np.abs(values).max(axis=1).T, h))
         rounding = noise + at_ends + 8.0 * UNIT_ROUNDOFF * STAGES * np.abs(block).sum(axis=1)
         hidden = np.minimum(error, NOISE * noise)  # of rounding
@@ -189,7 +215,7 @@ class Collocated:
         np.maximum(end[0], 0.0, out=end[0])
         error[0] -= cut
         points = np.concatenate([z[:, :, 0], values[:, :, 0]], axis=1)
-        known, ratios = self._known(points, rest[:, :, 0], on_step, h)
+        known, ratios = self._known(points, rest, on_step, h, lent)
         expansion = Expansion(end, occupation, error - hidden, rounding + hidden, self._table.n_stages, known)
         ratio = float((error / least).max())
         seen = float((np.maximum(error - NOISE * noise, 0.0) / least).max())
@@ -215,58 +241,41 @@ class Collocated:
         table, best = self._table, np.inf
         if not values.shape[2]:
             return values
+        values = values.copy()
+        defects = self._stages.defect(on_step, z, values, forced, h)
         for _ in range(ITERATIONS):
-            slopes = on_step.products(self.timed, table.nodes, values)
-            if forced is not None:
-                slopes = slopes + forced
-            defect = z + h * np.matmul(table.weights, slopes) - values  # (n, s, m)
-            residuals = np.abs(np.matmul(table.weights_inverse, defect)).sum(axis=0)  # (s, m)
+            defect, residuals = defects()  # (n, s, m), (s, m)
             size = float(((residuals * table.lagrange_integrals[:, None]).sum(axis=0) / allowed).max())
             if size <= SOLVED or size > 0.5 * best:
                 break
             best = size
-            values = values + self._stages.correction(defect, systems)
+            self._stages.correct(values, defect, systems)
         return values
 
     # ---- what they are off
 
-    def _rest(self, z: FloatArray, values: FloatArray, on_step: OnStep, h: float) -> FloatArray:
-        """Return the residuals (1) in Chebyshev points, but for remainders: (n, N, 1 + q)."""
-        timed, tau = self.timed, on_step.tau
-        at, slope = in_nodes(STAGES, len(tau))
-        rise = values - z  # the slopes of a constant are zero: taken so, little cancels
-        u = z + np.matmul(at[:, 1:], rise)  # (n, N, 1 + q)
-        rest: FloatArray = np.matmul(slope[:, 1:], rise) / h - on_step.products(timed, tau, u)
-        rest[:, :, 1:] -= on_step.forced(timed, tau, u[:, :, 0])
-        return rest
-
     def _residual(
-        self, z: FloatArray, values: FloatArray, rest: FloatArray, on_step: OnStep, h: float
+        self, sizes: FloatArray, sums: FloatArray, on_step: OnStep, h: float
     ) -> tuple[FloatArray, FloatArray]:
         """Return (2) of each vector, and the part of it that does not fall with the step: (1 + q,) each."""
         timed, nodes = self.timed, chebyshev_nodes(len(on_step.tau))
-        at, _ = in_nodes(STAGES, len(on_step.tau))
-        sizes = np.abs(z + np.matmul(at[:, 1:], values - z))  # (n, N, 1 + q)
-        norms = np.abs(rest).sum(axis=0)  # (N, 1 + q)
-        missed = 2.0 * np.tensordot(on_step.missed(timed, "missed"), sizes, (0, 0))
-        norms += missed
-        norms[:, 1:] += 2.0 * np.tensordot(sizes[:, :, 0], on_step.changed(timed, "missed"), (0, 1))
-        ends = 2.0 * np.tensordot(on_step.missed(timed, "rounding"), sizes, (0, 0))
-        ends[:, 1:] += 2.0 * np.tensordot(sizes[:, :, 0], on_step.changed(timed, "rounding"), (0, 1))
-        return h * (nodes.integrals @ norms), h * ends.max(axis=0) * nodes.lebesgue
+        norms, missed, ends = sums[0], 2.0 * sums[1], 2.0 * sums[2]  # (N, 1 + q)
+        missed[:, 1:] += 2.0 * np.tensordot(sizes, on_step.changed(timed, "missed"), (0, 1))
+        ends[:, 1:] += 2.0 * np.tensordot(sizes, on_step.changed(timed, "rounding"), (0, 1))
+        return h * (nodes.integrals @ (norms + missed)), h * ends.max(axis=0) * nodes.lebesgue
 
     def _known(
-        self, points: FloatArray, rest: FloatArray, on_step: OnStep, h: float
+        self, points: FloatArray, rest: FloatArray, on_step: OnStep, h: float, lent: float
     ) -> tuple[Known, tuple[float, float]]:
         """Return what a step adds to what is known of each probability (4), and by how much that is too much.
 
         `points` of the path of p, (n, 1 + s), and its residual in Chebyshev points, (n, N).
         """
-        least, _ = range_of(points)
-        fallen, noise, integral = residuals(self.timed, points, rest, on_step, h)
+        least, largest = range_of(points)
+        fallen, noise, integral = residuals(self.timed, points, rest, on_step, h, largest)
         parts = (split(of_part, least, self.weight) for of_part in (fallen + noise, fallen, noise))
         added, above, below = (Known(integral * of_part.relative, integral * of_part.absolute) for of_part in parts)
-        bound = max(RELATIVE * h / self.duration, SEEN * below.cost(self.weight))
+        bound = max(RELATIVE * (h + lent) / self.duration, SEEN * below.cost(self.weight))
         cost = above.cost(self.weight)
         return added, (cost / bound, max(cost - SHOWN * below.cost(self.weight), 0.0) / bound)
 

@@ -6,7 +6,7 @@ They are polynomials with bounded remainders (`fsp.solvers.clocks`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +32,7 @@ class OnStep:
     changing: list[Clock]
     t: float
     h: float
+    _courses: list[tuple[Timed, RateChangeBounds]] = field(default_factory=list)  # what holds on it, once it is known
 
     @classmethod
     def of(cls, timed: Timed, t: float, h: float) -> OnStep:
@@ -64,13 +65,14 @@ class OnStep:
 
     def forced(self, timed: Timed, tau: FloatArray, p: FloatArray) -> FloatArray:
         """Return (∂_k A(τ_i)) p_i, (n, N, q), of p (n, N)."""
-        n = len(p)
-        q = timed.sizes.shape[1]
+        n, q = len(p), timed.sizes.shape[1]
         total = np.zeros((n, len(tau), q))
-        for clock, change in zip(self.changing, timed.changes, strict=True):
+        for clock, (active, change) in zip(self.changing, timed.changes, strict=True):
             values = self._at(clock, tau)
-            if q and values.any():
-                total += (change @ p).reshape(q, n, len(tau)).transpose(1, 2, 0) * values[:, None]
+            if len(active) and values.any():
+                moved = (change @ p * values).reshape(len(active), n, len(tau))
+                for k, part in zip(active.tolist(), moved, strict=True):
+                    total[:, :, k] += part
         return total
 
     def missed(self, timed: Timed, part: str) -> FloatArray:
@@ -85,6 +87,8 @@ class OnStep:
 
     def course(self, timed: Timed) -> RateChangeBounds:
         """Return what holds on the step."""
+        if self._courses and self._courses[0][0] is timed:
+            return self._courses[0][1]
         heights, changing = (
             np.array([height(clock, self.h) for clock in group]) for group in (self.clocks, self.changing)
         )
@@ -92,12 +96,17 @@ class OnStep:
         if len(course.sizes):
             least = np.array([lowest(clock, self.h) for clock in self.clocks])
             course.exposures = timed.exposures(course.sizes, heights, least, self.h)
+        self._courses[:] = [(timed, course)]
         return course
 
     def exits(self, timed: Timed) -> FloatArray:
         """Return the exit rates at most, (n,)."""
         rates: FloatArray = np.array([height(clock, self.h) for clock in self.clocks]) @ timed.exits
         return rates
+
+    def at(self, tau: FloatArray) -> FloatArray:
+        """Return g(τ_i), (n_clocks, N)."""
+        return np.array([self._at(clock, tau) for clock in self.clocks])
 
     def _at(self, clock: Clock, tau: FloatArray) -> FloatArray:
         x = (tau - 0.5) * self.h

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.inference import stage_kernels
 from fsp.inference.on_step import STAGES, OnStep, height
 from fsp.inference.statewise import off_by_table, range_of
 from fsp.solvers.clocks import chebyshev_nodes
@@ -15,6 +16,8 @@ from fsp.solvers.collocation import radau
 from fsp.solvers.linear import Band, ShiftedSystem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fsp.arrays import FloatArray, IntArray
     from fsp.inference.timed import Timed
 
@@ -29,6 +32,64 @@ class Stages:
         self._pattern, self._entries = aligned(timed)
         self._band = Band.of(self._pattern)
         self._systems: tuple[float, FloatArray, list[ShiftedSystem]] | None = None
+        self._bands: tuple[list[ShiftedSystem], FloatArray, FloatArray] | None = None
+
+    def entries(self, on_step: OnStep, tau: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
+        """Return A(τ) in CSR: where its rows begin, columns, and entries (nnz, N)."""
+        return self._pattern.indptr, self._pattern.indices, self._entries.T @ on_step.at(tau)
+
+    def defect(
+        self, on_step: OnStep, z: FloatArray, values: FloatArray, forced: FloatArray | None, h: float
+    ) -> Callable[[], tuple[FloatArray, FloatArray]]:
+        """Return what gives defects of stages (n, s, m), and their sizes in slopes (s, m); `values` may change."""
+        matrix = self.entries(on_step, self._table.nodes)
+        weights, inverse = (np.ascontiguousarray(a.T) for a in (h * self._table.weights, self._table.weights_inverse))
+        start, room, sizes = np.ascontiguousarray(z[:, 0]), np.empty_like(values), np.empty(values.shape[1:])
+        more = np.empty((0, 0, 0)) if forced is None else forced
+
+        def of() -> tuple[FloatArray, FloatArray]:
+            stage_kernels.defects(*matrix, start, values, more, weights, inverse, room, sizes)
+            return room, sizes
+
+        return of
+
+    def rest(
+        self, on_step: OnStep, z: FloatArray, values: FloatArray, h: float
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return residuals of a step, but for remainders, in N Chebyshev points, of stages (n, s, 1 + q).
+
+        Those of p, (n, N), the moduli of p there, (n, N), and sums over states, (3, N, 1 + q): of moduli of all
+        residuals, and of moduli times what is missed of exit rates, what falls with the step and the rest.
+        """
+        timed, tau = self._timed, on_step.tau
+        n, _, m = values.shape
+        at, slope = in_nodes(STAGES, len(tau))
+        rise = values[:, :, 0] - z[:, :, 0]  # the slopes of a constant are zero: taken so, little cancels
+        p = z[:, :, 0] + rise @ at[:, 1:].T
+        forced = on_step.forced(timed, tau, p)
+        tables = (np.ascontiguousarray(table[:, 1:].T) for table in (at, slope / h))
+        off = np.array([on_step.missed(timed, "missed"), on_step.missed(timed, "rounding")])
+        rest, sums = np.empty((n, len(tau))), np.empty((3, len(tau), m))
+        matrix, start, room = self.entries(on_step, tau), np.ascontiguousarray(z[:, 0]), np.empty((n, len(tau), m))
+        stage_kernels.rests(*matrix, start, values, forced, *tables, off, room, rest, sums)
+        return rest, np.abs(p), sums
+
+    def correct(self, values: FloatArray, defect: FloatArray, systems: list[ShiftedSystem]) -> None:
+        """Correct stages of a defect, (n, s, m) each."""
+        if self._band is None:
+            values += self.correction(defect, systems)
+            return
+        chosen, forward, back = _tables(STAGES)
+        if self._bands is None or self._bands[0] is not systems:
+            factors = np.stack([np.asarray(systems[i].factors) for i in chosen], axis=2)
+            self._bands = systems, np.ascontiguousarray(factors.real), np.ascontiguousarray(factors.imag)
+        n, s, m = values.shape
+        tables = forward, *self._bands[1:], self._band.order, back
+        if m == 1:
+            room = np.empty((2, n, len(chosen)))
+            stage_kernels.correct_one(defect.reshape(n, s), *tables, *room, values.reshape(n, s))
+        else:
+            stage_kernels.correct(defect, *tables, *np.empty((2, n, len(chosen), m)), values)
 
     def correction(self, defect: FloatArray, systems: list[ShiftedSystem]) -> FloatArray:
         """Return what corrects stages of a defect (n, s, m)."""
@@ -85,20 +146,30 @@ def halves(n_stages: int) -> tuple[IntArray, FloatArray]:
 
 
 @lru_cache
+def _tables(n_stages: int) -> tuple[list[int], FloatArray, FloatArray]:
+    """Return what `stage_kernels.correct` takes: which systems are solved, and tables to them and back."""
+    table, (chosen, times) = radau(n_stages), halves(n_stages)
+    forward, back = table.inverse[chosen].T, (table.vectors[:, chosen] * times).T
+    return chosen.tolist(), np.array([forward.real, forward.imag]), np.array([back.real, -back.imag])
+
+
+@lru_cache
 def in_nodes(n_stages: int, count: int) -> tuple[FloatArray, FloatArray]:
     """Return what gives u and u' in Chebyshev points of a step, see `Collocation.interpolate`."""
     return radau(n_stages).interpolate(0.5 * (1.0 + chebyshev_nodes(count).z))
 
 
 def residuals(
-    timed: Timed, points: FloatArray, rest: FloatArray, on_step: OnStep, h: float
+    timed: Timed, points: FloatArray, rest: FloatArray, on_step: OnStep, h: float, largest: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return what (4) has beside λ, in two parts, what falls with the step and rounding, (n,) each, and ∫λ.
 
-    `points` of a path at the start and the stages, (n, 1 + s), and its residual in Chebyshev points, (n, N).
+    `points` of a path at the start and the stages, (n, 1 + s), and its residual in Chebyshev points, (n, N); `largest`
+    bounds its modulus, where that is known, (n,).
     """
     n_points = rest.shape[1]
-    _, largest = range_of(points)
+    if largest is None:
+        largest = range_of(points).largest
     at, slope = in_nodes(STAGES, n_points)
     pair = np.column_stack([largest, off_by_table(points, at)])
     flows, off = np.array([part @ pair for part in timed.moduli]).transpose(2, 0, 1)  # |A_l| |u|, (n_clocks, n)

@@ -43,7 +43,7 @@ class Timed:
     moduli: list[Any]  # |A_l|
     exits: FloatArray  # exit rates of each A_l, (n_clocks, n)
     changing: tuple[Expression, ...]  # b
-    changes: list[Any]  # B_kc, all k one below the other, (q n, n) CSR
+    changes: list[tuple[IntArray, Any]]  # of each b the k that it changes, and their B_kc one below the other, CSR
     sizes: FloatArray  # Σ_r |∂_k a_r| / |b_c|, (n_changing, q, n)
     errors: FloatArray  # what these may be off, (n_changing, q, n)
     powers: list[FloatArray]  # of each gauge, (n_orders, n)
@@ -94,7 +94,7 @@ class Timed:
             [abs(row) for row in matrices],
             np.array([part.exit_rates for part in parts]),
             trees[len(parts) :],
-            changes,
+            [_present(change, q) for change in changes],
             sizes.sum(axis=0),
             off.sum(axis=0),
             [gauge.powers(states) for gauge in followed],
@@ -153,6 +153,13 @@ def _rates(generator: Generator, r: int) -> FloatArray:
         value, off = _on(model, tree, states)
         rates[generator.clocks.index(clock)] += np.abs(value) + off
     return rates
+
+
+def _present(change: Any, q: int) -> tuple[IntArray, Any]:
+    """Return which of q matrices, one below the other, are not zero, and those alone."""
+    counts = np.diff(change.indptr).reshape(q, change.shape[1])
+    there = counts.any(axis=1)
+    return np.flatnonzero(there), change[np.repeat(there, counts.shape[1])]
 
 
 def _matrix(values: FloatArray, index: Sequence[IntArray]) -> Any:

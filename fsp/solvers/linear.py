@@ -78,8 +78,10 @@ class ShiftedSystem:
         self.takes_columns = band is None and _is_direct(
             matrix
         )  # whether several right-hand sides may be solved at once
+        self.factors: np.ndarray | None = None  # in a band, see `fsp.solvers.band_kernels`
         if band is not None:
-            self._solve = _in_band(matrix, shift, band)
+            self.factors = _band_factors(matrix, shift, band)
+            self._solve = _in_band(self.factors, band)
         elif _is_direct(matrix):
             self._solve = _factorised(_shifted(matrix, shift))
         else:
@@ -127,12 +129,17 @@ def _shifted(matrix: Any, shift: complex) -> Any:
     return (sparse.eye_array(matrix.shape[0], format="csr") - shift * matrix).tocsc()
 
 
-def _in_band(matrix: Any, shift: complex, band: Band) -> Callable[[np.ndarray], np.ndarray]:
+def _band_factors(matrix: Any, shift: complex, band: Band) -> np.ndarray:
     n, b = matrix.shape[0], band.width
     values = np.zeros((n, 2 * b + 1), dtype=type(shift))
     values[:, b] = 1.0
     values[band.rows, b + band.columns - band.rows] -= shift * matrix.data
     band_kernels.factorise(values)
+    return values
+
+
+def _in_band(values: np.ndarray, band: Band) -> Callable[[np.ndarray], np.ndarray]:
+    n, b = len(values), band.width
     padded = np.empty(n + 2 * b, dtype=values.dtype)
 
     def solve(rhs: np.ndarray) -> np.ndarray:

@@ -15,9 +15,10 @@ from scipy.optimize import brentq
 
 import fsp
 from fsp.generator import Generator
-from fsp.inference.collocation import _moduli
+from fsp.inference.collocation import SAVED, _moduli
 from fsp.inference.instruments import Exact
 from fsp.inference.loop import distributions
+from fsp.inference.methods import SHARE_OF_TOL
 from fsp.inference.on_step import OnStep
 from fsp.inference.parameters import derivatives
 from fsp.inference.part import Part
@@ -54,6 +55,13 @@ def decaying(start=0):
 def decaying_slopes(t, k=30.0, a=0.5):
     mean = k * (math.exp(-a * t) - math.exp(-t)) / (1.0 - a)
     return mean, {"k": mean, "a": a * (-k * t * math.exp(-a * t) / (1.0 - a) + mean / (1.0 - a))}
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-5])
+def test_steps_are_lent_what_earlier_ones_left_and_no_more(tol):
+    for found in fsp.sensitivity(decaying(), [0.5, 2.0, 8.0], ["k", "a"], tol=tol):
+        for name in ("k", "a"):
+            assert found.error(name).integration <= SHARE_OF_TOL * tol * (1.0 + SAVED)
 
 
 @pytest.mark.parametrize("tol", [1e-3, 1e-6])
