@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fsp.inference.account import Slopes, Spoiled, Squares
+from fsp.distribution import ErrorLedger
+from fsp.inference import account as of_account
+from fsp.inference.account import Account, Slopes, Spoiled, Squares
 from fsp.inference.derived import RateChangeBounds
 
 ROUNDED = 1.0 - 1e-12  # sums here round as well
@@ -55,3 +57,38 @@ def test_mass_that_is_missing_feeds_the_errors_of_derivatives_wherever_it_is(see
         (guess,), bounded = slopes.remnant(k, None, course, mass, closed=False)
         assert not bounded
         assert guess == bound
+
+
+def test_what_p_lacks_is_the_sum_of_what_was_charged():
+    account = Account.__new__(Account)
+    account.y = ErrorLedger(truncation=0.1, pruning=0.2, integration=0.3, rounding=0.05)
+    account._inside, account.relative = 0.02, 0.01
+    assert account.lost == pytest.approx(0.6, rel=1e-15)
+    assert account.off == pytest.approx(0.07, rel=1e-15)
+    assert account.gone == pytest.approx(0.3 * 1.02, rel=1e-15)  # pruned and lost, as rounded as probabilities are
+
+
+@pytest.mark.parametrize("beyond", [0.0, 2.5])
+def test_a_jump_is_charged_with_what_left_with_rounding_and_with_what_p_lacks(beyond, monkeypatch):
+    account = Account.__new__(Account)
+    account.y, account._inside = ErrorLedger(truncation=0.125, integration=0.25), 0.25
+    account.bounds, account._m = SimpleNamespace(followed=[]), SimpleNamespace(moments=[])
+    fed = []
+    account.slopes = SimpleNamespace(
+        remnants=np.zeros(1),
+        ledgers=[ErrorLedger()],
+        gauges=[None],
+        parts=[SimpleNamespace(feed=fed.append)],
+    )
+    lacking = []
+    monkeypatch.setattr(of_account, "moment_of", lambda followed, moments, mass: lacking.append(mass))
+    monkeypatch.setattr(of_account, "mean_over", lambda above, moment: above)
+    account.jump(0, 3.0, 0.0625, [(2.0, beyond), (3.0, 1.0)])
+    of_lack = 2.0 * beyond + 3.0
+    assert lacking == [0.125]  # what counts as rounding is in the space
+    assert account.slopes.ledgers[0].truncation == account.slopes.remnants[0] == 3.0 + of_lack
+    assert account.slopes.ledgers[0].rounding == 0.0625
+    assert account.slopes.ledgers[0].certified
+    assert fed[0][0].tolist() == [3.0 + 0.0625 + of_lack, np.inf]
+    account.jump(0, 0.5, 0.0, [(2.0, None)])
+    assert not account.slopes.ledgers[0].certified  # nothing bounds what p lacks
