@@ -46,6 +46,9 @@ def test_the_function_of_the_mean_falls_by_one_where_it_is_not_excepted(target):
     for x in set(range(300)) - held - set(excepted):
         assert Fraction(above.scale) * drift(above.condition.function, x) <= -1
     assert len(excepted) < 60
+    for x, rounded in enumerate(above.values(np.arange(300)[:, None])):
+        exact = Fraction(above.scale) * value(above.condition.function, x)
+        assert exact <= Fraction(rounded) <= exact * Fraction(1 + 1e-13)
 
 
 @pytest.mark.parametrize("births", [6.5, 11.2, 300.0])
