@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import exact
 import numpy as np
@@ -13,7 +14,7 @@ from written_networks import network
 
 import fsp
 from fsp.projection.growth import starting_vector
-from fsp.solvers import LossLimit
+from fsp.solvers import LossLimit, implicit
 
 solvers = pytest.mark.parametrize("make", [fsp.Magnus, fsp.Implicit], ids=lambda make: make.__name__)
 
@@ -74,3 +75,24 @@ def test_late_times_have_few_digits_which_is_charged(make, begin):
     missed = np.abs(step.p - exact.poisson(np.arange(41), mean)).sum()
     assert missed <= step.error + step.rounding + step.lost.sum() + 1e-13
     assert step.rounding >= 2.0**-53 * (1.0 + begin)
+
+
+@pytest.mark.parametrize("h", [0.5, 1.0, 2.0, 3.0, 4.0, 6.0])
+@pytest.mark.parametrize("text", ["5 + 4*sin(2*time)", "3 + 2*tanh(3*time - 4)"])
+def test_what_polynomials_of_time_miss_is_in_the_error_of_a_step(text, h):
+    """∫ ‖u′ − A(t) u‖₁ by Gauss–Legendre, with the rates themselves."""
+    model = network({"X": 2}, ("0 -> X", "rate", text), ("X -> 0", "mass_action", 0.02))
+    space = box(model, {"X": 9})
+    generator, p = fsp.Generator(model, space), starting_vector(model, space)
+    propagator = implicit._ImplicitPropagator(generator, fsp.Implicit(stages=11))
+    step = propagator._step(p, 0.25, h, 1e-12)
+    whole = np.vstack([np.concatenate([p, np.zeros(generator.n_sinks)]), step.values])
+    x, w = np.polynomial.legendre.leggauss(24)
+    total = 0.0
+    for a, b in pairwise(np.linspace(0.0, 1.0, 21)):
+        tau = 0.5 * (a + b) + 0.5 * (b - a) * x
+        at, slope = propagator._table.interpolate(tau)
+        for u, du, share, weight in zip(at @ whole, slope @ whole / h, tau, w, strict=True):
+            image = generator.at(0.25 + share * h).with_sinks @ u
+            total += 0.5 * h * (b - a) * weight * float(np.abs(du - image).sum())
+    assert total <= (step.error + step.rounding) * (1.0 + 1e-6)
