@@ -64,6 +64,28 @@ def test_on_a_small_space_the_bound_is_above_the_error_and_near_it(top, name):
     assert found.off[0] <= 60.0 * abs(found.values[0] - exact)
 
 
+@pytest.mark.parametrize(
+    ("top", "tail", "near"), [(9, 1e-18, 60.0), (16, 1e-18, 60.0), (60, 1e-2, 300.0), (60, 1e-4, 300.0)]
+)
+@pytest.mark.parametrize("asked", [(0.0, 1.0), (1.0, 0.0), (1e-3, 5.0), (5.0, 1e-3)])
+def test_what_is_asked_later_is_what_is_charged_earlier(top, tail, near, asked):
+    """Events of different weights at two times, on a space that is left, or by series that are cut short."""
+    model, event = immigration_death(), (np.arange(top + 1) > 7).astype(float)
+    own = adjoint(model, ["k"], fsp.StateSpace.box(model, upper={"X": top}), times=(0.75 * T, T), tail=tail)
+    found = own.gradient([Weights(w * event, 0.0 * event, own.level(w)) for w in asked], signed=False)
+    exact = 0.0
+    for weight, t in zip(asked, (0.75 * T, T), strict=True):
+        mean = -10.0 * math.expm1(-t)
+        exact += weight * float(poisson.pmf(X, mean)[X > 7] @ (X[X > 7] - mean))  # by the logarithm of k
+    assert abs(found.values[0] - exact) <= found.off[0]
+    assert found.off[0] <= near * abs(found.values[0] - exact)
+    # nothing that is asked at another time makes the charge for one smaller
+    for weight, t in zip(asked, (0.75 * T, T), strict=True):
+        single = adjoint(model, ["k"], fsp.StateSpace.box(model, upper={"X": top}), times=(t,), tail=tail)
+        alone = single.gradient([Weights(weight * event, 0.0 * event, own.level(weight))], signed=False)
+        assert found.off[0] >= 0.7 * alone.off[0]
+
+
 def one_molecule(steps, parameters):
     """Return a molecule that becomes one thing after another."""
     names = list(dict.fromkeys(name for step in steps for name in step[:2]))
