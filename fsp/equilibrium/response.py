@@ -139,11 +139,15 @@ class StoredLaw:
 
     def moments(self, powers: Callable[[IntArray], FloatArray], weights: FloatArray, orders: IntArray) -> FloatArray:
         """Bound Σ |m| u^q for u = w·x and orders q, (n_orders,); `powers` returns u^q of states."""
-        inside = np.array([self.most(moment) for moment in powers(self.space.states)])
+        inside: FloatArray = np.array([self.most(moment) for moment in powers(self.space.states)])
+        return inside + self.moments_outside(weights, orders)
+
+    def moments_outside(self, weights: FloatArray, orders: IntArray) -> FloatArray:
+        """Bound the same sums over what is not stored, (n_orders,)."""
         if self.closed:
-            return inside
+            return np.zeros(len(orders))
         known, mass = moment_bounds(self.model, np.inf).bounds, self.outside
-        means: FloatArray = np.array([inside[k] + _outside(known, weights, int(q), mass) for k, q in enumerate(orders)])
+        means: FloatArray = np.array([_outside(known, weights, int(q), mass) for q in orders])
         return means
 
 

@@ -6,36 +6,53 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fsp.errors import ArgumentError, BackendError
+import numpy as np
+
+from fsp.errors import ArgumentError, BackendError, ConvergenceError
 from fsp.inference.adjoint import Adjoint, Gradient
+from fsp.inference.beginning import of_model
 from fsp.inference.envelopes import Bounds
 from fsp.inference.loop import run_of
+from fsp.inference.stationary_start import stationary
+from fsp.inference.timed_adjoint import TimedAdjoint
 from fsp.projection.backend import serial
+from fsp.space import StateSpace
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.parameters import Derivatives
     from fsp.inference.problem import Limits
     from fsp.model import Model
-    from fsp.space import StateSpace
     from fsp.space.protocol import AnySpace
 
+# Where rates depend on time: of probability, by which states are chosen, and which a stationary start may lack; jumps
+# by which states grow where too much leaves them; and how many may be kept, with 13 numbers each a step.  Chosen.
+LOSS_IN_TIME, LOST, MARGIN, MOST_STATES = 1e-14, 1e-20, 20, 10_000
 METHODS = ("auto", "adjoint", "forward")  # of gradients
 LESS, MOST_SPACES = 1e-4, 3  # times the loss, where the intervals are too wide, and spaces that are tried; chosen
 
 
 def chosen_method(method: str, model: Model, start: str | None) -> str:
-    """Return 'adjoint' or 'forward': the first wherever it serves, where rates are constant and the start a model's.
+    """Return 'adjoint', where rates are constant and the start a model's; else 'in time' or 'forward'.
 
-    Its cost is that of three or four vectors: with two parameters as much as forward, with 4 a third (measured).
+    The cost of adjoints is that of three or four vectors: with two parameters as much as forward, with 4 a third
+    (measured).
     """
     if method not in METHODS:
         raise ArgumentError(f"`method` must be one of {', '.join(METHODS)}, but is {method!r}.")
-    serves = not model.is_time_dependent and start is None
-    if method == "adjoint" and not serves:
-        what = "a stationary start" if start is not None else "rates that depend on time"
-        raise BackendError(f"`method` must be 'forward' with {what}, but is 'adjoint'.")
-    return "adjoint" if serves and method != "forward" else "forward"
+    if method == "forward":
+        return method
+    return "in time" if model.is_time_dependent or start is not None else "adjoint"
+
+
+def require_adjoint(method: str) -> None:
+    """Refuse to go forward where the adjoint was asked for, and does not serve."""
+    if method == "adjoint":
+        raise BackendError(
+            "`method` must be 'auto' or 'forward' where the adjoint bounds nothing, but is 'adjoint'; with rates that "
+            "depend on time, or a stationary start, it takes formulas that have a largest value, and "
+            f"{MOST_STATES:,} states at most."
+        )
 
 
 def refined(
@@ -70,10 +87,46 @@ def refined(
     return best
 
 
-def states_of(model: Model, times: FloatArray, loss: float, limits: Limits) -> StateSpace:
+def refined_in_time(
+    model: Model,
+    slopes: Derivatives,
+    times: FloatArray,
+    start: str | None,
+    limits: Limits,
+    asked: Callable[[TimedAdjoint], Gradient],
+    width: Callable[[Gradient], float],
+) -> Gradient | None:
+    """Return what is asked where rates depend on time or the start is stationary, as `refined` does.
+
+    None where that is not known for each state, or takes too many numbers.
+    """
+    bounds = Bounds.of(model, slopes, max(float(times[-1]), 1e-300))
+    beginning = of_model(model, slopes) if start is None else stationary(model, slopes, LOST, limits)
+    space = states_of(model, times, LOSS_IN_TIME, limits, start)
+    space = space.union(StateSpace.from_states(model.species, beginning.states))
+    space = space.grow(model, MARGIN)
+    best: Gradient | None = None
+    for _ in range(MOST_SPACES):
+        if len(space) > MOST_STATES:
+            break
+        try:
+            adjoint = TimedAdjoint(model, slopes, bounds, space, times.tolist(), beginning, limits.report)
+            gradient = asked(adjoint)
+        except ConvergenceError:  # too many steps
+            break
+        before = math.inf if best is None else width(best)
+        if best is None or width(gradient) < before:
+            best = gradient
+        if width(gradient) <= 1.0 or not width(gradient) < 0.5 * before or not adjoint.is_open:
+            break
+        space = space.grow(model, MARGIN)
+    return best if best is not None and np.isfinite(best.off).all() else None
+
+
+def states_of(model: Model, times: FloatArray, loss: float, limits: Limits, start: str | None = None) -> StateSpace:
     """Return all states that are met on the way to the last time."""
     spaces: list[AnySpace] = []
-    run_of(model, times, loss, limits, watch=spaces.append).results()
+    run_of(model, times, loss, limits, start, watch=spaces.append).results()
     union = serial(spaces[-1])
     for space in spaces[-2::-1]:
         if (union.index(serial(space).states) < 0).any():

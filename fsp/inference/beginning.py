@@ -39,10 +39,12 @@ class StartScores:
 
 
 class Missing(NamedTuple):
-    """Moments of what is off, by functions u of a gauge."""
+    """Moments of what is off, by functions u of a gauge, and what is known of each of y beside what it lacks."""
 
+    each: Known
     of_p: Callable[[Gauge], FloatArray]  # Σ m u^q, (n_orders,)
     of_derivatives: Callable[[Gauge], FloatArray] | None = None  # Σ |e_k| u, (q,); None where nothing is known
+    of_lacking: Callable[[Gauge], FloatArray] | None = None  # as `of_p`, of what `each` leaves; None where that is m
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +109,7 @@ def of_model(model: Model, slopes: Derivatives) -> Beginning:
         lacking,
         Known(0.0, rounding),
         missing(sizes) + off @ weights,
-        Missing(moments, error_moments),
+        Missing(Known(0.0, rounding), moments, error_moments),
         StartScores(squares, of_squares, squares.sum(axis=1) * (1.0 + SUM_ROUNDING) + of_squares),
         closed=not lacking,
     )

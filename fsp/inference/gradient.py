@@ -20,7 +20,7 @@ from fsp.distribution import Interval, formulas
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.inference.account import OPEN
 from fsp.inference.adjoint import Adjoint, Gradient, Weights
-from fsp.inference.adjoint_space import chosen_method, refined
+from fsp.inference.adjoint_space import chosen_method, refined, refined_in_time, require_adjoint
 from fsp.inference.envelopes import size
 from fsp.inference.loop import check_start
 from fsp.inference.parameters import derivatives
@@ -35,6 +35,7 @@ from fsp.model.tree import at_time
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution.sensitivity import Sensitivity
+    from fsp.inference.timed_adjoint import TimedAdjoint
     from fsp.model import Model
     from fsp.model.tree import Expression
     from fsp.moments.polynomial import Polynomial
@@ -82,8 +83,9 @@ def gradient(
     tol
         Half of the width that is asked for, in the unit of the formula.
     method
-        ``"adjoint"``, where rates are constant and the start is the model's; ``"forward"``, by `fsp.sensitivity`, of
-        conditions and single species; ``"auto"`` takes the adjoint wherever it can be had.
+        ``"adjoint"``, with rates that depend on time or a stationary start of formulas that have a largest value;
+        ``"forward"``, by `fsp.sensitivity`, of conditions and single species; ``"auto"`` takes the adjoint wherever it
+        can be had.
     start
         Where the network begins, as for `fsp.sensitivity`.
     max_states, max_memory, max_work
@@ -138,12 +140,19 @@ def gradient(
         raise ArgumentError(f"`formula` must be a text such as 'U > V', but is {formula!r}.")
     tree = formulas.read_formula(formula, model.species, model.observables, float(times[0]))
     limits = Limits(max_states, max_memory, max_work, report)
-    if chosen_method(method, model, start) == "forward":
-        return _forward(model, formula, times, parameters, tol, limits, log=log, start=start)
+    chosen, answer = chosen_method(method, model, start), None
     slopes = derivatives(model, parameters, log=log)
     of_formula = _Formula(model, formula, at_time(tree, float(times[0])), float(times[0]))
     first = min(LOSS[0], LOSS[1] * tol), min(TAIL[0], TAIL[1] * tol)
-    answer = refined(model, slopes, times, first, limits, of_formula.gradient, lambda g: float(g.off.max()) / tol)
+    if chosen == "adjoint":
+        answer = refined(model, slopes, times, first, limits, of_formula.gradient, lambda g: float(g.off.max()) / tol)
+    elif chosen == "in time":
+        answer = refined_in_time(
+            model, slopes, times, start, limits, of_formula.gradient, lambda g: float(g.off.max()) / tol
+        )
+    if answer is None:
+        require_adjoint(method)
+        return _forward(model, formula, times, parameters, tol, limits, log=log, start=start)
     intervals = {
         name: Interval(v - e, v + e, v, math.isfinite(e), "" if math.isfinite(e) else STEEP)
         for name, v, e in zip(slopes.names, answer.values.tolist(), answer.off.tolist(), strict=True)
@@ -158,7 +167,7 @@ class _Formula:
     def __init__(self, model: Model, text: str, tree: Expression, t: float) -> None:
         self._model, self._text, self._tree, self._t = model, text, tree, t
 
-    def gradient(self, adjoint: Adjoint) -> Gradient:
+    def gradient(self, adjoint: Adjoint | TimedAdjoint) -> Gradient:
         """Return the derivatives, of the positive and the negative part where there are both."""
         model, states = self._model, adjoint.space.states
         values = formulas.values_on(states, self._text, model.species, model.observables, self._t)
@@ -178,7 +187,7 @@ class _Formula:
         return Gradient(positive.values - negative.values, positive.off + negative.off, products)
 
 
-def height_of(model: Model, tree: Expression, adjoint: Adjoint, t: float) -> FloatArray:
+def height_of(model: Model, tree: Expression, adjoint: Adjoint | TimedAdjoint, t: float) -> FloatArray:
     """Return what bounds the mean of a formula from all states, a time of up to t later; infinite where nothing does.
 
     Polynomials of degree one are bounded by the gauges, by `fsp.moments.parts`.

@@ -36,7 +36,7 @@ from fsp.bars import barred, callback, silent
 from fsp.distribution import Interval
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError
-from fsp.inference.adjoint_space import chosen_method
+from fsp.inference.adjoint_space import chosen_method, require_adjoint
 from fsp.inference.counts import Counts, check_counts
 from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.instruments import Instrument, instruments_of
@@ -44,7 +44,7 @@ from fsp.inference.loop import check_start, distributions
 from fsp.inference.mixing import Mixing
 from fsp.inference.observation_channel import Gathered
 from fsp.inference.problem import Limits, Reached
-from fsp.inference.score import by_adjoint, by_forward
+from fsp.inference.score import by_adjoint, by_adjoint_in_time, by_forward
 from fsp.inference.timed_events import written_into_rates
 from fsp.model.arguments import check_call
 from fsp.projection.progress import labelled
@@ -112,8 +112,8 @@ class Likelihood(Displayed):
             Their names, as for `fsp.sensitivity`.
         method
             ``"adjoint"``, backwards from the cells, which costs hardly more for many parameters and knows cells however
-            improbable they are, where rates are constant and the start is not stationary; ``"forward"``, by the
-            derivatives of the distribution; ``"auto"`` takes the adjoint wherever it can be had.
+            improbable they are; ``"forward"``, by the derivatives of the distribution; ``"auto"`` takes the adjoint
+            wherever it can be had.
         progress
             True for a bar; or a function that is called with a `Progress` now and then.
 
@@ -146,8 +146,14 @@ class Likelihood(Displayed):
             ]
             return _added(by_label)
         limits = replace(self.limits, report=report)
-        if chosen_method(method, self.model, self.start) == "adjoint":
+        chosen = chosen_method(method, self.model, self.start)
+        if chosen == "adjoint":
             return by_adjoint(self.model, self.counts, self.instruments, parameters, self.least, limits)
+        if chosen == "in time":
+            found = by_adjoint_in_time(self.model, self.counts, self.instruments, parameters, self.start, limits)
+            if found is not None:
+                return found
+            require_adjoint(method)
         return by_forward(self.model, self.counts, self.instruments, parameters, self.least, limits, self.start)
 
     def __str__(self) -> str:

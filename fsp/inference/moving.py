@@ -24,6 +24,7 @@ from fsp.model.expression import evaluate
 from fsp.model.functions import COMPARISONS
 from fsp.model.switches import switch_times
 from fsp.model.tree import ZERO, Call, call, depends_on_time, symbols, walk
+from fsp.moments.parts import mean_over
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fsp.inference.parameters import Derivatives, MovingSwitch
     from fsp.model import Model
     from fsp.model.tree import Expression
+    from fsp.moments.parts import Moment
     from fsp.moments.polynomial import Polynomial
     from fsp.space import StateSpace
 
@@ -88,23 +90,38 @@ class Moving:
         }
         return cls(model, np.union1d(switch_times(trees, end), list(moves)), moves, above)
 
+    def flow(self, move: Move, t: float, states: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return ``∂_k t* (a⁻ - a⁺)`` of a switch in states, (1), and its rounding, (n,) each."""
+        return self._change(move, t, states), self._rounding(move, t, states)
+
+    def _rounding(self, move: Move, t: float, states: IntArray) -> FloatArray:
+        return ROUNDED * abs(move.speed) * self._largest(move.reaction, states, t)
+
+    def beyond(self, move: Move, t: float, moment: Moment) -> float:
+        """Bound the mean of twice that over what a moment is of."""
+        return sum(
+            inf if above is None else factor * mean_over(above, moment) for factor, above in self._factors(move, t)
+        )
+
+    def _factors(self, move: Move, t: float) -> list[tuple[float, Polynomial | None]]:
+        """Return polynomials, and by what they are multiplied, above twice what a switch changes."""
+        return [
+            (2.0 * abs(move.speed) * _step(clock, t, move.after), above) for clock, above in self.above[move.reaction]
+        ]
+
     def pass_by(self, t: float, space: StateSpace, block: FloatArray, account: Account) -> None:
         """Change the derivatives of a block (1 + q, n) in place where something moves at a time, (1)."""
         for move in self.moves.get(t, ()):
             states = space.states
             change, index = self._change(move, t, states), space.index(states + self.model.change[move.reaction])
-            largest = self._largest(move.reaction, states, t)
+            rounding = self._rounding(move, t, states)
             flow = _jumped(block[1 + move.parameter], change * block[0], index)
             inside = index >= 0
             account.jump(
                 move.parameter,
                 float(np.abs(flow[~inside]).sum()),
-                2.0 * ROUNDED * abs(move.speed) * float(largest @ np.abs(block[0]))
-                + 2.0 * float(np.abs(change).max()) * account.off,
-                [
-                    (2.0 * abs(move.speed) * _step(clock, t, move.after), above)
-                    for clock, above in self.above[move.reaction]
-                ],
+                2.0 * float(rounding @ np.abs(block[0])) + 2.0 * float(np.abs(change).max()) * account.off,
+                self._factors(move, t),
             )
 
     def move(self, t: float, space: StateSpace, block: FloatArray) -> None:

@@ -19,7 +19,7 @@ since ``s/p - u = (s - h - u (p - y))/p``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,7 @@ from fsp.arithmetic import SUM_ROUNDING
 from fsp.distribution import Interval
 from fsp.inference.account import OPEN
 from fsp.inference.adjoint import Adjoint, Gradient, Weights
-from fsp.inference.adjoint_space import refined
+from fsp.inference.adjoint_space import refined, refined_in_time
 from fsp.inference.loop import solve
 from fsp.inference.observation_channel import Gathered
 from fsp.inference.parameters import derivatives
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fsp.inference.counts import Counts
     from fsp.inference.instruments import Instrument
     from fsp.inference.problem import Limits, Reached
+    from fsp.inference.timed_adjoint import TimedAdjoint
     from fsp.model import Model
 
 LOSS = (1e-10, 1e-8)  # of probability: at most, and of the least probability of a cell; chosen
@@ -46,7 +47,9 @@ LARGEST_TOL, SHARE = 1e-10, 1e-3  # of derivatives, forward: at most, and of the
 TOL_OF_STEPS = 1e-6  # of derivatives where rates depend on time, at first; chosen
 ROUNDED, WORTH = 30.0, 0.1  # times the rounding that is met: what may be asked for; of the first, to be worth a run
 HIDDEN = "a cell is so improbable that rounding hides what it contributes"
-NARROW = 1e-4  # of a derivative, or of the root of the number of cells, about which it varies between experiments
+# Of a derivative, or of the root of the number of cells, about which it varies between experiments; and where rates
+# depend on time, as rounding is more.  Chosen.
+NARROW, NARROW_IN_TIME = 1e-4, 1e-3
 
 
 def by_adjoint(
@@ -59,18 +62,47 @@ def by_adjoint(
 ) -> dict[str, Interval]:
     """Bound the derivatives of a log-likelihood by the logarithms of parameters; `least` is a cell's probability."""
     slopes = derivatives(model, parameters, log=True)
-    scale = math.sqrt(counts.n_cells)
+    first = min(LOSS[0], LOSS[1] * least), min(TAIL[0], TAIL[1] * least)
+    asked, width = _asked(model, counts, instruments), _width(counts, NARROW)
+    gradient = refined(model, slopes, counts.times, first, limits, asked, width)
+    return _intervals(slopes.names, gradient.values, gradient.off, OPEN)
 
-    def asked(adjoint: Adjoint) -> Gradient:
+
+def by_adjoint_in_time(
+    model: Model,
+    counts: Counts,
+    instruments: Sequence[Instrument],
+    parameters: Sequence[str],
+    start: str | None,
+    limits: Limits,
+) -> dict[str, Interval] | None:
+    """Bound the same derivatives where rates depend on time or the start is stationary; None where nothing does."""
+    slopes = derivatives(model, parameters, log=True)
+    asked, width = _asked(model, counts, instruments), _width(counts, NARROW_IN_TIME)
+    gradient = refined_in_time(model, slopes, counts.times, start, limits, asked, width)
+    return None if gradient is None else _intervals(slopes.names, gradient.values, gradient.off, OPEN)
+
+
+def _asked(
+    model: Model, counts: Counts, instruments: Sequence[Instrument]
+) -> Callable[[Adjoint | TimedAdjoint], Gradient]:
+    """Return what takes the gradient of cells by an adjoint."""
+
+    def asked(adjoint: Adjoint | TimedAdjoint) -> Gradient:
         weights = [weights_of(adjoint, model, counts, i, instruments) for i in range(len(counts.times))]
         return adjoint.gradient(weights, signed=False)
 
-    def width(gradient: Gradient) -> float:
-        return float((gradient.off / np.maximum(np.abs(gradient.values), scale)).max()) / NARROW
+    return asked
 
-    first = min(LOSS[0], LOSS[1] * least), min(TAIL[0], TAIL[1] * least)
-    gradient = refined(model, slopes, counts.times, first, limits, asked, width)
-    return _intervals(slopes.names, gradient.values, gradient.off, OPEN)
+
+def _width(counts: Counts, narrow: float) -> Callable[[Gradient], float]:
+    """Return how wide intervals are, over what is narrow enough."""
+    scale = math.sqrt(counts.n_cells)
+
+    def width(gradient: Gradient) -> float:
+        return float((gradient.off / np.maximum(np.abs(gradient.values), scale)).max(initial=0.0)) / narrow
+
+    return width
 
 
 def by_forward(
@@ -130,7 +162,9 @@ def _of_time(
     return u @ n, np.where(np.isnan(off), math.inf, off)
 
 
-def weights_of(adjoint: Adjoint, model: Model, counts: Counts, i: int, instruments: Sequence[Instrument]) -> Weights:
+def weights_of(
+    adjoint: Adjoint | TimedAdjoint, model: Model, counts: Counts, i: int, instruments: Sequence[Instrument]
+) -> Weights:
     """Return the weights of the cells of a time, (1)."""
     y = adjoint.probabilities(i)
     t = float(counts.times[i])

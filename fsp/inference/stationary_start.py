@@ -59,11 +59,17 @@ def stationary(
     known = Known(0.0, 0.0 if below or (q and not law.closed) else law.total)  # y may lie above
     lacking, errors = law.total if q or below else law.outside, response.errors
     kept = np.ones(len(states), dtype=np.bool_)
+    each = split(law.apart, law.y, weight_of(tol)) if law.proved else Known(0.0, law.total)
     if single and law.proved:
-        known = Known(0.0, law.total) if q else split(law.apart, law.y, weight_of(tol))
+        known = Known(0.0, law.total) if q else each
         kept = _needed(law.y, response.derivatives, DROPPED * tol)
         lacking = law.outside + float(law.y[~kept].sum()) * (1.0 + SUM_ROUNDING)
         errors = errors + np.abs(response.derivatives[:, ~kept]).sum(axis=1) * (1.0 + SUM_ROUNDING)
+
+    def lacking_moments(gauge: Gauge) -> FloatArray:
+        dropped = gauge.powers(states[~kept]) @ law.y[~kept] * (1.0 + SUM_ROUNDING)
+        return np.asarray(law.moments_outside(gauge.weights, gauge.orders) + dropped)
+
     error = law.distribution.error
     best = error.total > tol or error.rounding > 0.5 * error.total
     return Beginning(
@@ -73,7 +79,7 @@ def stationary(
         lacking,
         known,
         errors,
-        Missing(moments),
+        Missing(each, moments, of_lacking=lacking_moments),
         scores,
         law.closed and bool(kept.all()),
         proved=response.proved,

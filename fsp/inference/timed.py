@@ -48,6 +48,7 @@ class Timed:
     errors: FloatArray  # what these may be off, (n_changing, q, n)
     powers: list[FloatArray]  # of each gauge, (n_orders, n)
     edges: list[tuple[IntArray, FloatArray, FloatArray, tuple[FloatArray, ...]]]  # sources, rates, slopes, powers
+    terms: list[tuple[int, int, FloatArray, FloatArray]]  # r, number of b, ∂_k a_r / b and what it may be off (q, n)
 
     @classmethod
     def of(cls, generator: Generator, slopes: Derivatives, followed: Sequence[Gauge]) -> Timed:
@@ -99,6 +100,7 @@ class Timed:
             off.sum(axis=0),
             [gauge.powers(states) for gauge in followed],
             edges,
+            [(r, c, values[r, c], off[r, c]) for r, c in np.argwhere((np.abs(values) + off).any(axis=(2, 3))).tolist()],
         )
 
     def exposures(self, sizes: FloatArray, heights: FloatArray, least: FloatArray, h: float) -> FloatArray:

@@ -337,8 +337,7 @@ def test_rates_of_time_and_stationary_starts_are_taken_forward():
     ("given", "changed", "kind", "match"),
     [
         (immigration_death, {"method": "backward"}, fsp.ArgumentError, "auto, adjoint, forward"),
-        (pulsed, {"method": "adjoint"}, fsp.BackendError, "rates that depend on time"),
-        (immigration_death, {"method": "adjoint", "start": "stationary"}, fsp.BackendError, "stationary start"),
+        (pulsed, {"method": "adjoint", "formula": "2*X"}, fsp.BackendError, "rates that depend on time"),
         (immigration_death, {"formula": "Y > 2"}, fsp.ArgumentError, "needs 'Y'"),
         (immigration_death, {"formula": 3}, fsp.ArgumentError, "must be a text"),
         (immigration_death, {"formula": "1/X"}, fsp.ArgumentError, "finite in every state"),

@@ -1,0 +1,247 @@
+"""Steps of one vector on fixed states where rates change, forward or back in time, each entry known for itself.
+
+Let u be the collocation polynomial of a step, of ``v' = M v`` with ``M = A(t)``, or ``M = A(t)ᵀ`` back in time, and
+``|u' - M u| <= λ(τ) S``, entry by entry, as in (4) of `fsp.inference.collocation`.  M has no negative entries but in
+its diagonal -e(x, t).  With a constant κ >= 0 that obeys ``κ' >= M κ`` (κ = 0 forward), and with F any states that are
+left at rates of at least e_F(x), and at least e_* all of them, let
+
+(1)  |v - u|  <=  E (u + κ) + B + g ,
+
+at the beginning of the step, where B lives on F.  It holds on all of the step, by comparison, with
+
+(2)  B(τ) = B_0 exp(-e_* τ) + b on F,    b = S min(1/e_F, h),
+(3)  E  ->  E + (1 + E) ε,    Σ g -> Σ g + Σ_x max(C - ε (u + κ), 0),
+     C(x) = h S(x) [x not in F] + Σ_{y in F, y ≠ x} M_xy (h b(y) + B_0(y) min(1/e_*, h)),
+
+for any ε >= 0, as ``-M B >= e B - Σ_{y in F} M_xy B(y)``, ``B' = -e_* B_0 exp(-e_* τ)``, and b may as well be τ S.  So
+what is wrong with a state that is left at once counts by the time it has: the rounding of flows of 10⁵ a minute does
+not spoil the others.  Where B_0 lives on states that are not in F it goes over into E and g.  ε is chosen by
+`fsp.inference.statewise.split`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import diags_array
+
+from fsp.errors import ConvergenceError
+from fsp.inference.on_step import STAGES, OnStep, height, lowest
+from fsp.inference.stages import Stages, in_nodes, residuals
+from fsp.inference.statewise import Known, range_of, split
+from fsp.solvers.clocks import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsp.arrays import BoolArray, FloatArray
+    from fsp.inference.timed import Timed
+    from fsp.solvers.clocks import Clock
+
+# Jumps in the time ahead, and share of the largest exit rate: states of F have both at least; chosen.
+FAST_JUMPS, FAST_SHARE = 100.0, 0.1
+SHOWN, SEEN = 0.5, 2.0  # times a bound of rounding: what a step shows of it about, and what a step may add; chosen
+SHORTEST = 1e-13  # of the time: a shorter step would not know better on which side of a switch it lies
+GROWTH, SAFETY, SHRUNK = 4.0, 0.8, 0.15  # of steps: at most, of the step that would just do, at least; chosen
+# Of the profile in a step: rounding that is worth a shorter step, and what half a step must have of it at most, later
+# and after a jump, when all that comes into empty states is rounding of what it came from.  Chosen.
+TOLERATED, FALLS = 1e-9, (0.35, 0.9)
+MOST_STEPS = 4_000  # in all; chosen
+FIRST_JUMPS = 10.0  # of the fastest state in the first step after vectors or rates have jumped; chosen
+ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A vector on one step."""
+
+    start: float  # of the step, in time, wherever it comes from
+    length: float
+    points: FloatArray  # where it comes from, and at the stages, (n, 1 + s)
+    largest: FloatArray  # of its modulus, (n,)
+    least: FloatArray  # at least zero, (n,)
+    off: Known  # E and Σ g of (1) on all of the step, B among them
+    on_step: OnStep  # functions of time, by time
+
+
+class Off(NamedTuple):
+    """What a vector is off, (1)."""
+
+    relative: float  # E
+    absolute: float  # Σ g
+    fast: FloatArray  # B, (n,)
+
+
+class _Seen(NamedTuple):
+    """What a step adds to E and g: by rounding, and by what falls with the step."""
+
+    rounding: Known
+    truncation: Known
+
+
+class FixedSteps:
+    """Steps in one direction of time; `floor` is κ, and `weight` that of `split`."""
+
+    def __init__(self, timed: Timed, *, back: bool, floor: float, weight: float, target: float) -> None:
+        self._trees = (*timed.clocks, *timed.changing)
+        self._by_time = timed
+        self._back, self.floor, self._weight = back, floor, weight
+        self._target = target  # of ε by time
+        transposed = replace(
+            timed, parts=[part.T.tocsr() for part in timed.parts], moduli=[part.T.tocsr() for part in timed.moduli]
+        )
+        self.timed = transposed if back else timed
+        self._stages = Stages(self.timed)
+        self._apart = [(part - diags_array(part.diagonal())).tocsr() for part in self.timed.moduli]
+        self._length, self._taken = 0.0, 0
+
+    # ---- the march
+
+    def through(
+        self, z: FloatArray, off: Off, first: float, last: float, *, fresh: bool
+    ) -> Iterator[tuple[Piece, FloatArray, Off]]:
+        """Go from a time to another, with no switch between; yield pieces, ends, and what these are off."""
+        t, before, falls = first, np.inf, FALLS[fresh]  # `before` the rounding of a step in vain
+        while t != last:
+            left = abs(last - t)
+            if fresh or self._length == 0.0:
+                self._length, fresh = self._first(t, left), False
+            asked = left if self._length >= left else min(self._length, 0.5 * left)
+            on_step, h = self._within(t, asked, left)
+            points = self._stages.solved(z, self._directed(on_step), h)
+            piece, seen, after = self._judged(points, on_step, h, left, off)
+            ratio, rounding = self._ratio(seen, h), self._cost(seen.rounding)
+            hidden = TOLERATED < rounding < falls * before  # smaller steps have less of it, not only more steps
+            if (ratio > 1.0 or hidden) and h > SHORTEST * max(abs(t), abs(last)):
+                self._length, before = h * (max(SHRUNK, min(0.7, _factor(ratio))) if ratio > 1.0 else 0.5), rounding
+                continue
+            before, falls, self._taken = np.inf, FALLS[False], self._taken + 1
+            if self._taken > MOST_STEPS:
+                raise ConvergenceError(f"Steps must be {MOST_STEPS:,} at most, but are more.")
+            self._length = max(self._length if h < asked else 0.0, h * min(GROWTH, max(1.0, _factor(ratio))))
+            t = last if h >= left else (t - h if self._back else t + h)
+            end = points[:, -1]
+            off = after._replace(absolute=after.absolute - float(np.minimum(end, 0.0).sum()))
+            z = np.maximum(end, 0.0)
+            yield piece, z, off
+
+    def _first(self, t: float, left: float) -> float:
+        """Return a step in which the fastest state is left about once, where that is less than there is left."""
+        exits = OnStep.of(self._by_time, *self._placed(t, min(left, 1e-9 * (abs(t) + left)))).exits(self._by_time)
+        return min(left, FIRST_JUMPS / max(float(exits.max(initial=0.0)), 1e-300))
+
+    def _placed(self, t: float, h: float) -> tuple[float, float]:
+        return (t - h if self._back else t), h
+
+    def _within(self, t: float, h: float, left: float) -> tuple[OnStep, float]:
+        """Return the functions of time on a step, shortened where one is not known to be smooth."""
+        least = SHORTEST * (abs(t) + left)
+        while True:
+            on_step = OnStep.of(self._by_time, *self._placed(t, h))
+            if on_step.certified or h <= least:
+                return on_step, h
+            if self._back:
+                h = max(0.25 * h, least)
+            else:
+                end = min(reach(tree, t, t + h) for tree in self._trees)
+                h = max(end - t, least) if end < t + h else max(0.25 * h, least)
+
+    def _directed(self, on_step: OnStep) -> OnStep:
+        return mirrored(on_step) if self._back else on_step
+
+    def _ratio(self, seen: _Seen, h: float) -> float:
+        """Return what the step adds that is no rounding, over what it may."""
+        truncation, rounding = self._cost(seen.truncation), self._cost(seen.rounding)
+        return max(truncation - SHOWN * rounding, 0.0) / max(self._target * h, SEEN * rounding, 1e-300)
+
+    def _cost(self, known: Known) -> float:
+        return known.cost(self._weight) if self._weight else known.relative
+
+    # ---- what a step is off
+
+    def _judged(self, points: FloatArray, on_step: OnStep, h: float, left: float, off: Off) -> tuple[Piece, _Seen, Off]:
+        """Return the step, what it adds, and what the vector is off at its end, (2) and (3)."""
+        least, largest = range_of(points)
+        directed = self._directed(on_step)
+        fallen, noise, integral = residuals(self.timed, points, _rest(self.timed, points, directed, h), directed, h)
+        fast, rates = self._fast(on_step, h, left)
+        profile = least + self.floor
+        begun = np.where(fast, off.fast, 0.0)
+        settled = split(off.fast - begun, profile, self._weight)  # B_0 that is not on F
+        slowest = float(rates[fast].min()) if fast.any() else 0.0  # e_*
+        held = begun * min(1.0 / max(slowest, 1e-300), h)
+        flow = _Flow(self._apart, np.array([height(clock, h) for clock in on_step.clocks]), fast, rates, h)
+        added, rounding, truncation = (
+            split(flow.charged(r * integral, kept), profile, self._weight)
+            for r, kept in ((fallen + noise, held), (noise, 0.0 * held), (fallen, 0.0 * held))
+        )
+        sources = flow.kept((fallen + noise) * integral)
+        bounded = split(begun + sources, profile, self._weight)  # B on the step
+        relative = off.relative + settled.relative
+        relative += (1.0 + relative) * added.relative * ROUNDED_UP + self._misjudged(on_step, largest, profile)
+        absolute = off.absolute + (settled.absolute + added.absolute) * ROUNDED_UP
+        after = Off(relative, absolute, (begun * np.exp(-h * slowest) + sources) * ROUNDED_UP)
+        on_it = Known(relative + bounded.relative, absolute + bounded.absolute)
+        piece = Piece(on_step.t, h, points, largest, least, on_it, on_step)
+        return piece, _Seen(rounding, truncation), after
+
+    def _fast(self, on_step: OnStep, h: float, left: float) -> tuple[BoolArray, FloatArray]:
+        """Return F, (n,), and rates at which its states are left at least, one elsewhere."""
+        slowest = np.maximum(np.array([lowest(clock, h) for clock in on_step.clocks]) @ self.timed.exits, 0.0)
+        fast = slowest >= max(FAST_JUMPS / left, FAST_SHARE * float(slowest.max(initial=0.0)))
+        return fast, np.where(fast, slowest * (1.0 - 1e-12), 1.0)
+
+    def _misjudged(self, on_step: OnStep, largest: FloatArray, profile: FloatArray) -> float:
+        """Bound, as a part of the profile, what comes of rates whose formulas are off by more than their rounding."""
+        wrong = self.timed.generator.misjudged(on_step.t, on_step.t + on_step.h)
+        return (
+            wrong * float(largest.max(initial=0.0)) / max(float(profile.min(initial=np.inf)), 1e-300) if wrong else 0.0
+        )
+
+
+class _Flow(NamedTuple):
+    """What goes between states in a step."""
+
+    apart: list[Any]  # |A_l| but for the diagonal
+    heights: FloatArray  # of g_l, (n_clocks,)
+    fast: BoolArray  # F
+    rates: FloatArray  # e_F
+    h: float
+
+    def kept(self, sources: FloatArray) -> FloatArray:
+        """Return b of (2), (n,), of sources h S."""
+        return np.where(self.fast, sources * np.minimum(1.0 / (self.rates * self.h), 1.0), 0.0)
+
+    def charged(self, sources: FloatArray, held: FloatArray) -> FloatArray:
+        """Return C of (3), (n,), of sources h S and of what is left of B_0."""
+        from_fast = self.h * self.kept(sources) + held
+        charged = np.where(self.fast, 0.0, sources)
+        for g, part in zip(self.heights.tolist(), self.apart, strict=True):
+            charged += g * (part @ from_fast)
+        return charged
+
+
+def _rest(timed: Timed, points: FloatArray, on_step: OnStep, h: float) -> FloatArray:
+    """Return the residual of a path in Chebyshev points, but for remainders, (n, N)."""
+    tau = on_step.tau
+    at, slope = in_nodes(STAGES, len(tau))
+    rise = points[:, 1:] - points[:, :1]  # the slopes of a constant are zero: taken so, little cancels
+    u = points[:, :1] + rise @ at[:, 1:].T  # (n, N)
+    return np.asarray(rise @ slope[:, 1:].T / h - on_step.products(timed, tau, u[:, :, None])[:, :, 0])
+
+
+def mirrored(on_step: OnStep) -> OnStep:
+    """Return the functions of time of a step that is gone through backwards."""
+    sign = (-1.0) ** np.arange(len(on_step.clocks[0].change))
+
+    def turned(clocks: list[Clock]) -> list[Clock]:
+        return [replace(clock, change=clock.change * sign[: len(clock.change)]) for clock in clocks]
+
+    return replace(on_step, clocks=turned(on_step.clocks), changing=turned(on_step.changing))
+
+
+def _factor(ratio: float) -> float:
+    """Return by how much the step may change: its error over its length is of order s."""
+    return SAFETY * float(max(ratio, 1e-30) ** (-1.0 / STAGES))

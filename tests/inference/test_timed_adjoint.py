@@ -1,0 +1,193 @@
+"""Gradients by the adjoint where rates depend on time: Poisson laws in closed form, forward ones, and small spaces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import solve_ivp
+
+import fsp
+from fsp.inference import adjoint_space, timed_steps
+from fsp.inference.adjoint import Weights
+from fsp.inference.beginning import of_model
+from fsp.inference.envelopes import Bounds
+from fsp.inference.parameters import derivatives
+from fsp.inference.timed_adjoint import TimedAdjoint
+from fsp.inference.timed_events import written_into_rates
+
+K, G, S, C = 6.0, 0.8, 1.3, 0.5
+PARAMETERS = {"k": K, "g": G, "s": S, "c": C}
+DEATH = fsp.Reaction("X -> 0", mass_action="g")
+SIGNAL, SWITCH = "k*(1 + c*exp(-time/s))", "piecewise(k, time > s, c*k)"
+LAWS = {  # the rate of births, and that as a function of the parameters and of time
+    "signal": (SIGNAL, lambda v, t: v["k"] * (1.0 + v["c"] * np.exp(-t / v["s"]))),
+    "switch": (SWITCH, lambda v, t: v["k"] if t > v["s"].real else v["c"] * v["k"]),
+}
+START = {None: lambda v, law: 0.0, "stationary": lambda v, law: law(v, 0.0) / v["g"]}
+
+
+def births(rate):
+    """Return immigration and death; the rate of births depends on time."""
+    return fsp.Model(
+        species={"X": 0}, parameters=PARAMETERS, reactions=[fsp.Reaction("0 -> X", rate=rate), DEATH], name="births"
+    )
+
+
+def mean(values, law, start, t):
+    """Return the mean of the Poisson law at t, complex where parameters are, in two parts about the switch."""
+    value = [complex(START[start](values, law))]
+    jump = values["s"]
+    for first, last in ((0.0, min(jump.real, t)), (min(jump.real, t), t)):
+        if last > first:
+            side = lambda u, first=first, last=last: min(max(u, np.nextafter(first, last)), np.nextafter(last, first))  # noqa: E731
+
+            def slope(u, m, side=side):
+                return law(values, side(u)) - values["g"] * m
+
+            value = solve_ivp(slope, (first, last), value, rtol=1e-12, atol=1e-13, method="DOP853").y[:, -1]
+    if abs(jump.imag) > 0.0 and t > jump.real:  # the place of a switch moves as its derivative says
+        before, after = (law(values, jump.real + step) for step in (-1e-9, 1e-9))
+        value = value + 1j * jump.imag * (before - after).real * np.exp(-values["g"].real * (t - jump.real))
+    return value[0]
+
+
+def slope_of_mean(name, law, start, t):
+    """Return the derivative of the mean by the logarithm of a parameter, by a complex step, and the mean."""
+    values = {key: complex(value) for key, value in PARAMETERS.items()}
+    values[name] *= 1.0 + 1e-30j
+    m = mean(values, law, start, t)
+    return m.imag / 1e-30, m.real
+
+
+def counts_of(times, about=5.0, seed=1):
+    rng = np.random.default_rng(seed)
+    rows = [(t, int(x)) for t in times for x in rng.poisson(about, 40)]
+    return fsp.read_counts({"time": [t for t, _ in rows], "X": [x for _, x in rows]}, counts={"X": "X"}, time="time")
+
+
+def adjoint(model, names, space, times):
+    model = written_into_rates(model)
+    slopes = derivatives(model, names, log=True)
+    bounds = Bounds.of(model, slopes, float(times[-1]))
+    return TimedAdjoint(model, slopes, bounds, space, times, of_model(model, slopes))
+
+
+@pytest.mark.parametrize("start", [None, "stationary"])
+@pytest.mark.parametrize("kind", LAWS)
+def test_gradients_of_likelihoods_hold_poisson_laws(kind, start):
+    rate, law = LAWS[kind]
+    counts = counts_of([0.7, 2.0, 3.5])
+    found = fsp.likelihood(births(rate), counts, start=start).gradient(list(PARAMETERS), method="adjoint")
+    for name, interval in found.items():
+        truth = 0.0
+        for t, values, cells in zip(counts.times, counts.values, counts.cells, strict=True):
+            slope, m = slope_of_mean(name, law, start, float(t))
+            truth += float(cells @ (values[:, 0] / m - 1.0)) * slope
+        assert interval.certified
+        assert interval.lower - 1e-7 <= truth <= interval.upper + 1e-7
+        assert interval.width < 1e-3
+
+
+@pytest.mark.parametrize("start", [None, "stationary"])
+@pytest.mark.parametrize("kind", LAWS)
+def test_probabilities_of_events_hold_poisson_laws(kind, start):
+    rate, law = LAWS[kind]
+    found = fsp.gradient(births(rate), "X > 6", 2.5, list(PARAMETERS), start=start, method="adjoint")
+    for name, interval in found.items():
+        slope, m = slope_of_mean(name, law, start, 2.5)
+        truth = slope * stats.poisson.pmf(6, m)
+        assert interval.lower - 1e-9 <= truth <= interval.upper + 1e-9
+        assert interval.width < 1e-5
+
+
+def test_forward_and_backward_agree_where_an_event_switches_a_gene():
+    model = fsp.Model(
+        species={"off": 1, "on": 0, "X": 0},
+        parameters={"a": 0.6, "b": 900.0, "k": 8.0, "g": 1.0, "late": 0.4},
+        reactions=[
+            fsp.Reaction("off -> on", mass_action="a"),
+            fsp.Reaction("on -> off", rate="piecewise(b, time < late, b/2000)*on"),
+            fsp.Reaction("on -> on + X", mass_action="k"),
+            fsp.Reaction("X -> 0", mass_action="g"),
+        ],
+    )
+    answer = fsp.likelihood(model, counts_of([0.3, 1.5], 0.7), start="stationary", width=1.0)
+    backward, forward = (answer.gradient(list(model.parameters), method=m) for m in ("adjoint", "forward"))
+    for name, interval in backward.items():
+        other = forward[name]
+        assert interval.lower <= other.upper
+        assert other.lower <= interval.upper
+        assert interval.width < 0.02 * max(1.0, abs(interval.value))
+
+
+@pytest.mark.parametrize("top", [8, 14, 20])
+def test_small_spaces_have_wide_bounds_that_hold(top):
+    rate, law = LAWS["signal"]
+    own = adjoint(births(rate), list(PARAMETERS), fsp.StateSpace.box(births(rate), upper={"X": top}), [2.5])
+    x = own.space.states[:, 0]
+    asked = Weights((x > 6).astype(float), np.zeros(len(x)), own.level(1.0))
+    found = own.gradient([asked], signed=False)
+    assert np.isfinite(found.off).all()
+    for name, value, off in zip(PARAMETERS, found.values, found.off, strict=True):
+        slope, m = slope_of_mean(name, law, None, 2.5)
+        assert abs(value - slope * stats.poisson.pmf(6, m)) <= off + 1e-9
+
+
+def test_stages_that_are_wrong_are_charged(monkeypatch):
+    exact, rng = timed_steps.Stages.solved, np.random.default_rng(1)
+
+    def wrong(self, z, on_step, h):
+        points = exact(self, z, on_step, h)
+        points[:, 1:] *= 1.0 + 1e-8 * rng.uniform(-1.0, 1.0, points[:, 1:].shape)
+        return points
+
+    monkeypatch.setattr(timed_steps, "SEEN", 1e30)
+    monkeypatch.setattr(timed_steps.Stages, "solved", wrong)
+    rate, law = LAWS["signal"]
+    own = adjoint(births(rate), list(PARAMETERS), fsp.StateSpace.box(births(rate), upper={"X": 60}), [2.5])
+    slope, m = slope_of_mean("k", law, None, 2.5)
+    p = stats.poisson.pmf(np.arange(61), m)
+    gap = np.abs(own.probabilities(0) - p)
+    assert gap.max() > 1e-11  # or nothing was wrong
+    assert (np.maximum(gap - own.relative * own.probabilities(0), 0.0)).sum() <= own.absolute(0) + own.lacks(0) + 1e-12
+    asked = Weights((own.space.states[:, 0] > 6).astype(float), np.zeros(61), own.level(1.0))
+    found = own.gradient([asked], signed=False)
+    assert abs(found.values[0] - slope * stats.poisson.pmf(6, m)) <= found.off[0] < 0.5
+
+
+def test_weights_may_be_off():
+    rate, law = LAWS["signal"]
+    own = adjoint(births(rate), ["k"], fsp.StateSpace.box(births(rate), upper={"X": 60}), [2.5])
+    x = own.space.states[:, 0]
+    values = (x > 6).astype(float)
+    found = own.gradient([Weights(0.99 * values, 0.01 * values, own.level(1.0))], signed=False)
+    slope, m = slope_of_mean("k", law, None, 2.5)
+    assert abs(found.values[0] - slope * stats.poisson.pmf(6, m)) <= found.off[0]
+
+
+def test_each_probability_is_known_up_to_a_part_of_itself():
+    rate, law = LAWS["signal"]
+    own = adjoint(births(rate), ["k"], fsp.StateSpace.box(births(rate), upper={"X": 80}), [0.7, 3.0])
+    for i, t in enumerate((0.7, 3.0)):
+        _, m = slope_of_mean("k", law, None, t)
+        p = stats.poisson.pmf(np.arange(81), m)
+        seen = p > 1e-18
+        assert np.abs(own.probabilities(i) / p - 1.0)[seen].max() < 1e-9  # what the integration of m knows
+    assert own.relative < 1e-8
+    assert own.absolute(1) < 1e-18
+
+
+def test_what_has_no_largest_value_goes_forward():
+    model = births(SIGNAL)
+    found = fsp.gradient(model, "X", 2.0, ["k"])
+    slope, _ = slope_of_mean("k", LAWS["signal"][1], None, 2.0)
+    assert found["k"].lower <= slope <= found["k"].upper
+    with pytest.raises(fsp.BackendError, match="largest value"):
+        fsp.gradient(model, "X", 2.0, ["k"], method="adjoint")
+
+
+def test_too_many_states_go_forward(monkeypatch):
+    monkeypatch.setattr(adjoint_space, "MOST_STATES", 5)
+    with pytest.raises(fsp.BackendError, match="5 states at most"):
+        fsp.gradient(births(SIGNAL), "X > 6", 2.0, ["k"], method="adjoint")
