@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from fsp.inference.account import Account, Slopes, Spoiled, Squares
 from fsp.inference.derived import RateChangeBounds
 
 ROUNDED = 1.0 - 1e-12  # sums here round as well
+POWERS = np.array([[1.0, 1.0, 1.0], [0.0, 4.0, 9.0]])  # of a count, in the orders 0 and 1
 
 
 def drawn(seed, q=2, n=7):
@@ -92,3 +94,60 @@ def test_a_jump_is_charged_with_what_left_with_rounding_and_with_what_p_lacks(be
     assert fed[0][0].tolist() == [3.0 + 0.0625 + of_lack, np.inf]
     account.jump(0, 0.5, 0.0, [(2.0, None)])
     assert not account.slopes.ledgers[0].certified  # nothing bounds what p lacks
+
+
+def begun(monkeypatch, lacking, fed=((), ())):
+    """Return an account of two derivatives with one gauge, and lists of what its derivatives are told."""
+    account, told, masses = Account.__new__(Account), [], []
+    gauge = SimpleNamespace(orders=np.arange(2), moved=lambda h: (np.eye(2), h * np.eye(2)))
+    account.bounds = SimpleNamespace(followed=[gauge], of_errors=[0], squares=())
+    account.y, account._inside, account.closed = ErrorLedger(truncation=lacking, rounding=0.25), 0.0, True
+    account._m = SimpleNamespace(advance=lambda moves, fed, h: [], feed=lambda fed: None)
+    parts = [SimpleNamespace(advance=lambda low, fed, h: None, feed=partial(list.append, fed_of)) for fed_of in fed]
+    account.slopes = SimpleNamespace(
+        ledgers=[ErrorLedger(), ErrorLedger()],
+        parts=parts,
+        begun=np.zeros(2),
+        remnant=lambda k, moment, course, mass, closed: (masses.append(mass), ([0.0], True))[1],
+        charge=lambda k, left, off, remnants, sources: told.append((k, left, off, sources)),
+    )
+    monkeypatch.setattr(of_account, "moment_of", lambda followed, moments, mass: None)
+    return account, told, masses
+
+
+@pytest.mark.parametrize("known", [None, 1.0])
+def test_a_step_is_charged_to_each_derivative_with_its_part_of_the_errors(known, monkeypatch):
+    account, told, masses = begun(monkeypatch, lacking=0.5)
+    course = RateChangeBounds(*np.zeros((4, 2, 3)), [POWERS], [], np.ones(1), exposures=np.array([0.5, 2.0]))
+    step = SimpleNamespace(
+        known=known,
+        integration=np.array([0.125, 0.01, 0.03]),
+        rounding=np.array([0.0625, 0.002, 0.005]),
+        occupation=np.zeros((3, 3)),
+        end=np.zeros(3),
+    )
+    account.charge(course, step, 2.0)
+    assert account.y.integration == 0.125
+    assert account.y.rounding == 0.25 + 0.0625
+    lacking = 0.5 + (0.0 if known else 0.125)  # where probabilities are known, integration counts as rounding
+    assert masses == pytest.approx([2.0 * lacking] * 2, rel=1e-11)
+    assert min(masses) >= 2.0 * lacking
+    spoiling = 0.25 + (0.125 + 0.0625 if known else 0.0)
+    for k, left, (integration, rounding), (source,) in told:
+        assert left == 0.0
+        assert integration == step.integration[1 + k]
+        assert rounding == pytest.approx(step.rounding[1 + k] + 2.0 * (0.5, 2.0)[k] * spoiling, rel=1e-14)
+        assert source == pytest.approx((integration + rounding) * POWERS.max(axis=1), rel=1e-14)
+    assert [k for k, *_ in told] == [0, 1]
+
+
+def test_states_that_are_dropped_are_charged_with_what_each_vector_holds_there(monkeypatch):
+    fed = [], []
+    account, _, _ = begun(monkeypatch, lacking=0.0, fed=fed)
+    block = np.array([[0.5, 0.25, 0.125], [1.0, -3.0, 2.0], [7.0, 5.0, -11.0]])
+    account.drop(SimpleNamespace(powers=[POWERS]), block, np.array([True, False, False]))
+    assert account.y.pruning == 0.375
+    assert [ledger.pruning for ledger in account.slopes.ledgers] == [5.0, 16.0]
+    assert fed[0][0][0].tolist() == [5.0, 3.0 * 4.0 + 2.0 * 9.0]
+    assert fed[1][0][0].tolist() == [16.0, 5.0 * 4.0 + 11.0 * 9.0]
+    assert not account.closed

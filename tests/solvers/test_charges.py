@@ -15,7 +15,7 @@ from fsp import Chebyshev, Generator, Implicit, Krylov, Magnus, Model, Rational,
 from fsp.distribution import ErrorLedger
 from fsp.generator.slices import of_rows
 from fsp.projection.growth import Growth
-from fsp.solvers import LossLimit, implicit, kernels, small_exponential_kernels, stepping
+from fsp.solvers import LossLimit, augmented, implicit, kernels, small_exponential_kernels, stepping
 from fsp.solvers.collocation import radau
 
 
@@ -99,6 +99,17 @@ def test_what_a_chebyshev_step_clips_is_in_its_error(monkeypatch):
     monkeypatch.setattr(kernels, "clip", lambda z: clip(z) + 0.25)
     with Chebyshev(1e-6).open(generator) as propagator:
         assert propagator.advance(start(generator), 0.0, 0.1).error >= 0.25
+
+
+def test_what_a_magnus_step_clips_is_in_its_error(monkeypatch):
+    combined = augmented.AugmentedBasis.combined
+    monkeypatch.setattr(
+        augmented.AugmentedBasis,
+        "combined",
+        lambda basis, space, u: (combined(basis, space, u)[0], combined(basis, space, u)[1] + 0.25),
+    )
+    with Magnus(1e-6).open(bimolecular()) as propagator:
+        assert propagator.advance(start(bimolecular()), 0.0, 0.1, tol=10.0).error >= 0.25
 
 
 @pytest.mark.parametrize(
