@@ -8,9 +8,12 @@ so that π is a product of ratios of rates, whose relative error is known state 
 two modes.  With a drift condition ``A g <= -γ`` beyond m, where g grows with k, the sum of ``π(k) A g(k)`` over
 m < k <= K telescopes to at least ``-π(m) up(m) (g(m + 1) - g(m))`` for every K.  Hence
 
-    π(k > m)  <=  π(m) up(m) (g(m + 1) - g(m)) / γ,
+(1) π(k > m)  <=  π(m) up(m) (g(m + 1) - g(m)) / γ,
 
-and down(k) > 0 there, as otherwise ``A g(k) >= 0``.
+and down(k) > 0 there, as otherwise ``A g(k) >= 0``.  With e the largest error of the logarithm of a weight, a share of
+computed weights is that of the exact ones but for a factor of at most
+
+(2) exp(2 e), where the weight above and those below it are off to opposite sides.
 """
 
 from __future__ import annotations
@@ -79,19 +82,20 @@ def _stored(line: Line, n: int, condition: DriftCondition | None, tol: float) ->
     if not np.isfinite([off[-1], off_up[last], off_down[first]]).all():
         raise NoDriftCondition("a rate that is computed as zero may be another")
     if up[last] == 0.0:
-        return _part(line, states[within], weight, off, 0.0)
+        return _part(line, states[within], weight, off, 0.0, float(off.max()))
     if condition is None:
         return None
     rise = np.diff(condition.values(line.states(np.arange(first, last + 2))))
     size = np.abs(condition.values(line.states(np.arange(first + 1, last + 2)))) * 4.0 * condition.precision
-    beyond = weight * up[within] * (1.0 + off_up[within]) * (rise + size) / condition.elsewhere * (1.0 + 1e-9)
+    beyond = weight * up[within] * (1.0 + off_up[within]) * (rise + size) / condition.elsewhere * (1.0 + 1e-9)  # (1)
     stored = np.cumsum(weight)
     allowed = np.arange(first, last + 1) >= max(line.place(condition.states), first + mode)
     enough = np.flatnonzero(allowed & (beyond <= 0.5 * tol * stored))
     if not len(enough):
         return None
     m = int(enough[0])
-    return _part(line, states[first : first + m + 1], weight[: m + 1], off[: m + 1], float(beyond[m] / stored[m]))
+    kept, missing = slice(m + 1), float(beyond[m] / stored[m])
+    return _part(line, states[within][kept], weight[kept], off[kept], missing, float(off[kept].max()))
 
 
 def _around_mode(line: Line, limit: int, tol: float) -> ExactPart | None:
@@ -118,7 +122,7 @@ def _around_mode(line: Line, limit: int, tol: float) -> ExactPart | None:
             off = _logarithm_off(off_up + off_down, peak)
             dropped = float(weight[~kept].sum()) / float(weight[kept].sum())
             left_out = missing * total / float(weight[kept].sum()) + dropped
-            return _part(line, states[kept], weight[kept], off[kept], left_out * math.exp(2.0 * float(off.max())))
+            return _part(line, states[kept], weight[kept], off[kept], left_out, float(off.max()))
         reach *= 2
     return None
 
@@ -149,11 +153,14 @@ def _ends(line: Line, up: FloatArray, down: FloatArray) -> tuple[int, int]:
     return (int(blocked[-1]) if len(blocked) else 0), (high + int(stopped[0]) if len(stopped) else len(up) - 1)
 
 
-def _part(line: Line, states: IntArray, weight: FloatArray, log_off: FloatArray, missing: float) -> ExactPart:
-    missing *= 1.0 + 1e-9
-    weight = np.where(weight < FLUSHED, 0.0, weight)
-    if not log_off.max() < LARGEST_LOG_ERROR:
+def _part(
+    line: Line, states: IntArray, weight: FloatArray, log_off: FloatArray, missing: float, worst: float
+) -> ExactPart:
+    """Return the stored part; `missing` is a share of computed weights whose logarithms are off by at most `worst`."""
+    if not worst < LARGEST_LOG_ERROR:
         raise NoDriftCondition("rates are not known well enough")
+    missing *= math.exp(2.0 * worst) * (1.0 + 1e-9)  # (2)
+    weight = np.where(weight < FLUSHED, 0.0, weight)
     off = np.expm1(log_off)
     space = StateSpace.from_states(line.model.species, states)
     order = space.index(states)

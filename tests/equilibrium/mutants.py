@@ -206,6 +206,14 @@ MUTANTS = [
         only="queues",
     ),
     mutant(
+        "what-a-line-leaves-out-knows-its-weights",
+        "equilibrium/detailed_balance.py",
+        "missing *= math.exp(2.0 * worst) * (1.0 + 1e-9)",
+        "missing *= 1.0 + 1e-9",
+        "detailed_balance",
+        only="holds_the_errors_of_the_weights",
+    ),
+    mutant(
         "transient-states-of-a-line-not-seen",
         "equilibrium/detailed_balance.py",
         "if (up[first:last] <= 0.0).any() or (down[first + 1 : last + 1] <= 0.0).any():",

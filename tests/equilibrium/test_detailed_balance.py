@@ -16,9 +16,10 @@ from written_networks import network
 
 import fsp
 from fsp.equilibrium import detailed_balance
-from fsp.equilibrium.detailed_balance import _products
+from fsp.equilibrium.detailed_balance import _products, _stored
 from fsp.equilibrium.line import Line
 from fsp.equilibrium.tails import _ratio, tail
+from fsp.moments.lyapunov import drift_condition
 
 
 def is_exact(distribution):
@@ -238,3 +239,19 @@ def test_a_line_of_a_thousand_million_places_is_stored_around_its_mode():
     assert abs(int(d.mode()["A"]) - 5 * 10**8) <= 2
     linear_noise = 1e9 * 1.0 / (2.0 + 3.0 / 1.5**2)  # rate of either way over the sum of the slopes
     assert d.probabilities @ (d.states[:, 0] - 5e8) ** 2 == pytest.approx(linear_noise, rel=1e-4)
+
+
+def test_what_is_not_stored_holds_the_errors_of_the_weights():
+    """A share of weights that are off by 4% may be off by twice that: of the last weight, and of those below it."""
+
+    class Rough(Line):
+        def rates(self, states, sign):
+            rates, off = super().rates(states, sign)
+            return rates, off + 1e-3
+
+    model = chain("9", "X*(1 + X/50)")
+    condition = drift_condition(model)
+    sharp, rough = (_stored(kind.of(model), 256, condition, 1e-8) for kind in (Line, Rough))
+    assert len(sharp.p) == len(rough.p)
+    assert rough.off.max() > 0.02
+    assert rough.missing >= sharp.missing * (1.0 + rough.off.max()) ** 2
