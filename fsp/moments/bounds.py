@@ -21,6 +21,7 @@ import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.model import Model
+from fsp.moments.burst_tails import with_tails
 from fsp.moments.dissipation import OrderBound, order_bound
 from fsp.moments.drift import ORDERS, PowerBound, Weights, exact_weights, linear_weights, power_bound
 from fsp.moments.equations import MomentEquations, moment_equations
@@ -284,7 +285,7 @@ def _certificates(model: Model, t: float, largest: FloatArray, start: FloatArray
 
 def _certify(model: Model, horizon: float, largest: FloatArray, start: FloatArray, settled: bool) -> _Certificates:
     rates_known = rates(model, horizon, largest)
-    search = _Search(rates_known, horizon, largest, start, settled, {})
+    search = _Search(with_tails(model, rates_known), horizon, largest, start, settled, {})
     drift = tuple(tuple(search.conditions(i)) for i in range(model.n_species))
     return _Certificates(drift, moment_equations(rates_known, model.n_species), reasons(rates_known))
 

@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "bursts-that-end-at-the-last-size-with-a-reaction",
+        "moments/burst_tails.py",
+        "return (*raised, *_beyond(bursts))",
+        "return tuple(raised)",
+        "burst_tails",
+        only="no_reaction",
+    ),
+    mutant(
+        "laws-are-cut-for-their-sum-alone",
+        "model/draws.py",
+        "    if count < 2:  # no count above zero is kept",
+        "    if True:",
+        "burst_tails",
+        only="left_out",
+    ),
+    mutant(
         "odd-orders-have-the-spread-of-even-ones",
         "moments/drift.py",
         "spreads.append(spreads[j - 4])",
