@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 DEGREE = 5  # of the polynomials that stand for functions of time
 SHORTEST_REACH = 1e-6  # of a step, over which a function must have a bound for a switch to be looked for, or of that
-TIME_ROUNDING = 1e-10  # of the time: the place of a switch may not be known better
+# Of the time: the place of a switch may not be known better, and a function whose slope is infinite there changes by
+# its own size, whatever the step; what is missed on such a step is charged as it is.
+TIME_ROUNDING = 1e-10
 BISECTIONS = 60  # more than the digits of a float: the place of a switch is known to the last one
 
 
@@ -86,21 +88,30 @@ class Clock:
         return self.middle + float(np.polynomial.polynomial.polyval(x, self.change))
 
 
-def clock_on(tree: Expression, start: float, end: float, limit: int = DEGREE, parts: Parts | None = None) -> Clock:
+def clock_on(
+    tree: Expression,
+    start: float,
+    end: float,
+    limit: int = DEGREE,
+    parts: Parts | None = None,
+    last: float = 0.0,
+) -> Clock:
     """Return a function of time on a step, of the degree `limit`, or lower where that has no bound.
 
-    `parts` is for several that have common parts, on the same step.
+    `parts` is for several that have common parts, on the same step; `last` is the time that steps lead to.
     """
     best: Polynomial | None = None
     for degree in (limit, 2, 1, 0):
         best = polynomial(tree, start, end, degree, parts=parts)
         if best is not None:
             break
-    best = best or constant(tree, start, end)  # over a switch: on a short step either side will do
+    if best is None or best.remainder > abs(best.coefficients[0]):
+        # over a switch, or beside an infinite slope: on a short step any value will do
+        best = min(filter(None, (best, constant(tree, start, end))), key=lambda p: p.remainder, default=None)
     certified = best is not None
     if best is None:
         best = _fitted(tree, start, end)
-    if end - start <= TIME_ROUNDING * abs(end):  # no shorter step would know better which side holds
+    if end - start <= TIME_ROUNDING * max(abs(end), abs(last)):  # no shorter step is worth its time
         best = replace(best, rounding=best.remainder)
     change = np.array(best.coefficients)
     middle = max(float(change[0]), 0.0)

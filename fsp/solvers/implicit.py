@@ -130,7 +130,7 @@ class _ImplicitPropagator(MatrixPropagator):
         # Below the noise of the products no step has an error that can be seen: what is seen is charged.
         noise = NOISE * self._noise(p, h)
         allowed = max(tol_rate * h, noise)
-        stages = self._step(p, t, h, allowed)
+        stages = self._step(p, t, h, allowed, t1)
         if not stages.error <= allowed:
             self.step_length = h * self._factor(stages.error, allowed)
             return Step(z, 0.0, n_matvec=stages.n_matvec, tries_again=True)
@@ -184,12 +184,12 @@ class _ImplicitPropagator(MatrixPropagator):
         within = gone <= limit.offset + limit.rate * h * self._table.nodes
         return int(len(within) if within.all() else np.argmin(within))
 
-    def _step(self, p: FloatArray, t: float, h: float, allowed: float) -> _Stages:
+    def _step(self, p: FloatArray, t: float, h: float, allowed: float, t1: float = 0.0) -> _Stages:
         table = self._table
         frozen = self.generator.at(t + 0.5 * h)
         systems = self._factors(frozen, h)
         z = np.concatenate([p, np.zeros(self.generator.n_sinks)])
-        course = self._course(self.generator, t, h, self._parts)
+        course = self._course(self.generator, t, h, self._parts, t1)
         products = [course.product(c) for c in table.nodes]
         values = np.tile(z, (table.n_stages, 1))  # (s, n + n_sinks)
         n_matvec = 0
@@ -287,7 +287,7 @@ class _Course:
 
     sees_shape_only = True  # not the residuals at the nodes
 
-    def __init__(self, generator: AnyGenerator, t: float, h: float, parts: list[Operator]) -> None:
+    def __init__(self, generator: AnyGenerator, t: float, h: float, parts: list[Operator], last: float) -> None:
         self._generator, self._t, self._h, self._parts = generator, t, h, parts
 
     def product(self, tau: float) -> Callable[[FloatArray], FloatArray]:
@@ -305,9 +305,9 @@ class _PolynomialCourse(_Course):
 
     sees_shape_only = False
 
-    def __init__(self, generator: AnyGenerator, t: float, h: float, parts: list[Operator]) -> None:
-        super().__init__(generator, t, h, parts)
-        self._clocks = [clock_on(tree, t, t + h, CLOCK_DEGREE) for tree in generator.clocks]
+    def __init__(self, generator: AnyGenerator, t: float, h: float, parts: list[Operator], last: float) -> None:
+        super().__init__(generator, t, h, parts, last)
+        self._clocks = [clock_on(tree, t, t + h, CLOCK_DEGREE, last=last) for tree in generator.clocks]
 
     def product(self, tau: float) -> Callable[[FloatArray], FloatArray]:
         # By the parts: a matrix for each of many points would take far longer to make than it serves.

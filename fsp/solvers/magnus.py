@@ -147,7 +147,7 @@ class _MagnusPropagator(Stepping):
         before, lost = self._products, z[self._n :].copy()
         limit = LossLimit(limit.offset - self.added(float(lost.sum())), limit.rate)
         try:
-            step = self._step(z, t, end, ulp(t1), tol_rate, limit)
+            step = self._step(z, t, end, t1, tol_rate, limit)
         except TooLong as too_long:
             self.step_length = too_long.h
             return Step(z, 0.0, n_matvec=self._products - before, tries_again=True)
@@ -155,13 +155,14 @@ class _MagnusPropagator(Stepping):
             step.z[self._n :] += lost
         return replace(step, n_matvec=self._products - before)
 
-    def _step(self, z: FloatArray, t: float, end: float, tick: float, tol_rate: float, limit: LossLimit) -> Step:
-        """Take one step to at most `end`, from empty sinks, whose length is a whole number of ticks."""
+    def _step(self, z: FloatArray, t: float, end: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
+        """Take one step to at most `end`, from empty sinks, whose length is a whole number of roundings of `t1`."""
+        tick = ulp(t1)
         z = np.concatenate([z[: self._n], np.zeros(len(z) - self._n)])
         trees = self.generator.clocks[1:]
         end = min((reach(tree, t, end) for tree in trees), default=end)
         h = span(t, end)
-        change = Change([clock_on(tree, t, end) for tree in trees], -0.5 * h)
+        change = Change([clock_on(tree, t, end, last=t1) for tree in trees], -0.5 * h)
         frozen = self.generator.with_clocks(np.array([1.0, *(clock.middle for clock in change.clocks)]))
         mass = float(self.added(float(z.sum())))
         # Below the noise of products and values no error can be seen: what is seen is charged.

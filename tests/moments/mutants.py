@@ -14,8 +14,8 @@ MUTANTS = [
     mutant(
         "laws-are-cut-for-their-sum-alone",
         "model/draws.py",
-        "    if count < 2:  # no count above zero is kept",
-        "    if True:",
+        "return theta < 1.0 and weight * (count / (count - 1)) ** ORDER <= LEFT_OUT * others * (1.0 - theta)",
+        "return True",
         "burst_tails",
         only="left_out",
     ),

@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "infinite-slopes-have-the-best-polynomial",
+        "solvers/clocks.py",
+        "if best is None or best.remainder > abs(best.coefficients[0]):",
+        "if best is None:",
+        "time_dependent_rates",
+        only="infinite_slope",
+    ),
+    mutant(
+        "infinite-slopes-at-time-zero-have-no-shortest-step",
+        "solvers/clocks.py",
+        "max(abs(end), abs(last))",
+        "abs(end)",
+        "time_dependent_rates",
+        only="infinite_slope",
+    ),
+    mutant(
         "spaces-grow-after-what-is-no-number",
         "solvers/stepping.py",
         " and self._is_finite(step.rejected):",

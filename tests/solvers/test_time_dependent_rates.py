@@ -8,6 +8,7 @@ from itertools import pairwise
 import exact
 import numpy as np
 import pytest
+from scipy import stats
 from solver_cases import box
 from solver_contract import advance
 from written_networks import network
@@ -96,3 +97,22 @@ def test_what_polynomials_of_time_miss_is_in_the_error_of_a_step(text, h):
             image = generator.at(0.25 + share * h).with_sinks @ u
             total += 0.5 * h * (b - a) * weight * float(np.abs(du - image).sum())
     assert total <= (step.error + step.rounding) * (1.0 + 1e-6)
+
+
+@pytest.mark.parametrize("solver", ["magnus", "implicit"])
+@pytest.mark.parametrize(
+    ("rate", "mean"),
+    [
+        ("2*time^0.1", 2.0 * 0.5**1.1 / 1.1),
+        ("2*abs(time - 0.3)^0.5", 4.0 / 3.0 * (0.3**1.5 + 0.2**1.5)),
+    ],
+)
+def test_rates_with_an_infinite_slope_are_bounded(solver, rate, mean):
+    """At the start, or at a time in between: steps shrink towards it and grow from it, and one is charged as it is."""
+    model = network({"X": 0}, ("0 -> X", "rate", rate))
+    dist = fsp.transient(model, [0.5], 1e-4, solver=solver)[-1]
+    law = stats.poisson.pmf(dist.states[:, 0], mean)
+    true = float(np.abs(law - dist.probabilities).sum() + 1.0 - law.sum())
+    assert true <= dist.error.total <= 1e-4
+    assert dist.error.certified
+    assert dist.error.rounding <= 1e-9
