@@ -36,7 +36,7 @@ SIGNAL = {"r1": 4.14e-3, "r2": 0.426, "A": 9.3e9, "M": 6.4e-4, "n": 3.1}
 ENTERED = "piecewise((1 - exp(-r1*(time - t0)))*exp(-r2*(time - t0)), time > t0, 0)"
 TOL = 1e-4  # of derivatives
 CELLS = 1000  # at each time
-FACTOR = 10.0  # of the bounds of a fit, about SSIT's values
+FACTOR = 3.0  # of the bounds of a fit, about SSIT's values
 STARTS, PROCESSES = 5, 2
 
 
@@ -113,7 +113,8 @@ def fitted(network, counts):
     begun, wall = used(), perf_counter()
     fit = fsp.fit(network, counts, ranges(), **options)
     wall, spent = perf_counter() - wall, used() - begun
-    asked = f"fit of {len(FREE)} parameters, {STARTS} starts within a factor of {FACTOR:g}, {PROCESSES} processes"
+    where = f"within a factor of {FACTOR:g} of SSIT's values"
+    asked = f"fit of {len(FREE)} parameters {where}, {STARTS} starts, {PROCESSES} processes"
     evaluations = ", ".join(str(start.evaluations) for start in fit.starts)
     known = f"{fit.likelihood}, {fit.agreeing} of {STARTS} starts end there, after {evaluations} evaluations"
     return f"| {asked} | {known} | {spent:.0f}, {wall:.0f} s of time |"

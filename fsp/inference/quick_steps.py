@@ -16,7 +16,7 @@ References
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,13 @@ SEEN = 0.1  # γ_0: of the step, for what a residual at its start says of all of
 SAFE, LEAST, MOST = 0.9, 0.2, 4.0  # by how much steps change
 MOST_STEPS = 20_000  # minutes of a small network; beyond, a search is not worth it
 BESIDE = 4  # spacings of floats, by which a step keeps to the side of a switch that it lies on
+
+
+class _Systems(NamedTuple):
+    """Systems of a step, one of each pair of conjugate eigenvalues of W."""
+
+    solvers: list[ShiftedSystem]
+    steady: bool  # whether rates do not change: then the first correction of the stages solves their equations
 
 
 class QuickSteps:
@@ -75,7 +82,8 @@ class QuickSteps:
         times = np.minimum(t + h * self._table.nodes, t + h - BESIDE * np.spacing(t + h))
         begun = min(t + BESIDE * np.spacing(t), t + 0.5 * h)
         *generators, middle, first = self._rates.at(np.array([*times, t + 0.5 * h, begun]))
-        systems = self._factors(middle, h)
+        steady = all(np.array_equal(A.data, middle.data) for A in generators)
+        systems = _Systems(self._factors(middle, h), steady)
         p, error = self._part(slice(0, 1), block, h, generators, first, None, None, systems)
         if not error <= 1.0:
             return block, error
@@ -99,7 +107,7 @@ class QuickSteps:
         first: Any,
         forced: FloatArray | None,
         forced_first: FloatArray | None,
-        systems: list[ShiftedSystem],
+        systems: _Systems,
     ) -> tuple[FloatArray, float]:
         """Return the stages (s, m, n) of some rows of the block, and their error over what is allowed, (1)."""
         z, tols = block[rows], self._tols[rows]
@@ -110,7 +118,7 @@ class QuickSteps:
         residual = (_slope_at_start() @ rise).reshape(z.shape) / h - _product(first, z)
         if forced_first is not None:
             residual -= forced_first
-        real = systems[_real()]
+        real = systems.solvers[_real()]
         seen = np.array([real.solve(row) for row in SEEN * h * residual])
         return stages, float((np.abs(seen).sum(axis=1) / tols).max())
 
@@ -120,7 +128,7 @@ class QuickSteps:
         h: float,
         generators: list[Any],
         forced: FloatArray | None,
-        systems: list[ShiftedSystem],
+        systems: _Systems,
         tols: FloatArray,
     ) -> FloatArray | None:
         """Return the stages (s, m, n); None where they do not converge."""
@@ -132,6 +140,8 @@ class QuickSteps:
             defect = z - stages + h * (self._table.weights @ slopes.reshape(STAGES, -1)).reshape(stages.shape)
             change = self._correction(defect, systems)
             stages += change
+            if systems.steady:
+                return stages
             size = float((np.abs(change).sum(axis=2).max(axis=0) / tols).max())
             if size <= SOLVED:
                 return stages
@@ -140,12 +150,12 @@ class QuickSteps:
             before = size
         return None
 
-    def _correction(self, defect: FloatArray, systems: list[ShiftedSystem]) -> FloatArray:
+    def _correction(self, defect: FloatArray, systems: _Systems) -> FloatArray:
         """Solve ``D - h (W ⊗ A) D = defect`` (s, m, n), A that of the systems."""
         table, (chosen, times) = self._table, halves(STAGES)
         transformed = (table.inverse[chosen] @ defect.reshape(STAGES, -1)).reshape(len(chosen), *defect.shape[1:])
         solved = np.empty_like(transformed)
-        for of_system, rows, system in zip(solved, transformed, systems, strict=True):
+        for of_system, rows, system in zip(solved, transformed, systems.solvers, strict=True):
             for place, row in zip(of_system, rows, strict=True):
                 place[:] = system.solve(row)
         back, flat = table.vectors[:, chosen] * times, solved.reshape(len(chosen), -1)
