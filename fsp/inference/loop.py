@@ -19,6 +19,7 @@ from fsp.bars import silent
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.generator import Generator
 from fsp.inference.account import Account
+from fsp.inference.beforehand import space_at_the_end
 from fsp.inference.beginning import Beginning, of_model
 from fsp.inference.clocks import changing_of
 from fsp.inference.envelopes import Bounds
@@ -90,7 +91,9 @@ def solve(
     for _ in range(MOST_RUNS):
         beginning = _beginning(model, slopes, bounds, loss, limits, start)
         scored = scores and not model.is_time_dependent
-        run = Run(Problem(model, slopes, bounds, beginning, requested, tol, loss, limits, scored))
+        end = float(requested[-1])
+        space = None if start else space_at_the_end(model, beginning.states, end, loss, limits)
+        run = Run(Problem(model, slopes, bounds, beginning, requested, tol, loss, limits, scored, space=space))
         answers = run.results()
         if answers is not None:
             return answers, slopes, run.counts
@@ -181,14 +184,15 @@ class Run:
         self._account = Account(problem.bounds, begun)
         self._t, self._since = 0.0, 0
         self._method: Method | None = None
-        self._changed = -math.inf  # time of the last growth
+        # Time of the last growth; infinite on a space that was found for all of the run, until it does not do.
+        self._changed = -math.inf if problem.space is None else math.inf
         self._moving = Moving.of(problem.model, problem.slopes, problem.duration)
         model, limits = problem.model, problem.limits
         if begun.spread:
             model = model.starting_in(begun.states, begun.probabilities)
         limit = most_states(model) if limits.max_states is None else limits.max_states
         self._growth = Growth(model, limit, limits.max_memory, longest_cheap=LONGEST_CHEAP)
-        space = self._growth.first()
+        space = problem.space or self._growth.first()
         self._bind(space, begun.on(places(serial(space), begun.states), len(space), scores=problem.scores))
 
     @property
@@ -331,6 +335,8 @@ class Run:
 
     def _prune(self) -> None:
         self._since = 0
+        if self._changed == math.inf:
+            return
         kept = self._choice(self._weight(self._block))
         rates = self._steps.generator.exit_rates
         before, after = rates.max() * (CALL_STATES + len(kept)), rates[kept].max() * (CALL_STATES + kept.sum())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
     from fsp.projection.progress import Progress
+    from fsp.space import StateSpace
     from fsp.space.protocol import AnySpace
 
 # Shares of the tolerance: what leaves the space, what is dropped; the rest is for what p lacks, and for rounding.
@@ -65,6 +66,7 @@ class Problem:
     scores: bool = False
     widened: float = 1.0
     watch: Callable[[AnySpace], None] | None = None  # is shown each space of the run
+    space: StateSpace | None = None  # that it begins on, if that was found beforehand
 
     @property
     def duration(self) -> float:

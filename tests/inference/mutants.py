@@ -987,4 +987,28 @@ MUTANTS = [
         "timed_adjoint",
         only="poisson_laws",
     ),
+    mutant(
+        "spaces-are-found-beforehand-for-nothing",
+        "inference/loop.py",
+        "space = problem.space or self._growth.first()",
+        "space = self._growth.first()",
+        "beforehand",
+        only="all_of_the_way",
+    ),
+    mutant(
+        "ways-may-begin-elsewhere",
+        "inference/beforehand.py",
+        "bool((space.index(begun) < 0).any())",
+        "False",
+        "beforehand",
+        only="elsewhere",
+    ),
+    mutant(
+        "spaces-that-serve-are-cut-down",
+        "inference/loop.py",
+        "        if self._changed == math.inf:\n            return\n",
+        "",
+        "beforehand",
+        only="all_of_the_way",
+    ),
 ]
