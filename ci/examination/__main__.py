@@ -1,4 +1,7 @@
-"""Examine the package with random networks, with passages of random chains and of samples, or with broken inputs."""
+"""Examine the package with random networks, with passages of random chains and of samples, or with broken inputs.
+
+`ci/examine kernels [TEST ...]` runs tests of kernels with every access to memory checked.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from examination import broken, crew, inputs, judging, networks, rational, report, samples, scripts
+from examination import broken, crew, inputs, judging, networks, rational, report, samples, sanitized, scripts
 
 KINDS = {
     "networks": networks.KINDS,
@@ -30,6 +33,8 @@ EXAMINE = {
 
 def main() -> int:
     """Run the examination and print its report; the exit status is 1 where something failed."""
+    if sys.argv[1:2] == ["kernels"]:
+        return sanitized.run(sys.argv[2:])
     options = _options()
     log = Path(options.log)
     if options.report:
