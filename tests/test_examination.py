@@ -10,11 +10,13 @@ import hanging_cases
 import mpmath
 import numpy as np
 import pytest
-from examination import broken, crew, formulas, inputs, judging, networks, rational, report, samples, scripts
+from examination import broken, crew, formulas, inputs, judging, networks, rational, report, samples, sanitized, scripts
 from examination.judging import Judge, Question
 from examination.reference import Reference, TooLargeError
 
 import fsp
+from fsp.compilation.kernel import Kernel
+from fsp.generator.block_kernels import add_products
 
 BIRTH_DEATH = {
     "species": {"A": 3},
@@ -444,3 +446,21 @@ def test_broken_inputs_end_in_a_named_error_or_a_right_answer(form):
         given = broken.draw(form, seed)
         verdict, message = inputs.judge(given, inputs.run(given))
         assert verdict in ("good", "refused"), message
+
+
+def test_kernels_as_python_refuse_places_outside_of_arrays(monkeypatch):
+    monkeypatch.setattr(Kernel, "__call__", sanitized._as_python)
+    indices, out = np.arange(4), np.zeros(4)
+    rest = (np.ones(4), 2.0, np.arange(4.0), out, np.zeros(1, int), np.ones(1, int))
+    add_products(np.arange(5), indices, *rest)
+    np.testing.assert_array_equal(out, 2.0 * np.arange(4.0))
+    indices[-1] = 5
+    with pytest.raises(IndexError):
+        add_products(np.arange(5), indices, *rest)
+
+
+def test_what_is_missing_to_check_memory_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(sanitized, "_clang", lambda: None)
+    monkeypatch.setattr(sanitized, "_tests", lambda tests, more: 0)
+    assert sanitized.run([]) == 1
+    assert "pip install ziglang" in capsys.readouterr().err
