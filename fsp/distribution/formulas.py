@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ArgumentError, ModelError
 from fsp.model.accuracy import errors
-from fsp.model.expression import Expression, depends_on_time, evaluate, substitute, symbols
+from fsp.model.comparisons import decided, in_whole_numbers
+from fsp.model.expression import Expression, at_time, depends_on_time, evaluate, substitute, symbols
 from fsp.model.formula import parse
+from fsp.model.program import is_truth
 from fsp.model.size import bounded
 
 LARGEST = 1e300  # rounding of a value of which none is known: more than the value itself may be
@@ -32,9 +34,18 @@ def values_on(
     """
     expression = read_formula(formula, species, observables, t)
     columns = {name: states[:, i].astype(float) for i, name in enumerate(species)}
-    values = np.asarray(evaluate(expression, columns, 0.0 if t is None else t))
+    values = np.asarray(_evaluated(expression, columns, 0.0 if t is None else t, formula))
     dtype = np.bool_ if values.dtype == np.bool_ else np.float64
     return np.broadcast_to(values, len(states)).astype(dtype)
+
+
+def _evaluated(expression: Expression, columns: Mapping[str, FloatArray], t: float, formula: str) -> Any:
+    if not is_truth(expression):
+        return evaluate(expression, columns, t)
+    try:
+        return decided(in_whole_numbers(at_time(expression, t)), columns, t, f"`{formula}`")
+    except ModelError as error:
+        raise ArgumentError(str(error)) from error
 
 
 def rounding_on(states: IntArray, tree: Expression, species: Sequence[str], t: float | None) -> FloatArray:
@@ -59,4 +70,4 @@ def read_formula(formula: str, species: Sequence[str], observables: Mapping[str,
         raise ArgumentError(f"`formula` must use only {known}, but '{formula}' needs '{unknown[0]}'.")
     if t is None and depends_on_time(expression):
         raise ArgumentError(f"`formula` must not use time in a stationary distribution, but is '{formula}'.")
-    return expression
+    return in_whole_numbers(expression)

@@ -1,7 +1,9 @@
 """Models of StochKit 2 in XML, and of StochSS, which kept its format.
 
 Mass action is combinatorial, as StochKit counts it: k x (x − 1)/2 of two equal reactants.  A customized propensity is
-the propensity itself, in C: log(x) is the natural logarithm.
+the propensity itself, in C: log(x) is the natural logarithm.  No division is one of whole numbers, 1/2*X is X/2:
+counts are doubles, StochKit writes `/(double)` for each `/` of a propensity (customPropensitySubstitution in its
+src/model_parser/Input_mixed_before_compile.h), and a calculator in doubles makes the values of parameters.
 
 References
 ----------

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.arrays import FloatArray
+from fsp.arrays import BoolArray, FloatArray
 from fsp.model import roundoff
 from fsp.model.factors import split_number
 from fsp.model.functions import COMPARISONS
@@ -37,6 +37,7 @@ from fsp.model.tree import (
     is_condition,
 )
 
+COMPARED = {**COMPARISONS, "!=": np.not_equal}
 FLAT = 1.0 / 16.0  # of the largest value, down to which the relative error is taken; what is below counts by its size
 MOST_FRACTIONS = 2000  # conditions that are decided one by one
 ORDINARY = 64.0 * UNIT_ROUNDOFF  # relative error up to which it stands for some more rounded operations
@@ -160,39 +161,62 @@ def _of_call(tree: Call, values: Mapping[str, Any], t: Any) -> Pair:
         arguments.sort(key=lambda a: not isinstance(a, Number))
     pairs = [(_truth if is_condition(tree.function, k) else _number)(a, values, t) for k, a in enumerate(arguments)]
     pair = roundoff.applied(tree.function, pairs)
-    if tree.function in COMPARISONS and len(arguments) == 2 and np.any(pair[1]):
+    if tree.function in COMPARED and len(arguments) == 2 and np.any(pair[1]):
         return _decided(tree, values, pair)
     return pair
 
 
 def _decided(tree: Call, values: Mapping[str, Any], pair: Pair) -> Pair:
     """Settle by fractions where a condition lies within its rounding."""
-    names = list(values)
-    holds, uncertain = (np.array(a) for a in np.broadcast_arrays(*pair, *values.values())[:2])
-    open_ = np.argwhere(uncertain)
-    if len(open_) > MOST_FRACTIONS:
+    if np.count_nonzero(pair[1]) > MOST_FRACTIONS:
         return pair
-    columns = np.broadcast_arrays(*values.values(), uncertain)
-    for place in map(tuple, open_.tolist()):
-        counts = {name: Fraction(float(columns[k][place])) for k, name in enumerate(names)}
+    holds, exact, unsettled = settled(tree, values, pair)
+    return holds, unsettled | (holds != exact)
+
+
+class Settled(NamedTuple):
+    """A comparison on states: as it is computed, as it is, and where even fractions do not tell; all (n,)."""
+
+    computed: BoolArray
+    exact: BoolArray
+    unsettled: BoolArray
+
+
+def settled(tree: Call, values: Mapping[str, Any], pair: Pair) -> Settled:
+    """Decide a comparison by fractions where `pair`, what it is computed as, lies within its rounding."""
+    computed, unsettled = (np.array(a) for a in np.broadcast_arrays(*pair, *values.values())[:2])
+    exact = computed.copy()
+    columns = dict(zip(values, np.broadcast_arrays(*values.values(), computed)[:-1], strict=True))
+    for place in map(tuple, np.argwhere(unsettled).tolist()):
+        counts = {name: decimal(column[place]) for name, column in columns.items()}
         left, right = (_fraction(a, counts) for a in tree.arguments)
         if left is not None and right is not None:
-            sign = (left > right) - (left < right)
-            uncertain[place] = bool(COMPARISONS[tree.function](sign, 0)) != bool(holds[place])
-    return holds, uncertain
+            exact[place] = COMPARED[tree.function]((left > right) - (left < right), 0)
+            unsettled[place] = False
+    return Settled(computed, exact, unsettled)
 
 
-def _fraction(tree: Expression, counts: Mapping[str, Fraction]) -> Fraction | None:
-    """Return the exact value of a tree; None where it has none that is short."""
+def of_comparison(tree: Call, values: Mapping[str, Any], t: float) -> Pair:
+    """Return what a comparison of two formulas is computed as, and where it lies within its rounding."""
+    with np.errstate(all="ignore"):
+        return roundoff.applied(tree.function, [_number(a, values, np.float64(t)) for a in tree.arguments])
+
+
+def _fraction(tree: Expression, counts: Mapping[str, Fraction]) -> Fraction | float | None:
+    """Return the exact value of a tree, which is infinite after a division by zero; None where it is not short."""
     if isinstance(tree, Number):
-        return None if tree.error else decimal(tree.value)
+        return tree.fraction
     if isinstance(tree, Symbol):
         return counts[tree.name]
     if isinstance(tree, Time):
         return None
     parts = [_fraction(a, counts) for a in tree.arguments]
-    known = [part for part in parts if part is not None]
-    return exactly(tree.function, known) if len(known) == len(parts) else None
+    known = [part for part in parts if isinstance(part, Fraction)]
+    if len(known) < len(parts):
+        return None
+    if tree.function == "/" and known[0] and not known[1]:
+        return math.copysign(math.inf, known[0])
+    return exactly(tree.function, known)
 
 
 # ---- errors from the tree alone -------------------------------------------------------------------------------

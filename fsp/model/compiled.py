@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.model import definition as define
+from fsp.model.comparisons import in_whole_numbers
 from fsp.model.definition import Definition, Law
 from fsp.model.event_execution import Rules
 from fsp.model.event_maps import started
@@ -110,7 +111,9 @@ def _constants(
 def _resolved_laws(definition: Definition, resolved: Mapping[str, Expression]) -> list[Law]:
     """Return the propensities with parameters put in."""
     return [
-        bounded(substitute(law, resolved), f"Rate of '{reaction.name}'") if isinstance(law, Expression) else law
+        in_whole_numbers(bounded(substitute(law, resolved), f"Rate of '{reaction.name}'"))
+        if isinstance(law, Expression)
+        else law
         for reaction, law in zip(definition.reactions, definition.laws, strict=True)
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 
 from fsp.errors import ModelError
+from fsp.model.comparisons import condition_in_whole_numbers
 from fsp.model.draws import Draw, read_draw
 from fsp.model.formula import FunctionDefinition, is_name
 from fsp.model.size import bounded
@@ -92,7 +93,9 @@ class Event:
             raise ModelError(f"Priority of event '{self.name}' must be constant, but depends on {held}.")
         return replace(
             self,
-            trigger=bounded(substitute(self.condition, values), f"Trigger of event '{self.name}'"),
+            trigger=condition_in_whole_numbers(
+                bounded(substitute(self.condition, values), f"Trigger of event '{self.name}'")
+            ),
             assignments={
                 name: bounded(substitute(tree, values), f"Assignment of '{name}' by event '{self.name}'")
                 for name, tree in self.formulas.items()

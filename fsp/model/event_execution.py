@@ -14,6 +14,7 @@ import numpy as np
 
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.errors import ModelError
+from fsp.model.comparisons import decided
 from fsp.model.event import Event
 from fsp.model.infix import to_text
 from fsp.model.program import Program, compiled
@@ -71,11 +72,14 @@ class Rules:
         `values`: counts, and values of the variables, (n, n_columns); returns (n_events, n), bool.
         """
         marks = np.zeros((len(self.events), len(values)), dtype=np.bool_)
+        others = {*self.variables, *self.draws}
         columns: dict[str, Any] = {name: values[:, j] for name, j in self._column.items()}
         with np.errstate(all="ignore"):
             for row, (trigger, roots) in enumerate(zip(self.triggers, self.roots(columns), strict=True)):
                 truths = {name: s.holds(roots[name], moment) for name, s in trigger.switches.items()}
-                marks[row] = np.asarray(compiled(trigger.tree)({**columns, **truths}, moment.t)) != 0
+                what = f"Trigger of event '{self.events[row].name}'"
+                known = {**columns, **truths}
+                marks[row] = decided(trigger.tree, known, moment.t, what, others=others, agree=True) != 0
         return marks
 
     def settle(self, values: FloatArray, was: BoolArray, moment: TimePoint) -> FloatArray:

@@ -167,22 +167,30 @@ FUNCTIONS: dict[str, Function] = {  # one row each; rounding has its own, in `fs
     "^": Function(
         np.power, 2, 2, ast=("POWER", "FUNCTION_POWER"), sign="^", level=POWER, exact=_whole_power, span=spans.of_power
     ),
-    "abs": Function(np.abs, 1, 1, ast=("FUNCTION_ABS",), span=spans.of_absolute),
+    "abs": Function(
+        np.abs, 1, 1, ast=("FUNCTION_ABS",), exact=lambda a: abs(a[0]), span=spans.of_absolute
+    ),
     "exp": Function(np.exp, 1, 1, ast=("FUNCTION_EXP",), span=spans.of_non_negative, series=intervals.exponential),
     "ln": Function(np.log, 1, 1, ast=("FUNCTION_LN",), series=intervals.logarithm),
     "log10": Function(np.log10, 1, 1, series=intervals.common_logarithm),
     "log": Function(_log, 2, 2, ast=("FUNCTION_LOG",)),
     "sqrt": Function(np.sqrt, 1, 1, span=spans.of_non_negative, series=lambda a: intervals.power(a, 0.5)),
     "root": Function(_root, 2, 2, ast=("FUNCTION_ROOT",)),
-    "floor": Function(np.floor, 1, 1, ast=("FUNCTION_FLOOR",), span=spans.of_rounding(math.floor)),
-    "ceil": Function(np.ceil, 1, 1, ast=("FUNCTION_CEILING",), span=spans.of_rounding(math.ceil)),
+    "floor": Function(
+        np.floor, 1, 1, ast=("FUNCTION_FLOOR",), span=spans.of_rounding(math.floor),
+        exact=lambda a: Fraction(math.floor(a[0])),
+    ),
+    "ceil": Function(
+        np.ceil, 1, 1, ast=("FUNCTION_CEILING",), span=spans.of_rounding(math.ceil),
+        exact=lambda a: Fraction(math.ceil(a[0])),
+    ),
     "factorial": Function(_factorial, 1, 1, ast=("FUNCTION_FACTORIAL",)),
     "min": Function(
-        lambda *a: reduce(np.minimum, a), 1, ast=("FUNCTION_MIN",), version=2,
+        lambda *a: reduce(np.minimum, a), 1, ast=("FUNCTION_MIN",), version=2, exact=min,
         span=lambda parts: (min(p[0] for p in parts), min(p[1] for p in parts)),
     ),
     "max": Function(
-        lambda *a: reduce(np.maximum, a), 1, ast=("FUNCTION_MAX",), version=2,
+        lambda *a: reduce(np.maximum, a), 1, ast=("FUNCTION_MAX",), version=2, exact=max,
         span=lambda parts: (max(p[0] for p in parts), max(p[1] for p in parts)),
     ),
     "quotient": Function(lambda a, b: np.trunc(a / b), 2, 2, ast=("FUNCTION_QUOTIENT",), version=2),

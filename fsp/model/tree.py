@@ -28,6 +28,12 @@ class Number:
     value: float  # stands for the decimal that it prints as
     # how far that may be from the value of the formula that was folded; numbers that print alike are equal
     error: float = field(default=0.0, compare=False)
+    exact: Fraction | None = field(default=None, compare=False)  # that value, where it is a short fraction and `error`
+
+    @property
+    def fraction(self) -> Fraction | None:
+        """The exact value; None where it is no short fraction."""
+        return self.exact if self.error else decimal(self.value)
 
     @property
     def inexact(self) -> float:
@@ -132,9 +138,11 @@ def _folded(node: Call) -> Expression:
         value = float(FUNCTIONS[node.function].kernel(*(a for a, _ in given))) + 0.0
     if not math.isfinite(value):  # it stays a call, so that it is met, and refused, where it is evaluated
         return node
-    exact = None if any(a.error for a in numbers) else exactly(node.function, [decimal(a.value) for a in numbers])
+    fractions = [a.fraction for a in numbers]
+    known = [fraction for fraction in fractions if fraction is not None]
+    exact = exactly(node.function, known) if len(known) == len(fractions) else None
     if exact is not None:
-        return Number(value, _above(abs(exact - decimal(value))))
+        return Number(value, _above(abs(exact - decimal(value))), exact)
     return Number(value, error * ERRORS_ROUND + _off_decimal(value) if error else 0.0)
 
 

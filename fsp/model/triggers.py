@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fsp.errors import ModelError
+from fsp.model.comparisons import condition_in_whole_numbers, in_whole_numbers
 from fsp.model.functions import COMPARISONS
 from fsp.model.infix import to_text
 from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, Time, call, depends_on_time, substitute, symbols
@@ -60,13 +61,13 @@ class Trigger:
     def between(self, roots: dict[str, float], moment: TimePoint, values: dict[str, Expression]) -> Expression:
         """Return the condition on the state that it is at a moment, for roots and other symbols with values."""
         truths = {name: Number(float(s.holds(roots[name], moment))) for name, s in self.switches.items()}
-        return substitute(self.tree, {**values, **truths})
+        return in_whole_numbers(substitute(self.tree, {**values, **truths}))
 
 
 def read_trigger(tree: Expression, what: str) -> Trigger:
     """Take the switches out of a trigger."""
     switches: dict[str, Switch] = {}
-    return Trigger(_taken_out(tree, what, switches), switches)
+    return Trigger(condition_in_whole_numbers(_taken_out(tree, what, switches)), switches)
 
 
 def _taken_out(tree: Expression, what: str, switches: dict[str, Switch]) -> Expression:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from fsp.distribution.formulas import read_formula
-from fsp.errors import ArgumentError, BackendError
+from fsp.errors import ArgumentError, BackendError, ModelError
+from fsp.model.comparisons import decided
 from fsp.model.expression import Expression, Number, Symbol, call, depends_on_time, evaluate, substitute, to_text
 from fsp.model.reaction import takes_time
 
@@ -68,7 +69,7 @@ class Targets:
     def _values(self, k: int, columns: Mapping[str, Any], n: int) -> BoolArray:
         condition = self.conditions[k]
         values = np.asarray(
-            evaluate(condition, columns, 0.0) if isinstance(condition, Expression) else condition(columns)
+            self._decided(condition, columns) if isinstance(condition, Expression) else condition(columns)
         )
         if values.dtype != np.bool_:
             raise ArgumentError(
@@ -76,6 +77,12 @@ class Targets:
                 f"compare it."
             )
         return np.broadcast_to(values, n)
+
+    def _decided(self, condition: Expression, columns: Mapping[str, Any]) -> Any:
+        try:
+            return decided(condition, columns, 0.0, self.argument, agree=True)
+        except ModelError as error:
+            raise ArgumentError(str(error)) from error
 
     @property
     def trees(self) -> list[Expression | None]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from fsp.arrays import BoolArray, IntArray
 from fsp.errors import StateSpaceError
-from fsp.model.expression import evaluate, symbols
+from fsp.model.comparisons import condition_in_whole_numbers, decided
+from fsp.model.expression import symbols
 from fsp.model.formula import parse
 from fsp.space.linear import Inequality, inequalities
 
@@ -56,7 +57,7 @@ def _as_constraint(condition: ConstraintLike | Constraint, species: tuple[str, .
 
 
 def _from_text(text: str, species: tuple[str, ...]) -> Constraint:
-    tree = parse(text, what=f"constraint '{text}'")
+    tree = condition_in_whole_numbers(parse(text, what=f"constraint '{text}'"))
     unknown = sorted(symbols(tree) - set(species))
     if unknown:
         raise StateSpaceError(
@@ -64,7 +65,7 @@ def _from_text(text: str, species: tuple[str, ...]) -> Constraint:
         )
 
     def holds(states: IntArray) -> BoolArray:
-        values = evaluate(tree, _columns(states, species))
+        values = decided(tree, _columns(states, species), 0.0, f"Constraint '{text}'")
         return np.broadcast_to(np.asarray(values) != 0, len(states))
 
     return Constraint(text, holds, inequalities(tree, species))

@@ -160,6 +160,10 @@ FILES = {
             ((0, 0, 1), lambda a, b, c: log(1 + a) * exp(-0.3) + abs(a - b)),
         ],
     ),
+    "divided.xml": (  # StochKit writes /(double) for /
+        kit(custom({"A": 1}, {}, "1/2*A"), custom({"A": 1}, {"C": 1}, "A/2 + A*(3/4)")),
+        [((-1, 0, 0), lambda a, b, c: 0.5 * a), ((-1, 0, 1), lambda a, b, c: 1.25 * a)],
+    ),
     "catalyst.xml": (
         '<?xml version="1.0"?>\n<!-- by hand -->\n'
         + kit(mass({"A": 1, "B": 1}, {"B": 1, "C": 1}, "q"), k="3.0/10", A="14*k + 2.8"),
