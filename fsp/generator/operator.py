@@ -314,7 +314,7 @@ class RowOperator(Operator):
 
     def _widths(self, m: int) -> list[int]:
         """Return the widths of the panels that m vectors are kept in."""
-        return [1] * m if self._ghosts else [m]
+        return [m] if self._ghosts is None else [1] * m
 
     def _write_panel(self, width: int, v: FloatArray, out: FloatArray, scale: float | None) -> None:
         """Write ``A v`` of a panel (n, width), or where a scale is given ``v + scale A v``."""
