@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from fsp.chains.chain import Chain
-from fsp.chains.classes import closed_classes
+from fsp.chains.classes import closed_classes, reached
 from fsp.chains.null_vectors import null_vector, plan
 from fsp.distribution import ErrorLedger
 from fsp.errors import ConvergenceError, StateSpaceError
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.projection.growth import Growth
     from fsp.space import StateSpace
+    from fsp.space.protocol import AnySpace
 
 MOST_AWAY = 0.5  # share of the excursions by one kind of jump that may go on out of the space they are followed in
 FAINTEST = 1e-200  # share of the excursions: below, products of rates are not normal numbers
 FOLLOWED = 40  # growths of that space
+SOUGHT = 12  # growths for a way back by a reaction that was never seen; chosen: lines double, so some thousand jumps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +112,30 @@ def unfollowed(model: Model, growth: Growth, generator: AnyGenerator, p: FloatAr
         f"does not, of {first.flux.sum():.1e} per unit of time: a closed class there would hold all probability. "
         f"Give a function as `lyapunov`, or a `space` if a reflecting boundary is meant."
     )
+
+
+def never_seen(model: Model, space: AnySpace) -> list[str]:
+    """Return the names of reactions that have no jump from any state of a space."""
+    rates = model.propensities(serial(space).states)
+    return [str(reaction.name) for reaction, rate in zip(model.reactions, rates, strict=True) if not rate.any()]
+
+
+def unreturned(model: Model, growth: Growth, generator: AnyGenerator, p: FloatArray) -> StateSpace | None:
+    """Return a space with more around stored states that come back only by a reaction that was never seen, if any do.
+
+    Where jumps out of a space lead back to the most probable state, such states pass on at once what may stay there for
+    ever, and nothing that leaves the space tells.
+    """
+    space = serial(generator.space)
+    if not generator.n_sinks or not never_seen(model, space):
+        return None
+    wide = Generator(model, space)
+    mode = np.arange(len(space)) == int(np.argmax(p))
+    stuck = ~reached(wide.to_csr().T.tocsr(), mode) & (p > 0.0)
+    if not wide.leak_rates[stuck].any():
+        return None
+    weight = np.where(stuck, 1.0, 0.0)
+    return growth.grow(space, wide, weight, None, ErrorLedger(truncation=2.0, certified=False), far=True)
 
 
 def followed(generator: Generator, inner: StateSpace, exits: Exits, weights: FloatArray) -> Away:

@@ -28,7 +28,7 @@ from fsp.equilibrium.certificate import roundings
 from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.detailed_balance import detailed_balance
 from fsp.equilibrium.estimate import ClosedClass, Estimate, check_arguments, converged_answer, weighted
-from fsp.equilibrium.excursions import unfollowed
+from fsp.equilibrium.excursions import SOUGHT, never_seen, unfollowed, unreturned
 from fsp.equilibrium.one_way import one_way
 from fsp.equilibrium.product_form import product_form
 from fsp.equilibrium.reachability import Reachability
@@ -96,8 +96,14 @@ def estimated(
     """Return a stationary distribution on a space that grew until the answer settled; `reason` says why no more."""
     solve = partial(_solve, model, method, Reachability(model))
 
+    tries = iter(range(SOUGHT))
+
     def follow(estimate: Estimate) -> StateSpace | None:
-        return unfollowed(model, growth, estimate.generator, estimate.p, tol)
+        generator, p = estimate.generator, estimate.p
+        larger = unfollowed(model, growth, generator, p, tol)
+        if larger is None and next(tries, None) is not None:
+            larger = unreturned(model, growth, generator, p)
+        return larger
 
     estimate, change = converged_answer(model, growth, tol, solve, report, follow)
     estimate = _unproved(estimate, f"{reason}; a function given as `lyapunov` may help")
@@ -122,8 +128,7 @@ def _unseen(model: Model, estimate: Estimate) -> list[str]:
         return []
     outflow, _ = estimate.flows
     notes = [f"what leaves the states, {outflow:.1e} per unit of time, came back where it was followed"]
-    rates = model.propensities(estimate.generator.space.states)
-    names = [str(reaction.name) for reaction, rate in zip(model.reactions, rates, strict=True) if not rate.any()]
+    names = never_seen(model, estimate.generator.space)
     if names:
         notes.append(f"no stored state has a jump by {', '.join(names[:3])}: a class that it leads to is not seen")
     return notes

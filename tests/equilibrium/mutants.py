@@ -262,6 +262,14 @@ MUTANTS = [
         only="followed",
     ),
     mutant(
+        "ways-back-are-not-looked-for",
+        "equilibrium/excursions.py",
+        "if not wide.leak_rates[stuck].any():",
+        "if True:",
+        "estimate",
+        only="way_back",
+    ),
+    mutant(
         "excursions-are-not-conditional",
         "equilibrium/excursions.py",
         "shares: FloatArray = self.flux / np.bincount(self.kinds, self.flux)[self.kinds]",

@@ -109,3 +109,41 @@ def test_a_space_does_not_grow_where_rounding_keeps_from_the_tolerance(monkeypat
         found = stationary.estimated(model, growth, 1e-10)
     assert found.error.total < 3e-9
     assert len(found) < 500
+
+
+def eliminated(rates):
+    """The stationary vector of a dense chain, rates from row to column, by sums of positive numbers alone."""
+    R, n = rates.copy(), len(rates)
+    for k in range(n - 1, 0, -1):
+        R[:k, k] /= R[k, :k].sum()
+        R[:k, :k] += np.outer(R[:k, k], R[k, :k]) * (1.0 - np.eye(k))
+    p = np.ones(n)
+    for k in range(1, n):
+        p[k] = p[:k] @ R[:k, k]
+    return p / p.sum()
+
+
+@pytest.mark.parametrize(("rise", "opens", "shuts"), [(0, 35, lambda x: x == 20), (40, 25, lambda x: x < 10)])
+def test_the_way_back_may_be_far_from_the_way_out(rise, opens, shuts):
+    """A gate that opens above one count, and shuts at others, which no state behind it has when it is first passed."""
+    condition = "X == 20" if rise == 0 else "X < 10"
+    model = network(
+        {"X": 0, "G": 0},
+        ("0 -> X", "rate", f"2 + {rise}*G"),
+        ("X -> 0", "rate", "X"),
+        ("0 -> G", "rate", f"piecewise(1 - G, X > {opens}, 0)"),
+        ("G -> 0", "rate", f"piecewise(G, {condition}, 0)"),
+    )
+    dist = fsp.stationary(model, 1e-8)
+    top = 100
+    rates = np.zeros((2 * top, 2 * top))  # state 2 X + G
+    for x in range(top):
+        for g in (0, 1):
+            if x + 1 < top:
+                rates[2 * x + g, 2 * x + 2 + g] = 2.0 + rise * g
+            if x:
+                rates[2 * x + g, 2 * x - 2 + g] = x
+        rates[2 * x, 2 * x + 1] = x > opens
+        rates[2 * x + 1, 2 * x] = shuts(x)
+    behind = float(dist.probabilities @ dist.states[:, 1])
+    assert behind == pytest.approx(eliminated(rates)[1::2].sum(), rel=1e-6)
