@@ -170,6 +170,7 @@ class Response:
     derivatives: FloatArray  # h, (q, n)
     errors: FloatArray  # (3), (q,)
     proved: bool
+    heights: Heights | None = None  # where they were needed
 
 
 def respond(law: StoredLaw, changes: Sequence[Changes]) -> Response:
@@ -184,7 +185,7 @@ def respond(law: StoredLaw, changes: Sequence[Changes]) -> Response:
     derivatives, errors = np.zeros((q, n)), np.zeros(q)
     for k in range(q):
         derivatives[k], errors[k] = _of_parameter(law, generator, heights, changes, k, at_targets)
-    return Response(derivatives, errors, law.proved and heights.proved)
+    return Response(derivatives, errors, law.proved and heights.proved, heights)
 
 
 def _of_parameter(
@@ -198,7 +199,7 @@ def _of_parameter(
     """Return the derivative by one parameter, and its bound (3)."""
     space, y, H, matrix = law.space, law.y, heights.inside, generator.to_csr()
     index = [space.index(space.states + change) for change in law.model.change]
-    B = _matrix([of_change.values[k] for of_change in changes], index, len(y))
+    B = matrix_of([of_change.values[k] for of_change in changes], index, len(y))
     source = B @ y
     h = heights.occupation(source)
     h = h - float(h.sum()) / float(y.sum()) * y
@@ -217,7 +218,7 @@ def _of_parameter(
     return h, (2.0 * total + abs(float(h.sum()))) * (1.0 + 1e-9) + SUM_ROUNDING * size_of_h
 
 
-def _matrix(values: Sequence[FloatArray], index: Sequence[IntArray], n: int) -> Any:
+def matrix_of(values: Sequence[FloatArray], index: Sequence[IntArray], n: int) -> Any:
     """Return B of the rates `values` (n,) of jumps to `index` (n,), negative for those out of the space: (n, n)."""
     every = np.arange(n)
     rows = [np.concatenate([place[place >= 0], every]) for place in index]

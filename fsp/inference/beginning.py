@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
     from fsp.moments.parts import Gauge
+    from fsp.space import StateSpace
 
 ABOVE = 3.0  # times what is lacking, as `fsp.moments.initial` says
 PRODUCT = 4.0 * UNIT_ROUNDOFF  # relative: of a score times a probability
@@ -44,6 +45,7 @@ class Missing(NamedTuple):
     each: Known
     of_p: Callable[[Gauge], FloatArray]  # Σ m u^q, (n_orders,)
     of_derivatives: Callable[[Gauge], FloatArray] | None = None  # Σ |e_k| u, (q,); None where nothing is known
+    weighted: Callable[[StateSpace, FloatArray, float, float], FloatArray] | None = None  # see `stationary_start`
     of_lacking: Callable[[Gauge], FloatArray] | None = None  # as `of_p`, of what `each` leaves; None where that is m
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING
 from fsp.equilibrium.response import Changes, Response, StoredLaw, respond
+from fsp.equilibrium.weighted_response import weighted_errors
 from fsp.inference.beginning import Beginning, Missing, StartScores
 from fsp.inference.clocks import terms_of
 from fsp.inference.derived import slopes_on
@@ -19,6 +20,8 @@ from fsp.moments.polynomial import collect
 from fsp.projection.start import with_first_rates
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fsp.arrays import BoolArray, FloatArray
     from fsp.inference.parameters import Derivatives
     from fsp.inference.problem import Limits
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from fsp.model.tree import Expression
     from fsp.moments.parts import Gauge
     from fsp.moments.polynomial import Polynomial
+    from fsp.space import StateSpace
 
 # Of the tolerance: for the states that bound how much comes back into those that are kept; of what is dropped of them.
 SINGLE, DROPPED = 1e-6, 0.1
@@ -52,9 +56,6 @@ def stationary(
     ]
     response = respond(law, changes) if q else Response(np.zeros((0, len(states))), np.zeros(0), law.proved)
 
-    def moments(gauge: Gauge) -> FloatArray:
-        return law.moments(gauge.powers, gauge.weights, gauge.orders)
-
     scores = _scores(law, response)
     known = Known(0.0, 0.0 if below or (q and not law.closed) else law.total)  # y may lie above
     lacking, errors = law.total if q or below else law.outside, response.errors
@@ -66,10 +67,6 @@ def stationary(
         lacking = law.outside + float(law.y[~kept].sum()) * (1.0 + SUM_ROUNDING)
         errors = errors + np.abs(response.derivatives[:, ~kept]).sum(axis=1) * (1.0 + SUM_ROUNDING)
 
-    def lacking_moments(gauge: Gauge) -> FloatArray:
-        dropped = gauge.powers(states[~kept]) @ law.y[~kept] * (1.0 + SUM_ROUNDING)
-        return np.asarray(law.moments_outside(gauge.weights, gauge.orders) + dropped)
-
     error = law.distribution.error
     best = error.total > tol or error.rounding > 0.5 * error.total
     return Beginning(
@@ -79,13 +76,37 @@ def stationary(
         lacking,
         known,
         errors,
-        Missing(each, moments, of_lacking=lacking_moments),
+        _missing(law, response, changes, kept, each),
         scores,
         law.closed and bool(kept.all()),
         proved=response.proved,
         at_its_best=best,
         spread=True,
     )
+
+
+def _missing(law: StoredLaw, response: Response, changes: Sequence[Changes], kept: BoolArray, each: Known) -> Missing:
+    """Return what is off, of those of the stored states that are `kept`, (n,)."""
+    states = law.space.states
+
+    def moments(gauge: Gauge) -> FloatArray:
+        return law.moments(gauge.powers, gauge.weights, gauge.orders)
+
+    def lacking_moments(gauge: Gauge) -> FloatArray:
+        dropped = gauge.powers(states[~kept]) @ law.y[~kept] * (1.0 + SUM_ROUNDING)
+        return np.asarray(law.moments_outside(gauge.weights, gauge.orders) + dropped)
+
+    def weighted(space: StateSpace, inside: FloatArray, outside: float, mean: float) -> FloatArray:
+        """Bound |Σ λ (s - h)| by bounds of λ in the states of a space (n,), elsewhere, and of its mean under π."""
+        place = space.index(states)
+        bounds = np.where(place >= 0, inside[place], outside)
+        known = response.errors * outside
+        dropped = np.abs(response.derivatives[:, ~kept]) @ bounds[~kept] * (1.0 + SUM_ROUNDING)
+        if response.heights is not None:
+            known = np.minimum(known, weighted_errors(law, response, changes, (bounds, outside, mean)))
+        return np.asarray(known + dropped)
+
+    return Missing(each, moments, weighted=weighted, of_lacking=lacking_moments)
 
 
 def _needed(y: FloatArray, h: FloatArray, dropped: float) -> BoolArray:

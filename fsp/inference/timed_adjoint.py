@@ -178,7 +178,7 @@ class TimedAdjoint:
         values, off = backward.gradient()
         worst = max(self.relative, backward.off.relative)
         certified = known and worst < TOO_MUCH and self._beginning.proved
-        off = np.where(np.isfinite(off) & certified, off * SECOND, inf)
+        off = np.where(np.isfinite(off) & certified, off * (1.0 + worst) ** 2, inf)
         return Gradient(values, off, len(self.pieces) * STAGES)
 
 
@@ -290,12 +290,23 @@ class _Backward:
         fast = split(self.off.fast, self._l + self._floor, 0.0)
         relative = self.off.relative + fast.relative + SUM_ROUNDING
         self._values += h @ l
-        self._errors += np.abs(h) @ (l + self._floor) * relative + self._height * begun.errors
+        self._errors += np.abs(h) @ (l + self._floor) * relative + self._of_start(relative)
         u = begun.probabilities
         _, G = of._off(0.0)
         good = u >= max(4.0 * G, UNSEEN)
         K = (np.abs(h)[:, good] / u[good]).max(axis=1, initial=0.0) * LOOSE
         self._escape += self._height * (K * of._truncation.gone + np.abs(h)[:, ~good].sum(axis=1))
+
+    def _of_start(self, relative: float) -> FloatArray:
+        """Bound Σ λ of what the derivatives of the start are off, (q,); φ <= δ/y, as y φ is what leaves."""
+        of, begun, H = self._of, self._of._beginning, self._height
+        if begun.moments.weighted is None:
+            return H * begun.errors
+        u, (_, G) = of._at[0.0][0], of._off(0.0)
+        leaving = np.where(u >= max(4.0 * G, UNSEEN), LOOSE * of._truncation.gone / np.maximum(u, UNSEEN), 1.0)
+        inside = np.minimum((1.0 + relative) * (self._l + self._floor) + H * np.minimum(leaving, 1.0), H)
+        mean = float(u @ inside) * SECOND + H * (of._truncation.gone + G)
+        return begun.moments.weighted(of.space, inside, H, mean)
 
 
 def _without_changes(timed: Timed) -> Timed:

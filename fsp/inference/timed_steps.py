@@ -47,7 +47,7 @@ SHORTEST = 1e-13  # of the time: a shorter step would not know better on which s
 GROWTH, SAFETY, SHRUNK = 4.0, 0.8, 0.15  # of steps: at most, of the step that would just do, at least; chosen
 # Of the profile in a step: rounding that is worth a shorter step, and what half a step must have of it at most, later
 # and after a jump, when all that comes into empty states is rounding of what it came from.  Chosen.
-TOLERATED, FALLS = 1e-9, (0.35, 0.9)
+TOLERATED, FALLS = 3e-11, (0.35, 0.9)
 MOST_STEPS = 4_000  # in all; chosen
 FIRST_JUMPS = 10.0  # of the fastest state in the first step after vectors or rates have jumped; chosen
 ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products

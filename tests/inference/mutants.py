@@ -1011,4 +1011,12 @@ MUTANTS = [
         "beforehand",
         only="all_of_the_way",
     ),
+    mutant(
+        "what-a-start-lacks-costs-adjoints-nothing",
+        "inference/timed_adjoint.py",
+        "return begun.moments.weighted(of.space, inside, H, mean)",
+        "return 0.0 * begun.moments.weighted(of.space, inside, H, mean)",
+        "timed_adjoint",
+        only="start_that_is_off",
+    ),
 ]

@@ -8,6 +8,7 @@ from scipy import stats
 from scipy.integrate import solve_ivp
 
 import fsp
+from fsp.equilibrium import response
 from fsp.inference import adjoint_space, timed_steps
 from fsp.inference.adjoint import Weights
 from fsp.inference.beginning import of_model
@@ -154,6 +155,23 @@ def test_stages_that_are_wrong_are_charged(monkeypatch):
     asked = Weights((own.space.states[:, 0] > 6).astype(float), np.zeros(61), own.level(1.0))
     found = own.gradient([asked], signed=False)
     assert abs(found.values[0] - slope * stats.poisson.pmf(6, m)) <= found.off[0] < 0.5
+
+
+def test_a_start_that_is_off_is_charged(monkeypatch):
+    model, rate_law = births(SIGNAL), LAWS["signal"][1]
+    exact = response.Heights.occupation
+
+    def wrong(self, source):
+        return exact(self, source) * (1.0 + 1e-3 * np.cos(np.arange(len(source))))
+
+    monkeypatch.setattr(response.Heights, "occupation", wrong)
+    found = fsp.gradient(model, "X > 6", 2.5, ["k", "g"], start="stationary", method="adjoint", tol=0.5)
+    for name, interval in found.items():
+        slope, m = slope_of_mean(name, rate_law, "stationary", 2.5)
+        truth = slope * stats.poisson.pmf(6, m)
+        assert abs(interval.value - truth) > 1e-7  # or nothing was off
+        assert interval.lower <= truth <= interval.upper
+        assert interval.width < 1.0
 
 
 def test_weights_may_be_off():
