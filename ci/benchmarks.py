@@ -366,7 +366,7 @@ def stationary() -> str:
 
 def examination() -> str:
     """Return the tables of what ci/examine has logged."""
-    logs = [ROOT / "examination" / f"{what}.jsonl" for what in ("networks", "inputs")]
+    logs = [ROOT / "examination" / f"{what}.jsonl" for what in ("networks", "inputs", "adjoints", "mixtures")]
     return "\n".join(examined.markdown(examined.read(log)) for log in logs if log.exists()).rstrip()
 
 
@@ -417,7 +417,10 @@ Stalls are of solvers asked for by name, of steps that are short against the tim
 Chebyshev on stiff networks, Rational at times of a billion relaxations with tolerances below its rounding; \
 `auto` has none.
 `ci/examine inputs` gives files of all formats, words of the command and arguments of functions, broken or extreme, \
-to a process each, which must end within 10 s and 1 GiB with a named error or the right answer."""
+to a process each, which must end within 10 s and 1 GiB with a named error or the right answer.
+`ci/examine adjoints` holds gradients by the adjoint against complex steps of dense exponentials, each answer a \
+derivative by one parameter, and `ci/examine mixtures` mixtures over a gamma or log-normal rate constant against \
+Gauss-Legendre rules of dense exponentials; rates are written in plain arithmetic that both read by themselves."""
 ADAPTIVE_NOTE = """\
 Every benchmark model from its initial state, with no bounds from the user: states and solvers are chosen.
 Each run is a process of its own; seconds are user CPU after importing and with kernels loaded, memory is the peak of \

@@ -10,9 +10,25 @@ import hanging_cases
 import mpmath
 import numpy as np
 import pytest
-from examination import broken, crew, formulas, inputs, judging, networks, rational, report, samples, sanitized, scripts
+from examination import (
+    adjoints,
+    broken,
+    crew,
+    dense,
+    formulas,
+    inputs,
+    judging,
+    mixtures,
+    networks,
+    rational,
+    report,
+    samples,
+    sanitized,
+    scripts,
+)
 from examination.judging import Judge, Question
 from examination.reference import Reference, TooLargeError
+from scipy import stats
 
 import fsp
 from fsp.compilation.kernel import Kernel
@@ -464,3 +480,54 @@ def test_what_is_missing_to_check_memory_is_said(monkeypatch, capsys):
     monkeypatch.setattr(sanitized, "_tests", lambda tests, more: 0)
     assert sanitized.run([]) == 1
     assert "pip install ziglang" in capsys.readouterr().err
+
+
+# ---- gradients and mixtures
+
+
+def test_dense_chains_have_the_closed_form_of_immigration_and_death():
+    network = {
+        "species": {"X": 0},
+        "parameters": {"k": 4.0, "g": 0.7},
+        "reactions": [{"equation": "0 -> X", "rate": "k"}, {"equation": "X -> 0", "rate": "g*X"}],
+        "box": [40],
+    }
+    chain, t = dense.Chain(network), 1.3
+    n, decay = np.arange(41), np.exp(-0.7 * t)
+    mean = 4.0 / 0.7 * (1.0 - decay)
+    law = stats.poisson(mean).pmf(n)
+    slope = -4.0 / 0.49 * (1.0 - decay) + 4.0 / 0.7 * t * decay  # of the mean by g
+    np.testing.assert_allclose(chain.law(network["parameters"], t), law, rtol=1e-10, atol=1e-16)
+    np.testing.assert_allclose(chain.slope(network["parameters"], "g", t), slope * law * (n / mean - 1.0), atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", adjoints.KINDS)
+def test_gradients_hold_complex_steps(kind):
+    answers = [record for seed in range(3) for word, record in adjoints.examine((kind, seed), 0) if word == "answer"]
+    assert [record["verdict"] for record in answers].count(judging.GOOD) >= 8
+    assert {record["verdict"] for record in answers} <= {judging.GOOD, adjoints.NONE}
+
+
+def test_derivatives_outside_their_interval_are_broken():
+    case = adjoints.Case(adjoints.draw("gene", 0))
+    (interval, exact), *_ = case.ask("mean")
+    off = dataclasses.replace(interval, lower=interval.lower + 1e-6, upper=interval.upper + 1e-6)
+    assert adjoints.judged([(interval, exact)])["verdict"] == judging.GOOD
+    assert adjoints.judged([(interval, exact), (off, exact)])["verdict"] == judging.BROKEN
+    guessed = dataclasses.replace(interval, certified=False, reason="a guess")
+    assert adjoints.judged([(guessed, exact)])["verdict"] == adjoints.ESTIMATE
+
+
+@pytest.mark.parametrize("kind", mixtures.KINDS)
+def test_mixtures_hold_their_quadrature(kind):
+    answers = [record for word, record in mixtures.examine((kind, 2), 0) if word == "answer"]
+    assert [record["verdict"] for record in answers] == [judging.GOOD] * 2
+
+
+def test_a_mixture_beyond_its_bound_is_broken():
+    network = mixtures.draw("linear", 2)
+    moved = {**network, "cv": 0.9 * network["cv"]}  # of the reference
+    law = {network["varied"]: getattr(fsp, network["law"])(network["parameters"][network["varied"]], network["cv"])}
+    at = fsp.mixture(judging.as_model(network), law, network["times"], 1e-6)[-1]
+    assert mixtures.judged(network, dense.Chain(network), at)["verdict"] == judging.GOOD
+    assert mixtures.judged(moved, dense.Chain(network), at)["verdict"] == judging.BROKEN

@@ -1,4 +1,4 @@
-"""Examine the package with random networks, with passages of random chains and of samples, or with broken inputs.
+"""Examine the package with random networks, passages, gradients and mixtures, with samples, or with broken inputs.
 
 `ci/examine kernels [TEST ...]` runs tests of kernels with every access to memory checked.
 """
@@ -14,19 +14,42 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from examination import broken, crew, inputs, judging, networks, rational, report, samples, sanitized, scripts
+from examination import (
+    adjoints,
+    broken,
+    crew,
+    inputs,
+    judging,
+    mixtures,
+    networks,
+    rational,
+    report,
+    samples,
+    sanitized,
+    scripts,
+)
 
 KINDS = {
     "networks": networks.KINDS,
     "passages": rational.KINDS,
     "samples": samples.KINDS,
+    "adjoints": adjoints.KINDS,
+    "mixtures": mixtures.KINDS,
     "inputs": broken.FORMATS,
 }
-DRAWN = {"networks": networks.draw, "passages": rational.draw, "samples": samples.draw}
+DRAWN = {
+    "networks": networks.draw,
+    "passages": rational.draw,
+    "samples": samples.draw,
+    "adjoints": adjoints.draw,
+    "mixtures": mixtures.draw,
+}
 EXAMINE = {
     "networks": (judging.examine, "examination.warm"),
     "passages": (rational.examine, "examination.rational"),
     "samples": (samples.examine, "examination.samples"),
+    "adjoints": (adjoints.examine, "examination.adjoints"),
+    "mixtures": (mixtures.examine, "examination.mixtures"),
     "inputs": (inputs.examine, "examination.warm_inputs"),
 }  # with the module that the process imports from which workers are forked
 
