@@ -21,6 +21,7 @@ from fsp.memory import check_memory, limited
 from fsp.model.arguments import check_call
 from fsp.model.factors import factorise
 from fsp.model.phases import split_at_events
+from fsp.model.ranges import enclosure
 from fsp.model.switches import switch_times
 from fsp.model.taylor import constant
 from fsp.model.times import checked_times
@@ -226,7 +227,11 @@ def _joined(rows: Sequence[IntArray]) -> IntArray:
 
 
 def _bound(model: Model, k: int, law: Expression, functions: list[Expression]) -> Expression:
-    """Return a tree that bounds a rate, in which a bound takes the place of each function of time."""
+    """Return a tree that bounds a rate, in which a bound takes the place of each function of time.
+
+    A function f of time at most c, times a factor g >= 0 of counts, is at most c g; where g may be negative, f g is at
+    most the bound of |f| times |g|, since f may be negative too.
+    """
     products = factorise(law, model.species)
     if products is None:
         raise ModelError(
@@ -235,12 +240,14 @@ def _bound(model: Model, k: int, law: Expression, functions: list[Expression]) -
         )
     terms = []
     for product in products:
-        scalar = product.scalar
+        scalar, factors = product.scalar, list(product.factors.values())
         if depends_on_time(scalar):
+            if any(enclosure(factor, {})[0] < 0.0 for factor in factors):
+                scalar, factors = call("abs", scalar), [call("abs", factor) for factor in factors]
             if scalar not in functions:
                 functions.append(scalar)
             scalar = Symbol(_clock(functions.index(scalar)))
-        terms.append(call("*", scalar, *product.factors.values()))
+        terms.append(call("*", scalar, *factors))
     return call("+", *terms)
 
 

@@ -62,7 +62,7 @@ def _inequality(difference: IntArray, *, strict: bool) -> Inequality:
 def _form(tree: Expression, species: tuple[str, ...]) -> IntArray:
     """Return the coefficients of a linear form, the constant last."""
     form = np.zeros(len(species) + 1, dtype=np.int64)
-    if isinstance(tree, Number) and tree.value == int(tree.value) and abs(tree.value) < LARGEST:
+    if isinstance(tree, Number) and tree.value.is_integer() and not tree.error and abs(tree.value) < LARGEST:
         form[-1] = int(tree.value)
         return form
     if isinstance(tree, Symbol) and tree.name in species:

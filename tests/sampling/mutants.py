@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "negative-factors-have-no-bound",
+        "sampling/sampler.py",
+        "if any(enclosure(factor, {})[0] < 0.0 for factor in factors):",
+        "if any(enclosure(factor, {})[0] < -np.inf for factor in factors):",
+        "sampler",
+        only="both_negative",
+    ),
+    mutant(
         "thinning-accepts-all",
         "sampling/kernels.py",
         "if _uniform(counter, key, words, place) * a[chosen] >= rate:",

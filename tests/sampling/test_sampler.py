@@ -65,6 +65,16 @@ def test_rates_that_depend_on_time_are_thinned_exactly(birth):
     check_laws(birth_death(birth), [0.2, 0.7, 1.5], 20_000, seed=2)
 
 
+@pytest.mark.parametrize("rate", ["(X - 5)*(time - 3)", "(5 - X)*(3 - time)", "(0 - 1)*(X - 5)*(3 - time)"])
+def test_rates_whose_factors_are_both_negative_fire(rate):
+    """Each of five places is taken by t with probability ``1 - exp(-(3 t - t²/2))``."""
+    model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("-> X", rate=rate)])
+    t, runs = 0.2, 2000
+    taken = fsp.ssa(model, [t], runs=runs, seed=1)[:, 0, 0].mean() / 5.0
+    p = 1.0 - np.exp(-(3.0 * t - t**2 / 2.0))
+    assert abs(taken - p) <= 5.0 * np.sqrt(p * (1.0 - p) / (5.0 * runs))
+
+
 def test_joint_law_at_one_time():
     model = fsp.load(MODELS / "toggle_hill.ant")
     runs = 20_000
