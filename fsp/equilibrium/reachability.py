@@ -64,7 +64,10 @@ class Reachability:
 
     def leads(self, space: StateSpace, members: IntArray, others: IntArray) -> bool:
         """Tell whether a closed class of a space may lead through the outside to one of other states of it."""
-        return bool(self.possible(space.states_at(others), space.states_at(members[:1])).any())
+        start = space.states_at(members[:1])
+        if not self.possible(space.states_at(others), start).any():
+            return False
+        return bool(self.reached(space, start)[others].any())
 
 
 def entered(model: Model, space: StateSpace) -> BoolArray:

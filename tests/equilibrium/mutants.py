@@ -262,6 +262,14 @@ MUTANTS = [
         only="followed",
     ),
     mutant(
+        "classes-lead-wherever-their-lattice-does",
+        "equilibrium/reachability.py",
+        "return bool(self.reached(space, start)[others].any())",
+        "return True",
+        "closed_classes",
+        only="without_end",
+    ),
+    mutant(
         "ways-back-are-not-looked-for",
         "equilibrium/excursions.py",
         "if not wide.leak_rates[stuck].any():",

@@ -8,6 +8,7 @@ from fractions import Fraction
 import exact
 import numpy as np
 import pytest
+from scipy import stats
 from written_networks import network
 
 import fsp
@@ -229,3 +230,19 @@ def test_a_mean_at_rest_is_that_of_the_start_where_a_law_keeps_it():
         mean = rest.mean_interval()[name]
         assert mean.certified
         assert mean.lower <= 2.5 <= mean.upper <= 2.5 + 1e-8
+
+
+def test_a_class_without_end_is_one_where_no_way_leads_out_of_it():
+    """Nothing falls below 30 from there, or rises above 20: the lattice of the jumps does not say so."""
+    model = network(
+        {"X": 25}, ("0 -> X", "rate", "piecewise(0, X == 20, 4)"), ("X -> 0", "rate", "piecewise(0, X == 30, X)")
+    )
+    dist = fsp.stationary(model, 1e-8)
+    odds = np.cumprod([x / 4.0 for x in range(21, 30)])  # of the gambler's ruin between 20 and 30
+    up = (1.0 + odds[:4].sum()) / (1.0 + odds.sum())
+    x = dist.states[:, 0]
+    assert dist.probabilities[x >= 30].sum() == pytest.approx(up, rel=1e-9)
+    assert dist.probabilities[x <= 20].sum() == pytest.approx(1.0 - up, rel=1e-9)
+    low, high = (stats.poisson.pmf(part, 4.0) for part in (np.arange(21), np.arange(30, 90)))
+    mean = (1.0 - up) * (low @ np.arange(21)) / low.sum() + up * (high @ np.arange(30, 90)) / high.sum()
+    assert float(dist.probabilities @ x) == pytest.approx(mean, rel=1e-8)
