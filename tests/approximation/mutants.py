@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "distances-in-the-1-norm-do-not-round",
+        "approximation/distances.py",
+        "+ ROUNDED * value",
+        "+ 0.0 * value",
+        "distances",
+        only="hold_their_rounding",
+    ),
+    mutant(
+        "wasserstein-distances-do-not-round",
+        "approximation/distances.py",
+        "slack += _rounding(first, second)",
+        "slack += 0.0",
+        "distances",
+        only="hold_their_rounding",
+    ),
+    mutant(
         "laws-of-another-volume",
         "approximation/pictures.py",
         "found.volumes.index(volume)",
