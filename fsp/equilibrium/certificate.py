@@ -169,7 +169,12 @@ def boundary_of(generator: Generator, condition: DriftCondition | None) -> Bound
 
 
 def hitting_times(generator: Generator, system: StoppedChain, boundary: Boundary, z: int) -> HittingTimes | None:
-    """Return a function with a drift of at most -1 at all states but z, checked; None where there is none."""
+    """Return a function with a drift of at most -1 at all states but z, checked; None where there is none.
+
+    What is proved is of h, the smaller of v as it is computed and of the exact α + g/γ, which is no larger than what is
+    computed and raised by its slack.  So targets are not taken for lower than h; where the exact one is below v, its
+    drift counts, which no slack has a part in; and at excepted states `lifted` keeps v below it.
+    """
     n = len(generator)
     others = np.arange(n) != z
     known = np.isfinite(system.relative)  # solutions need no check
