@@ -266,7 +266,7 @@ def _windows(model: Model, functions: list[Expression], begin: float, t_end: flo
                     f"Rates of '{model.name}' must be bounded functions of time for `fsp.ssa`, but one has no bound "
                     f"between t = {edges[w]:g} and {edges[w + 1]:g}."
                 )
-            clocks[w, c] = max(0.0, constants.coefficients[0] + constants.remainder)
+            clocks[w, c] = constants.coefficients[0] + constants.remainder  # a bound below zero is of no rate
     return edges, clocks
 
 

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "negative-rates-are-none",
+        "sampling/sampler.py",
+        "clocks[w, c] = constants.coefficients[0] + constants.remainder",
+        "clocks[w, c] = max(0.0, constants.coefficients[0] + constants.remainder)",
+        "sampler",
+        only="becomes_negative",
+    ),
+    mutant(
         "negative-factors-have-no-bound",
         "sampling/sampler.py",
         "if any(enclosure(factor, {})[0] < 0.0 for factor in factors):",

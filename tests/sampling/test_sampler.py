@@ -75,6 +75,13 @@ def test_rates_whose_factors_are_both_negative_fire(rate):
     assert abs(taken - p) <= 5.0 * np.sqrt(p * (1.0 - p) / (5.0 * runs))
 
 
+def test_a_rate_that_becomes_negative_is_refused():
+    model = fsp.Model(species={"X": 500}, reactions=[fsp.Reaction("X -> ", rate="X*(1 - time)")])
+    assert fsp.ssa(model, [0.9], runs=5, seed=1).min() > 0
+    with pytest.raises(fsp.ModelError, match="must be finite and non-negative, but is -"):
+        fsp.ssa(model, [2.0], runs=5, seed=1)
+
+
 def test_joint_law_at_one_time():
     model = fsp.load(MODELS / "toggle_hill.ant")
     runs = 20_000
