@@ -1,4 +1,4 @@
-"""Errors that `fsp` raises: each message names the thing, the value and the way out."""
+"""Classes of errors; their messages stand where they are raised, and name the thing, the value and the way out."""
 
 from __future__ import annotations
 

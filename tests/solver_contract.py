@@ -245,7 +245,11 @@ def where_few_digits_of_time_are_left_the_error_is_still_bounded(bind, make, tol
     bound, begin = bind("immigration"), 2.0**43
     for limit in (None, LossLimit(1e-5, 0.0), LossLimit(0.0, 1e-4)):
         with make(tol).open(bound.generator) as propagator:
-            step = advance(propagator, bound.p, begin, begin + 2.0, tol, limit)
+            try:
+                step = advance(propagator, bound.p, begin, begin + 2.0, tol, limit)
+            except fsp.ConvergenceError:  # an explicit method needs steps that are shorter than the last digit
+                assert not make(tol).certified
+                continue
         way = step.t - begin
         assert way == 2.0 or limit
         assert bound.true_error(step, way) <= step.error + step.rounding + bound.slack(way)
