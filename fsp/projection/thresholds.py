@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 STEPS = 64  # of a level, to a factor of two: one percent
 SMALLEST = 5e-324  # the least positive number: zero counts as that
 LOWEST = -1074 * STEPS  # the level of the smallest number
+# Relative: of logarithms up to 1074, whose roundings let a number lie below the level that it is counted at; ten times.
+ROUNDED = 1e-12
 
 
 class Thresholds:
@@ -55,5 +57,5 @@ class Thresholds:
         return above
 
     def value(self, level: int) -> float:
-        """Return the smallest value that does not lie below a level."""
-        return float(np.exp2((self._places[level] + self._lowest) / STEPS))
+        """Return a number that values do not lie below where they are not below a level."""
+        return float(np.exp2((self._places[level] + self._lowest) / STEPS)) * (1.0 - ROUNDED)

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "values-lie-below-their-level",
+        "projection/thresholds.py",
+        "/ STEPS)) * (1.0 - ROUNDED)",
+        "/ STEPS))",
+        "adaptive",
+        only="below_their_level",
+    ),
+    mutant(
         "closed-by-a-network-that-makes-none",
         "projection/start.py",
         "holds_all = first.closed or first.error.total == 0.0",

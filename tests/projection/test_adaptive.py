@@ -344,12 +344,21 @@ def test_levels_count_what_lies_below(values, mass):
         above = levels.above(level)
         assert number == np.count_nonzero(~above)
         assert below == pytest.approx(values[~above].sum(), rel=1e-12, abs=1e-300)
-        assert (values[above] >= levels.value(level) * (1.0 - 1e-12)).all() or level == 0
+        assert (values[above] >= levels.value(level)).all() or level == 0
         assert (values[~above] < levels.value(level) * (1.0 + 1e-12)).all()
     highest = levels.highest(mass)
     assert levels.masses[highest] <= mass
     assert levels.above(highest).any()
     assert highest == len(levels.numbers) - 2 or levels.masses[highest + 1] > mass
+
+
+@pytest.mark.parametrize("power", [*range(-1070, 1020, 110), -2])
+def test_values_are_not_below_their_level(power):
+    """The logarithm of the number below a power of two is rounded to that power."""
+    largest = np.nextafter(2.0**power, 0.0)
+    levels = Thresholds(np.array([0.5 * largest, largest]), SINGLE_PROCESS)
+    assert levels.above(1).tolist() == [False, True]
+    assert 0.9 * largest <= levels.value(1) <= largest
 
 
 def test_a_pruning_saves_work_only_until_the_next_growth():
