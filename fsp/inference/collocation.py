@@ -179,7 +179,7 @@ class Collocated:
 
         Such times are known beforehand but for those that functions come back from at once.
         """
-        self._on_step = OnStep.of(self.timed, t, h)
+        self._on_step = OnStep.of(self.timed, t, h, fitted=h <= least)
         if self._on_step.certified or h <= least:
             return h
         trees = (*self.timed.clocks, *self.timed.changing)

@@ -6,7 +6,7 @@ They are polynomials with bounded remainders (`fsp.solvers.clocks`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,10 +35,17 @@ class OnStep:
     _courses: list[tuple[Timed, RateChangeBounds]] = field(default_factory=list)  # what holds on it, once it is known
 
     @classmethod
-    def of(cls, timed: Timed, t: float, h: float) -> OnStep:
-        """Look at all functions on the step from t that is h long."""
-        clocks = clocks_on((*timed.clocks, *timed.changing), t, h)
+    def of(cls, timed: Timed, t: float, h: float, parts: Parts | None = None, *, fitted: bool = True) -> OnStep:
+        """Look at all functions on the step from t that is h long.
+
+        `parts` is filled with what is known of their parts; without `fitted`, those without a bound stay unknown.
+        """
+        clocks = clocks_on((*timed.clocks, *timed.changing), t, h, parts, fitted=fitted)
         return cls(clocks[: len(timed.clocks)], clocks[len(timed.clocks) :], t, h)
+
+    def completed(self, timed: Timed, parts: Parts) -> OnStep:
+        """Return the same with the functions by which parameters change rates."""
+        return replace(self, changing=clocks_on(timed.changing, self.t, self.h, parts)) if timed.changing else self
 
     @property
     def degree(self) -> int:
@@ -113,10 +120,12 @@ class OnStep:
         return np.asarray(clock.middle + np.polynomial.polynomial.polyval(x, clock.change), dtype=np.float64)
 
 
-def clocks_on(trees: Sequence[Expression], t: float, h: float) -> list[Clock]:
-    """Return functions of time, which have common parts, on a step."""
-    parts = Parts()
-    return [clock_on(tree, t, t + h, CLOCK_DEGREE, parts) for tree in trees]
+def clocks_on(
+    trees: Sequence[Expression], t: float, h: float, parts: Parts | None = None, *, fitted: bool = True
+) -> list[Clock]:
+    """Return functions of time, which have common parts, on a step; `parts` and `fitted` as for `OnStep.of`."""
+    known = Parts() if parts is None else parts
+    return [clock_on(tree, t, t + h, CLOCK_DEGREE, known, fitted=fitted) for tree in trees]
 
 
 def height(clock: Clock, h: float) -> float:

@@ -38,7 +38,6 @@ of what is fed to ζ in all, at most, and what of it is no more than a multiple 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -53,7 +52,7 @@ from fsp.inference.on_step import STAGES
 from fsp.inference.statewise import split
 from fsp.inference.timed import Timed
 from fsp.inference.timed_contraction import LOOSE, ROUNDED, UNSEEN, Contraction, Lost, Truncation, heights_of
-from fsp.inference.timed_steps import FixedSteps, Off, Piece
+from fsp.inference.timed_steps import FixedSteps, Off, Piece, without_changes
 from fsp.moments.parts import Moment
 from fsp.projection.progress import Progress
 
@@ -104,7 +103,7 @@ class TimedAdjoint:
 
     def _forward(self) -> None:
         begun, n = self._beginning, len(self.space)
-        steps = FixedSteps(_without_changes(self._timed), back=False, floor=0.0, weight=WEIGHT, target=self._target)
+        steps = FixedSteps(without_changes(self._timed), back=False, floor=0.0, weight=WEIGHT, target=self._target)
         z = np.zeros(n)
         z[self.space.index(begun.states)] = begun.probabilities
         off = Off(begun.moments.each.relative, begun.moments.each.absolute, np.zeros(n))
@@ -307,8 +306,3 @@ class _Backward:
         inside = np.minimum((1.0 + relative) * (self._l + self._floor) + H * np.minimum(leaving, 1.0), H)
         mean = float(u @ inside) * SECOND + H * (of._truncation.gone + G)
         return begun.moments.weighted(of.space, inside, H, mean)
-
-
-def _without_changes(timed: Timed) -> Timed:
-    """Return what p alone needs."""
-    return replace(timed, changing=(), changes=[])

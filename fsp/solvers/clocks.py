@@ -95,10 +95,13 @@ def clock_on(
     limit: int = DEGREE,
     parts: Parts | None = None,
     last: float = 0.0,
+    *,
+    fitted: bool = True,
 ) -> Clock:
     """Return a function of time on a step, of the degree `limit`, or lower where that has no bound.
 
-    `parts` is for several that have common parts, on the same step; `last` is the time that steps lead to.
+    `parts` is for several that have common parts, on the same step; `last` is the time that steps lead to.  Where it
+    has no bound it is `fitted`, or stays unknown, which takes less time where a shorter step will be tried anyway.
     """
     best: Polynomial | None = None
     for degree in (limit, 2, 1, 0):
@@ -110,7 +113,7 @@ def clock_on(
         best = min(filter(None, (best, constant(tree, start, end))), key=lambda p: p.remainder, default=None)
     certified = best is not None
     if best is None:
-        best = _fitted(tree, start, end)
+        best = _fitted(tree, start, end) if fitted else Polynomial(0.5 * (start + end), (0.0,), math.inf)
     if end - start <= TIME_ROUNDING * max(abs(end), abs(last)):  # no shorter step is worth its time
         best = replace(best, rounding=best.remainder)
     change = np.array(best.coefficients)

@@ -948,6 +948,14 @@ MUTANTS = [
         only="stages_that_are_wrong",
     ),
     mutant(
+        "steps-of-adjoints-grow-at-once-after-one-in-vain",
+        "inference/timed_steps.py",
+        "rounding\n                self._growth = CLOSER",
+        "rounding\n                self._growth = GROWTH",
+        "timed_adjoint",
+        only="in_vain",
+    ),
+    mutant(
         "weights-of-adjoints-in-time-are-exact",
         "inference/timed_adjoint.py",
         "relative=relative + more * ROUNDED_UP",

@@ -135,6 +135,20 @@ def test_small_spaces_have_wide_bounds_that_hold(top):
         assert abs(value - slope * stats.poisson.pmf(6, m)) <= off + 1e-9
 
 
+def test_few_steps_are_in_vain(monkeypatch):
+    exact, tried = timed_steps.Stages.solved, []
+
+    def counted(self, z, on_step, h):
+        tried.append(h)
+        return exact(self, z, on_step, h)
+
+    monkeypatch.setattr(timed_steps.Stages, "solved", counted)
+    model = births(f"{SIGNAL}*(1 + sin(40*time))")
+    own = adjoint(model, list(PARAMETERS), fsp.StateSpace.box(model, upper={"X": 60}), [2.5])
+    assert len(own.pieces) > 10
+    assert len(tried) < 1.4 * len(own.pieces)
+
+
 def test_stages_that_are_wrong_are_charged(monkeypatch):
     exact, rng = timed_steps.Stages.solved, np.random.default_rng(1)
 
