@@ -21,13 +21,13 @@ from scipy import sparse
 
 from fsp.errors import ModelError
 from fsp.generator.block_kernels import add_products
+from fsp.inference.parameters import Derivatives, require_finite
 from fsp.model.accuracy import errors
 from fsp.model.tree import ZERO
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator import Generator
-    from fsp.inference.parameters import Derivatives
     from fsp.model import Model
     from fsp.moments.parts import Gauge
 
@@ -202,10 +202,5 @@ def slopes_on(model: Model, states: IntArray, r: int, slopes: Derivatives) -> tu
     for k, trees in enumerate(slopes.trees):
         if trees[r] != ZERO:
             values[k], off[k] = errors(trees[r], columns, 0.0)
-    if not (np.isfinite(values).all() and np.isfinite(off).all()):
-        place = int(np.argmin(np.isfinite(values + off).all(axis=0)))
-        state = dict(zip(model.species, states[place].tolist(), strict=True))
-        raise ModelError(
-            f"The derivative of the rate of '{model.reactions[r].name}' must be finite, but is not in state {state}."
-        )
+    require_finite(values + off, slopes.names, str(model.reactions[r].name), columns)
     return values, off

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import ArgumentError, BackendError
-from fsp.inference.parameters import derivatives
+from fsp.inference.parameters import derivatives, require_finite
 from fsp.model.definition import resolve
 from fsp.model.derivatives import derivative
 from fsp.model.expression import evaluate, substitute
@@ -27,6 +27,7 @@ class FreeLaws:
     names: tuple[str, ...]
     rates: tuple[Expression, ...]
     slopes: tuple[tuple[Expression, ...], ...]  # by parameter and reaction
+    reactions: tuple[str, ...]  # their names
 
     @classmethod
     def of(cls, model: Model, names: Sequence[str]) -> FreeLaws:
@@ -45,7 +46,7 @@ class FreeLaws:
             )
         rates = tuple(substitute(law, fixed) for law in definition.laws if isinstance(law, Expression))
         slopes = tuple(tuple(_scaled(derivative(rate, name), name) for rate in rates) for name in names)
-        return cls(tuple(names), rates, slopes)
+        return cls(tuple(names), rates, slopes, tuple(str(reaction.name) for reaction in model.reactions))
 
     def rates_at(self, columns: Mapping[str, FloatArray], theta: FloatArray) -> FloatArray:
         """Return the propensities (P, R, n) of states, given as columns (n,) by species, at parameters (P, q)."""
@@ -55,11 +56,20 @@ class FreeLaws:
         """Return their derivatives (q, R, n) by the logarithms of the parameters, at one (q,)."""
         n = len(next(iter(columns.values())))
         table = [self._values(trees, columns, theta[None])[0] for trees in self.slopes]
-        return np.array(table).reshape(len(self.slopes), len(self.rates), n)
+        slopes = np.array(table).reshape(len(self.slopes), len(self.rates), n)
+        self._require_finite(slopes, self.names, columns)
+        return slopes
 
     def slopes_at_many(self, columns: Mapping[str, FloatArray], theta: FloatArray, k: int) -> FloatArray:
         """Return their derivatives (P, R, n) by the logarithm of the k-th parameter, at parameters (P, q)."""
-        return self._values(self.slopes[k], columns, theta)
+        slopes = self._values(self.slopes[k], columns, theta)
+        self._require_finite(slopes, [self.names[k]] * len(theta), columns)
+        return slopes
+
+    def _require_finite(self, slopes: FloatArray, names: Sequence[str], columns: Mapping[str, FloatArray]) -> None:
+        if not np.isfinite(slopes).all():
+            for r, reaction in enumerate(self.reactions):
+                require_finite(slopes[:, r], names, reaction, columns)
 
     def bends_at(self, columns: Mapping[str, FloatArray], theta: FloatArray, direction: FloatArray) -> FloatArray:
         """Return what those change by along a direction (q,) of the logarithms, (q, R, n), at one (q,)."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from fsp.errors import ArgumentError, BackendError, ModelError
 from fsp.model import Model
@@ -13,6 +16,9 @@ from fsp.model.derivatives import NOW, derivative, plus
 from fsp.model.draws import score
 from fsp.model.functions import COMPARISONS
 from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, Time, at_time, call, substitute, symbols, walk
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,19 @@ def _of_parameter(
     if all(tree == ZERO for tree in (*trees, start)):
         raise ArgumentError(f"`parameters` must be in the rate of a reaction, but no rate depends on '{name}'.")
     return tuple(trees), tuple(linear), tuple(switches), start
+
+
+def require_finite(slopes: FloatArray, names: Sequence[str], reaction: str, columns: Mapping[str, FloatArray]) -> None:
+    """Refuse derivatives (q, n) of a rate by parameters that are not finite in a state; `columns`: counts by name."""
+    if np.isfinite(slopes).all():
+        return
+    k, place = np.argwhere(~np.isfinite(slopes))[0].tolist()
+    state = {species: int(counts[place]) for species, counts in columns.items()}
+    raise ModelError(
+        f"The derivative of the rate of '{reaction}' by '{names[k]}' must be finite, but is not in state {state}. "
+        f"Add a small number to a sum whose power is taken, as in (a*X + b*Y + 1e-9)^0.5; write X^n for exp(n*ln(X)); "
+        f"or leave '{names[k]}' out."
+    )
 
 
 def _scaled(slope: Expression, value: Expression, *, log: bool) -> Expression:

@@ -53,6 +53,9 @@ def derivative(tree: Expression, name: str) -> Expression:
             f"A rate must be a smooth function of '{name}' for its derivative, but has `{tree.function}`, of which "
             f"none is known."
         )
+    apart = _drawn_apart(tree, name)
+    if apart is not None:
+        return derivative(apart, name)
     return rule([(a, derivative(a, name)) for a in tree.arguments])
 
 
@@ -65,6 +68,44 @@ def plus(*parts: Expression) -> Expression:
 def times(*factors: Expression) -> Expression:
     """Multiply trees; zero where a factor is."""
     return ZERO if ZERO in factors else call("*", *factors)
+
+
+def _drawn_apart(tree: Call, name: str) -> Expression | None:
+    """Return (f g)^n as f^n g^n, and ln(f g) as ln f + ln g, with f free of the symbol; None where nothing is gained.
+
+    Where f is zero, so is f^n for every value of the symbol, while the power of a lower exponent may be infinite there.
+    """
+    if tree.function not in ("^", "sqrt", "ln", "log10") or _is_smooth_at_zero(tree):
+        return None
+    free, rest = _split(tree.arguments[0], name)
+    if ONE in (free, rest):
+        return None
+    return call("+" if tree.function in ("ln", "log10") else "*", *(_with_base(tree, part) for part in (free, rest)))
+
+
+def _is_smooth_at_zero(tree: Call) -> bool:
+    """Return whether a function is a power that has a finite derivative where its base is zero."""
+    exponent = tree.arguments[-1]
+    return tree.function == "^" and isinstance(exponent, Number) and exponent.value >= 1.0
+
+
+def _with_base(tree: Call, base: Expression) -> Expression:
+    return call(tree.function, base, *tree.arguments[1:])
+
+
+def _split(tree: Expression, name: str) -> tuple[Expression, Expression]:
+    """Return factors of a tree, (f, g): without a symbol, and the rest."""
+    if name not in symbols(tree):
+        return tree, ONE
+    if not isinstance(tree, Call) or tree.function not in ("*", "/", "^", "sqrt"):
+        return ONE, tree
+    if tree.function in ("^", "sqrt"):
+        free, rest = _split(tree.arguments[0], name)
+        apart = free != ONE and (tree.function == "sqrt" or name not in symbols(tree.arguments[1]))
+        return (_with_base(tree, free), _with_base(tree, rest)) if apart else (ONE, tree)
+    parts = zip(*(_split(a, name) for a in tree.arguments), strict=True)
+    free, rest = (call(tree.function, *part) for part in parts)
+    return free, rest
 
 
 def _negated(a: Expression) -> Expression:
@@ -90,8 +131,13 @@ def _power(pairs: Pairs) -> Expression:
         return times(exponent, lower, slope)
     growth = times(call("^", base, exponent), call("ln", base), rise)
     if not isinstance(base, Number):  # 0^n stays 0 for n > 0, where its logarithm is infinite
-        growth = call("piecewise", growth, call(">", base, ZERO), ZERO)
+        growth = call("piecewise", growth, call(">", _numerator(base), ZERO), ZERO)
     return plus(times(exponent, lower, slope), growth)
+
+
+def _numerator(tree: Expression) -> Expression:
+    """Return what is zero where a tree is, without divisors: parameters in those may be differentiated by."""
+    return _numerator(tree.arguments[0]) if isinstance(tree, Call) and tree.function == "/" else tree
 
 
 def _choice(pairs: Pairs) -> Expression:

@@ -627,4 +627,20 @@ MUTANTS = [
         "draws",
         only="names_stay_apart",
     ),
+    mutant(
+        "powers-of-products-are-differentiated-together",
+        "model/derivatives.py",
+        "    if ONE in (free, rest):\n        return None\n",
+        "    if free != rest:\n        return None\n",
+        "derivatives",
+        only="where_a_count_is_zero",
+    ),
+    mutant(
+        "derivatives-of-fits-may-be-no-numbers",
+        "inference/free_laws.py",
+        "if not np.isfinite(slopes).all():",
+        "if np.isnan(slopes).all():",
+        "derivatives",
+        only="refused_by_reaction",
+    ),
 ]
