@@ -12,7 +12,8 @@ converges but linearly.  It follows from the gradients g before and g' after a s
      r = g - g' - F' s - S s,   S before multiplied by min(1, |sᵀ(g - g' - F' s)| / |sᵀ S s|).
 
 Directions in which H is negative are taken as if it were positive.  It ends where what is promised without λ is below
-`GAIN`.
+`GAIN`; or where no step gains anything, as values and gradients are estimates that do not agree to that.  It has
+converged there too if less than `NEAR` is promised, which no unit of a parameter changes.
 
 References
 ----------
@@ -39,6 +40,7 @@ FAR = math.inf  # width of the log-likelihood while a start is left: what is sto
 HALVINGS = 6  # after which a start is within 2 % of where it is moved to
 RADIUS = 1.5  # most that a logarithm changes in a step of Fisher scoring: laws are far from quadratic beyond; chosen
 GAIN = 1e-6  # nats: a thousandth of what shifts an interval by its third digit
+NEAR = 1e-3  # nats: what shifts an interval by its third digit
 FAR_GAIN = 1e-4  # the same far from an optimum: what is near is polished; chosen
 MOST_STEPS = 60  # of Fisher scoring, which converges linearly where the model does not fit; chosen
 DAMPING = (1e-3, 1e8, 1e-8)  # first λ; the largest, beyond which no step gains anything; the smallest
@@ -143,9 +145,13 @@ def _score(
     S = np.zeros((len(u), len(u))) if lacking is None else lacking
     if not math.isfinite(point.value):
         raise UnreachableError("a cell has no probability at a start")
+
+    def left() -> float:  # nats
+        return _step(point, S, u, low, high, free, 0.0)[1]
+
     for _ in range(MOST_STEPS):
         step, promised = _step(point, S, u, low, high, free, damping)
-        if promised <= gain and (damping <= DAMPING[0] or _step(point, S, u, low, high, free, 0.0)[1] <= gain):
+        if promised <= gain and (damping <= DAMPING[0] or left() <= gain):
             return Summit(u, point, evaluate.count, True, S)
         tried = evaluate(u + step, width)
         gained = tried.value - point.value
@@ -155,10 +161,10 @@ def _score(
             u, point = u + step, tried
             damping = max(damping * (0.1 if gained > 0.5 * promised else 1.0), DAMPING[2])
         elif damping > DAMPING[1] or (0.0 <= gained < gain and promised < 10.0 * gain):
-            return Summit(u, point, evaluate.count, damping <= DAMPING[1], S)
+            return Summit(u, point, evaluate.count, damping <= DAMPING[1] or left() <= NEAR, S)
         else:
             damping = 10.0 * max(damping, DAMPING[0])
-    return Summit(u, point, evaluate.count, False, S)
+    return Summit(u, point, evaluate.count, left() <= NEAR, S)
 
 
 def _updated(S: FloatArray, s: FloatArray, before: Point, after: Point) -> FloatArray:

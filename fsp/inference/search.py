@@ -92,8 +92,7 @@ class Search:
             self._ends[i] = Start(begin, begin, math.nan, str(error) or type(error).__name__)
         else:
             self._gaps[i], self._lacking[i] = summit.point.gap, summit.lacking
-            note = "" if summit.converged else "not converged"
-            self._ends[i] = Start(begin, np.exp(summit.u), summit.point.value, note, summit.evaluations)
+            self._ends[i] = Start(begin, np.exp(summit.u), summit.point.value, _note(summit), summit.evaluations)
         self.report()
 
     def report(self, point: object = None) -> None:
@@ -186,7 +185,7 @@ class Search:
                 continue
             value, known = self._certified(summit)
             spent = end.evaluations + summit.evaluations
-            self._ends[i] = replace(end, end=np.exp(summit.u), value=value, evaluations=spent)
+            self._ends[i] = replace(end, end=np.exp(summit.u), value=value, note=_note(summit), evaluations=spent)
             if best is None or value > height:
                 best, height, self._known = summit, value, known
         if best is None:
@@ -256,6 +255,10 @@ class Search:
         for end in earlier.starts:
             distance = np.abs(np.log(end.begin) - self.starts).max(axis=1)
             self._ends[int(np.argmin(distance))] = end
+
+
+def _note(summit: Summit) -> str:
+    return "" if summit.converged else "not converged"
 
 
 def _of_profiles(summit: Summit, curves: Mapping[str, FloatArray]) -> list[str]:

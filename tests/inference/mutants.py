@@ -1027,4 +1027,20 @@ MUTANTS = [
         "timed_adjoint",
         only="start_that_is_off",
     ),
+    mutant(
+        "ends-where-no-step-gains-have-not-converged",
+        "inference/ascent.py",
+        "damping <= DAMPING[1] or left() <= NEAR",
+        "damping <= DAMPING[1]",
+        "ascent",
+        only="no_step_gains",
+    ),
+    mutant(
+        "polished-starts-keep-their-note",
+        "inference/search.py",
+        "value=value, note=_note(summit)",
+        "value=value",
+        "fit",
+        only="by_what_polishing",
+    ),
 ]

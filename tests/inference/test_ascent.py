@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from fsp.inference.ascent import GAIN, UnreachableError, ascend, polish
+from fsp.inference import ascent
+from fsp.inference.ascent import GAIN, NEAR, UnreachableError, ascend, polish
 from fsp.inference.part import Point
 
 LOW, HIGH = np.full(3, -4.0), np.full(3, 4.0)
@@ -60,3 +63,29 @@ def test_a_start_without_a_value_is_moved_or_refused():
     assert found.point.value == pytest.approx(0.0, abs=2e-3)
     with pytest.raises(UnreachableError):
         ascend(cut, np.array([3.0, 0.0, 0.0]), LOW, HIGH)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize(("off", "converged"), [(0.1, True), (50.0, False)])
+def test_an_end_where_no_step_gains_has_converged_if_little_is_promised_in_any_unit(scale, off, converged):
+    hill = Hill(1.0)
+
+    def estimated(u, width, *, informed=True):
+        """Return values whose gradient is that of another place, from which `off` times `NEAR` is promised."""
+        x = hill.top + (u - hill.top) / scale
+        move = np.sqrt(2.0 * off * NEAR / hill.H[0, 0]) * np.eye(3)[0]
+        other = hill(x + move, width)
+        return Point(hill(x, width).value, 0.0, other.gradient / scale, hill.H / scale**2)
+
+    low, high = hill.top - 4.0 * scale, hill.top + 4.0 * scale
+    found = polish(estimated, hill.top, low, high, 1e-2)
+    assert found.point.value > -NEAR
+    assert found.converged is converged
+
+
+def test_an_end_at_the_last_step_has_converged_if_little_is_promised(monkeypatch):
+    hill = Hill(1.0)
+    monkeypatch.setattr(ascent, "MOST_STEPS", 1)
+    informed = lambda u, width, *, informed=True: replace(hill(u, width), information=hill.H)  # noqa: E731
+    assert polish(informed, hill.top + 0.05, LOW, HIGH, 1e-2).converged
+    assert not polish(hill, hill.top + 1.0, LOW, HIGH, 1e-2).converged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from scipy.stats import chi2, lognorm, poisson
 import fsp
 from fsp.command.main import main
 from fsp.distribution.fit import quantile
+from fsp.inference import search
 from fsp.inference.ascent import polish
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of
@@ -486,3 +488,18 @@ def test_instruments_by_name_hold_where_their_species_was_seen():
         intervals="fisher",
     )
     assert found.parameters == pytest.approx({"a": 4.0, "b": 7.0 / 3.0}, rel=1e-3)  # means of Poisson laws
+
+
+def test_starts_are_called_not_converged_by_what_polishing_makes_of_them(monkeypatch):
+    plain = immigration_death()
+    cells = fsp.read_counts({"time": [1.0] * 4, "n": [5, 7, 6, 8]}, counts={plain.species[0]: "n"})
+    name = next(iter(plain.parameters))
+    bounds = {name: (0.2 * plain.parameters[name], 5.0 * plain.parameters[name])}
+    climb = search.ascend
+    monkeypatch.setattr(search, "ascend", lambda *given: replace(climb(*given), converged=False))
+    fitted = fsp.fit(plain, cells, bounds, starts=2, intervals="fisher", processes=1)
+    assert [start.note for start in fitted.starts] == ["", ""]
+    finish = search.polish
+    monkeypatch.setattr(search, "polish", lambda *given, **more: replace(finish(*given, **more), converged=False))
+    fitted = fsp.fit(plain, cells, bounds, starts=2, intervals="fisher", processes=1)
+    assert [start.note for start in fitted.starts] == ["not converged"] * 2
