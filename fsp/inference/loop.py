@@ -24,7 +24,7 @@ from fsp.inference.beginning import Beginning, of_model
 from fsp.inference.clocks import changing_of
 from fsp.inference.envelopes import Bounds
 from fsp.inference.methods import Method, method_of
-from fsp.inference.moving import Moving
+from fsp.inference.moving import Moving, require_smooth
 from fsp.inference.parameters import Derivatives
 from fsp.inference.parameters import derivatives as derivatives_of
 from fsp.inference.problem import DROPPED, LEAVING, Limits, Problem, Reached
@@ -186,6 +186,7 @@ class Run:
         self._method: Method | None = None
         # Time of the last growth; infinite on a space that was found for all of the run, until it does not do.
         self._changed = -math.inf if problem.space is None else math.inf
+        require_smooth(problem.model, problem.slopes, problem.times.tolist())
         self._moving = Moving.of(problem.model, problem.slopes, problem.duration)
         model, limits = problem.model, problem.limits
         if begun.spread:

@@ -5,7 +5,8 @@ Where the rate of a reaction r is a⁻ before t* and a⁺ after it, and t* moves
 (1)  s_k(t* + 0)  =  s_k(t* - 0)  +  ∂_k t*  Σ_x (a⁻(x) - a⁺(x)) p(x) (δ_{x+ν} - δ_x),
 
 with ``∂_k t* = -∂_k c / ∂_t c`` where ``c(t, θ) = 0`` defines t*.  Where the rate only bends, that is rounding.  All
-comparisons of the rate that change at t* must move alike, or a part of a⁻ - a⁺ does not; others are refused.
+comparisons of the rate that change at t* must move alike, or a part of a⁻ - a⁺ does not; others are refused.  At t*
+itself p has two derivatives, those of an earlier and of a later switch: a time that is asked for may not be one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from fsp.model.tree import ZERO, Call, call, depends_on_time, symbols, walk
 from fsp.moments.parts import mean_over
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fsp.arrays import FloatArray, IntArray
     from fsp.inference.account import Account
     from fsp.inference.parameters import Derivatives, MovingSwitch
@@ -142,6 +145,32 @@ class Moving:
         times = np.linspace(0.0, 2.0 * t, LOOKED_AT)
         values: FloatArray = np.max([self.model.propensity(reaction, states, at) for at in times.tolist()], axis=0)
         return values
+
+
+def require_smooth(model: Model, slopes: Derivatives, times: Sequence[float]) -> None:
+    """Refuse times at which a rate jumps by a switch that moves with a parameter."""
+    for name, row in zip(slopes.names, slopes.switches, strict=True):
+        for switch in row:
+            law = model.rate_expressions[switch.reaction] or ZERO
+            for t in times:
+                if t > 0.0 and _passes(switch.gap, t) and any(_jumps(clock, t) for clock, _ in terms_of(model, law)):
+                    raise ModelError(
+                        f"A distribution must change smoothly with '{name}', but the rate of "
+                        f"'{model.reactions[switch.reaction].name}' jumps just at t = {t:.6g}, which an earlier switch "
+                        f"changes and a later one does not; ask for a time beside it, or leave '{name}' out."
+                    )
+
+
+def _passes(gap: Expression, t: float) -> bool:
+    """Return whether a function of time is on different sides of zero just before and just after a time."""
+    before, after = (np.sign(evaluate(gap, {}, at)) for at in (nextafter(t, 0.0), nextafter(t, inf)))
+    return bool(before != after)
+
+
+def _jumps(clock: Expression, t: float) -> bool:
+    """Return whether a function of time jumps at a time, by more than rounding."""
+    before, after = (float(evaluate(clock, {}, at)) for at in (nextafter(t, 0.0), nextafter(t, inf)))
+    return abs(before - after) > ROUNDED * max(abs(before), abs(after))
 
 
 def _jumped(row: FloatArray, flow: FloatArray, index: IntArray) -> FloatArray:

@@ -32,7 +32,8 @@ have just begun states may be empty that ζ comes to, and are not when a step of
 
 (7)  ζ(h)  <=  Σ_j (h N)^j / j!  ζ ,
 
-of what is fed to ζ in all, at most, and what of it is no more than a multiple of y(h) goes over into K.
+of what is fed to ζ in all, at most, and what of it is no more than a multiple of y(h) goes over into K; what leaves J
+on the way is added.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.bars import silent
 from fsp.generator import Generator
 from fsp.inference.adjoint import Gradient, Weights
-from fsp.inference.moving import Moving
+from fsp.inference.moving import Moving, require_smooth
 from fsp.inference.on_step import STAGES
 from fsp.inference.statewise import split
 from fsp.inference.timed import Timed
@@ -90,6 +91,7 @@ class TimedAdjoint:
         self.space, self._times, self._report = space, list(times), report
         self.gauges = [bounds.followed[i] for i in bounds.of_errors]
         self._timed = Timed.of(Generator(model, space), slopes, bounds.followed)
+        require_smooth(model, slopes, times)
         self._moving = Moving.of(model, slopes, times[-1])
         self._contraction = Contraction.of(model, space, self._timed)
         stops = self._moving.times
@@ -175,7 +177,7 @@ class TimedAdjoint:
         largest = max(float(weights.values.max(initial=0.0)) for weights in asked)
         backward = _Backward(self, asked, max(mean, FLOOR * largest, 1e-300))
         values, off = backward.gradient()
-        worst = max(self.relative, backward.off.relative)
+        worst = max(self.relative, backward.worst, *(piece.off.relative for piece in self.pieces))
         certified = known and worst < TOO_MUCH and self._beginning.proved
         off = np.where(np.isfinite(off) & certified, off * (1.0 + worst) ** 2, inf)
         return Gradient(values, off, len(self.pieces) * STAGES)
@@ -193,6 +195,7 @@ class _Backward:
         self._values, self._errors, self._tops = np.zeros(q), np.zeros(q), np.zeros(len(adjoint._timed.changing))
         self._sums = adjoint._contraction.empty()
         self._height = 0.0  # H
+        self.worst = 0.0  # Ê at most
         self._escape = np.zeros(q)  # (5) but for m
 
     def gradient(self) -> tuple[FloatArray, FloatArray]:
@@ -216,6 +219,7 @@ class _Backward:
         self._begin()
         values, errors = of._contraction.gathered(self._sums)
         beyond = self._height * of._truncation.beyond(self._tops)
+        self.worst = max(self.worst, self.off.relative)
         return self._values + values, self._errors + errors + self._escape + np.where(beyond > 0.0, beyond, 0.0)
 
     def _take_in(self, t: float) -> None:
@@ -232,7 +236,7 @@ class _Backward:
 
     def _contract(self, piece: Piece, place: int) -> None:
         """Add a step's part of (1), (4) and (5)."""
-        of = self._of
+        of, self.worst = self._of, max(self.worst, piece.off.relative)
         for j in range(place, -1, -1):
             forward = of.pieces[j]
             if forward.start + forward.length <= piece.start:

@@ -189,7 +189,10 @@ class Truncation:
         self.steps.append(Lost(LOOSE * ratios + 1.0, LOOSE * rest + 2.0 * self._absolute))
 
     def _later(self, zeta: FloatArray, piece: Piece, heights: FloatArray) -> tuple[float, float]:
-        """Return what ζ is of y when a step ends, at most, and the sum of what is more; by (7) of `timed_adjoint`."""
+        """Return what ζ is of y when a step ends, at most, and the sum of what is more and of what leaves on the step.
+
+        That is (7) of `timed_adjoint`.
+        """
         h, total = piece.length, float(zeta.sum())
         jumps = h * float((heights @ self._timed.exits).max(initial=0.0))
         if total <= UNSEEN or jumps > 0.5:
@@ -200,9 +203,10 @@ class Truncation:
             term = h / k * np.asarray(flow)
             moved += term
         missed = 2.0 * float(term.sum()) * 2.0 * jumps / TERMS
+        left = sum(float((heights @ rates) @ moved[sources]) for sources, rates, *_ in self._timed.edges)
         end = np.maximum(piece.points[:, -1], 0.0)
         known = split(moved * ROUNDED_UP, np.where(end >= 4.0 * piece.off.absolute, end, 0.0), UNSEEN)
-        return known.relative, known.absolute + missed
+        return known.relative, known.absolute + (missed + h * left) * ROUNDED_UP
 
     def beyond(self, tops: FloatArray) -> FloatArray:
         """Bound ∫ Σ_x m D_k, (q,), where functions of time are at most `tops`, (n_changing,)."""

@@ -9,14 +9,14 @@ left at rates of at least e_F(x), and at least e_* all of them, let
 
 at the beginning of the step, where B lives on F.  It holds on all of the step, by comparison, with
 
-(2)  B(τ) = B_0 exp(-e_* τ) + b on F,    b = S min(1/e_F, h),
+(2)  B(τ) = B_0 exp(-e_* τ) + b on F,    b = S min(max λ/e_F, ∫λ),
 (3)  E  ->  E + (1 + E) ε,    Σ g -> Σ g + Σ_x max(C - ε (u + κ), 0),
-     C(x) = h S(x) [x not in F] + Σ_{y in F, y ≠ x} M_xy (h b(y) + B_0(y) min(1/e_*, h)),
+     C(x) = ∫λ S(x) [x not in F] + Σ_{y in F, y ≠ x} M_xy (h b(y) + B_0(y) min(1/e_*, h)),
 
-for any ε >= 0, as ``-M B >= e B - Σ_{y in F} M_xy B(y)``, ``B' = -e_* B_0 exp(-e_* τ)``, and b may as well be τ S.  So
-what is wrong with a state that is left at once counts by the time it has: the rounding of flows of 10⁵ a minute does
-not spoil the others.  Where B_0 lives on states that are not in F it goes over into E and g.  ε is chosen by
-`fsp.inference.statewise.split`.
+for any ε >= 0, as ``-M B >= e B - Σ_{y in F} M_xy B(y)``, ``B' = -e_* B_0 exp(-e_* τ)``, and b may as well be S ∫λ up
+to τ.  So what is wrong with a state that is left at once counts by the time it has: the rounding of flows of 10⁵ a
+minute does not spoil the others.  Where B_0 lives on states that are not in F it goes over into E and g.  ε is chosen
+by `fsp.inference.statewise.split`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from fsp.inference.on_step import STAGES, OnStep, height, lowest
 from fsp.inference.stages import Stages, in_nodes, residuals
 from fsp.inference.statewise import Known, range_of, split
 from fsp.model.taylor import Parts
-from fsp.solvers.clocks import reach
+from fsp.solvers.clocks import chebyshev_nodes, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,7 +191,8 @@ class FixedSteps:
         settled = split(off.fast - begun, profile, self._weight)  # B_0 that is not on F
         slowest = float(rates[fast].min()) if fast.any() else 0.0  # e_*
         held = begun * min(1.0 / max(slowest, 1e-300), h)
-        flow = _Flow(self._apart, np.array([height(clock, h) for clock in on_step.clocks]), fast, rates, h)
+        peak = chebyshev_nodes(len(directed.tau)).lebesgue * h / integral  # max λ over its mean
+        flow = _Flow(self._apart, np.array([height(clock, h) for clock in on_step.clocks]), fast, rates, h, peak)
         added, rounding, truncation = (
             split(flow.charged(r * integral, kept), profile, self._weight)
             for r, kept in ((fallen + noise, held), (noise, 0.0 * held), (fallen, 0.0 * held))
@@ -228,13 +229,14 @@ class _Flow(NamedTuple):
     fast: BoolArray  # F
     rates: FloatArray  # e_F
     h: float
+    peak: float  # the largest λ over its mean
 
     def kept(self, sources: FloatArray) -> FloatArray:
-        """Return b of (2), (n,), of sources h S."""
-        return np.where(self.fast, sources * np.minimum(1.0 / (self.rates * self.h), 1.0), 0.0)
+        """Return b of (2), (n,), of sources ∫λ S."""
+        return np.where(self.fast, sources * np.minimum(self.peak / (self.rates * self.h), 1.0), 0.0)
 
     def charged(self, sources: FloatArray, held: FloatArray) -> FloatArray:
-        """Return C of (3), (n,), of sources h S and of what is left of B_0."""
+        """Return C of (3), (n,), of sources ∫λ S and of what is left of B_0."""
         from_fast = self.h * self.kept(sources) + held
         charged = np.where(self.fast, 0.0, sources)
         for g, part in zip(self.heights.tolist(), self.apart, strict=True):

@@ -9,13 +9,16 @@ from scipy.integrate import solve_ivp
 
 import fsp
 from fsp.equilibrium import response
-from fsp.inference import adjoint_space, timed_steps
+from fsp.inference import adjoint_space, on_step, timed_steps
 from fsp.inference.adjoint import Weights
 from fsp.inference.beginning import of_model
 from fsp.inference.envelopes import Bounds
+from fsp.inference.on_step import height
 from fsp.inference.parameters import derivatives
 from fsp.inference.timed_adjoint import TimedAdjoint
 from fsp.inference.timed_events import written_into_rates
+from fsp.solvers.clocks import chebyshev_nodes
+from fsp.solvers.collocation import radau
 
 K, G, S, C = 6.0, 0.8, 1.3, 0.5
 PARAMETERS = {"k": K, "g": G, "s": S, "c": C}
@@ -188,6 +191,38 @@ def test_a_start_that_is_off_is_charged(monkeypatch):
         assert interval.width < 1.0
 
 
+@pytest.mark.parametrize("jumps", [0.5, 30.0, 3e3])
+def test_what_a_fast_state_holds_is_bounded_wherever_the_residual_is_largest(jumps):
+    """The largest B of ``B' = λ S - e B``, with λ the sum of the moduli of Lagrange's polynomials."""
+    nodes = chebyshev_nodes(26)
+    tau = np.linspace(0.0, 1.0, 40_001)
+    size = np.abs(np.vander(2.0 * tau - 1.0, 26, increasing=True) @ nodes.to_powers).sum(axis=1)
+    d, rate = tau[1] - tau[0], jumps
+    held = np.zeros(len(tau))
+    for i in range(len(tau) - 1):
+        held[i + 1] = held[i] * np.exp(-rate * d) - size[i] * np.expm1(-rate * d) / rate
+    mean = float(nodes.integrals.sum())
+    flow = timed_steps._Flow([], np.zeros(0), np.array([True]), np.array([rate]), 1.0, nodes.lebesgue / mean)
+    bound = float(flow.kept(np.array([mean]))[0])
+    assert 0.6 * bound < held.max() < bound
+
+
+def test_what_leaves_while_it_is_fed_is_charged():
+    """A part of what parameters move that sits at the edge leaves on the step, of which little of y does."""
+    rate, _ = LAWS["signal"]
+    own = adjoint(births(rate), ["k"], fsp.StateSpace.box(births(rate), upper={"X": 3}), [0.05])
+    heights = [np.array([height(clock, p.length) for clock in p.on_step.clocks]) for p in own.pieces]
+    tau = np.concatenate([[0.0], radau(on_step.STAGES).nodes])
+    seen = 0
+    for piece, high in zip(own.pieces, heights, strict=True):
+        ratio, rest = own._truncation._later(np.array([0.0, 0.0, 0.0, 1.0]), piece, high)
+        leaves = -np.expm1(-K * piece.length)  # at the edge; the rate of births is above K
+        lost = 1.5 * K * piece.length * np.trapezoid(piece.points[3], tau)  # of y: it rises, and its course is convex
+        assert leaves <= ratio * lost + rest
+        seen += ratio * lost < 0.9 * leaves  # or it need not be charged
+    assert seen
+
+
 def test_weights_may_be_off():
     rate, law = LAWS["signal"]
     own = adjoint(births(rate), ["k"], fsp.StateSpace.box(births(rate), upper={"X": 60}), [2.5])
@@ -208,6 +243,30 @@ def test_each_probability_is_known_up_to_a_part_of_itself():
         assert np.abs(own.probabilities(i) / p - 1.0)[seen].max() < 1e-9  # what the integration of m knows
     assert own.relative < 1e-8
     assert own.absolute(1) < 1e-18
+
+
+@pytest.mark.parametrize("times", [[0.9], [0.9, 2.0]])
+def test_a_time_at_which_a_rate_jumps_has_no_derivative_by_it(times):
+    """An earlier switch changes what is seen just then, a later one does not."""
+    jumps = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 3.0, "s": 0.9},
+        reactions=[fsp.Reaction("0 -> X", rate="piecewise(k, time > s, 1)")],
+    )
+    for asked in (
+        lambda names: fsp.sensitivity(jumps, times, names),
+        lambda names: fsp.gradient(jumps, "X > 1", 0.9, names, method="adjoint"),
+        lambda names: fsp.likelihood(jumps, counts_of(times, 1.0), width=1.0).gradient(names, method="adjoint"),
+    ):
+        with pytest.raises(fsp.ModelError, match=r"smoothly with 's'.* t = 0.9.* leave 's' out"):
+            asked(["k", "s"])
+        asked(["k"])
+    bends = fsp.Model(
+        species={"X": 0}, parameters={"k": 3.0, "s": 0.9},
+        reactions=[fsp.Reaction("0 -> X", rate="piecewise(1 + k*(time - s), time > s, 1)")],
+    )  # fmt: skip
+    found = fsp.sensitivity(bends, times, ["s"])[0]
+    assert np.abs(found.derivative("s")).sum() <= found.error("s").total
 
 
 def test_what_has_no_largest_value_goes_forward():
