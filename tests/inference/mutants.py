@@ -1083,4 +1083,20 @@ MUTANTS = [
         "fit",
         only="by_what_polishing",
     ),
+    mutant(
+        "laws-at-the-end-are-found-in-vain",
+        "inference/beforehand.py",
+        "if (begun[:, s] < low).any() or",
+        "if",
+        "beforehand",
+        only="only_where_it_may_hold",
+    ),
+    mutant(
+        "tails-of-laws-at-the-end-are-forgotten",
+        "inference/beforehand.py",
+        "mean[1] + falls * deviation",
+        "mean[1] + deviation",
+        "beforehand",
+        only="only_where_it_may_hold",
+    ),
 ]

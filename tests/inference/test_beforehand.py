@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fsp
-from fsp.inference import loop
+from fsp.inference import beforehand, loop
 from fsp.inference.beforehand import space_at_the_end
 from fsp.inference.problem import Limits
 
@@ -64,3 +64,46 @@ def test_no_space_is_found_beforehand_where_it_takes_more_than_it_saves_or_may_t
     assert of(births(30), 1e6) is None  # more than any run may have
     with pytest.raises(fsp.StateSpaceError, match="max_states"):
         fsp.sensitivity(births(30), [30.0], ["k"], tol=1e-6, max_states=5)
+
+
+def chain(k):
+    return fsp.Model(
+        species={"A": int(k), "B": 0},
+        parameters={"k": k, "c": 1.0},
+        reactions=[
+            fsp.Reaction("0 -> A", rate="k"),
+            fsp.Reaction("A -> B", mass_action="c"),
+            fsp.Reaction("B -> 0", mass_action="c"),
+        ],
+    )
+
+
+def bursts(start):
+    return fsp.Model(
+        species={"X": start},
+        parameters={"k": 20.0},
+        reactions=[fsp.Reaction("0 -> X", rate="k", burst="geometric(5)"), fsp.Reaction("X -> 0", mass_action=1.0)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        (births(0, 300.0), False),  # 17 standard deviations below the mean at the end
+        (births(900, 100.0), False),
+        (chain(100.0), False),  # by its second species
+        (births(150, 100.0), True),
+        (births(0, 15.0), True),  # the law at the end holds 0
+        (bursts(0), True),  # as it does here, with a mean of 100
+        (bursts(300), True),
+    ],
+)
+def test_the_law_at_the_end_is_found_only_where_it_may_hold_the_beginning(model, asked, monkeypatch):
+    solved = []
+    find = beforehand.solve
+    monkeypatch.setattr(beforehand, "solve", lambda *given, **more: solved.append(1) or find(*given, **more))
+    space = of(model, 30.0)
+    assert bool(solved) is asked
+    assert asked or space is None
+    monkeypatch.setattr(beforehand, "_leaves_its_beginning", lambda *_: False)
+    assert (of(model, 30.0) is None) is (space is None)  # what is not asked for would have been in vain
