@@ -28,13 +28,12 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.generator.generator import in_one_process
 from fsp.solvers import costs
-from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, short, step_to
+from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, landed, short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
 from fsp.solvers.costs import Cost
 from fsp.solvers.linear import Band, ShiftedSystem
 from fsp.solvers.rational import Rational
-from fsp.solvers.small_exponential_kernels import CRUMB
 from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
     from fsp.solvers.costs import Stretch
 
 SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
+PASSED = 16.0  # times that, or the last digit of the time, to pass a jump: it lies within eight times (`_factor`)
+APART = 1e3  # lengths that lie between two such jumps at least: no crawl through a function that jumps everywhere
 # Work beside a solve, in multiply-adds: of each state, and of the call; fitted to measured runs.
 STATE_WORK, CALL_WORK = 100.0, 1e5
 TIMES_RATIONAL = 4.0  # the work expected of `Rational`, for constant rates
@@ -108,6 +109,7 @@ class _ImplicitPropagator(MatrixPropagator):
         self._table = radau(solver.stages)
         self._n = len(generator)
         self._shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
+        self._passed = -np.inf  # the time until which the solution was last held
         self._systems: dict[float, tuple[AnyGenerator, list[ShiftedSystem]]] = {}
         self._course: type[_Course] = _Course
         self._parts: list[Operator] = []  # A_l, where A(t) is a sum of functions of time times these
@@ -125,8 +127,9 @@ class _ImplicitPropagator(MatrixPropagator):
         """Take a step up to the last stage that keeps to the loss limit; see `Stepping.step`."""
         p, lost = z[: self._n], z[self._n :]
         h = self._within_switches(t, self._step_length(p, t, t1))
-        if self.step_length < SMALLEST_STEP * min(t1 - t, self._shortest) or h <= 0.0:
-            return Step(z, 0.0)
+        smallest = SMALLEST_STEP * min(t1 - t, self._shortest)
+        if self.step_length < smallest or h <= 0.0:
+            return self._past_jump(z, t, t1, tol_rate, smallest)
         # Below the noise of the products no step has an error that can be seen: what is seen is charged.
         noise = NOISE * self._noise(p, h)
         allowed = max(tol_rate * h, noise)
@@ -143,6 +146,21 @@ class _ImplicitPropagator(MatrixPropagator):
         end[self._n :] += lost
         length, error = h * float(self._table.nodes[kept - 1]), stages.error + cut
         return Step(end, length, error, stages.rounding, stages.n_matvec, rejected, certified=stages.certified)
+
+    def _past_jump(self, z: FloatArray, t: float, t1: float, tol_rate: float, smallest: float) -> Step:
+        """Hold the solution for the moment in which a callable jumps, whose switches are not known.
+
+        The solution moves by at most twice what flows, which is sampled before the jump and after it: an estimate.
+        """
+        h = step_to(t, PASSED * max(smallest, float(np.spacing(t))), t1)
+        if self._course is not _SampledCourse or t - self._passed < APART * h:
+            return Step(z, 0.0)
+        end, _ = landed(t, h, t1)
+        error = 2.0 * h * max(self._flow(z, t), self._flow(z, end))
+        if not error <= tol_rate * (t1 - t):
+            return Step(z, 0.0)
+        self._passed, self.step_length = end, 0.0
+        return Step(z, h, error, certified=False)
 
     def _noise(self, p: FloatArray, h: float) -> float:
         """Return the rounding of one step: of its products, roundoff × operations × what flows, and of its values."""
@@ -166,8 +184,8 @@ class _ImplicitPropagator(MatrixPropagator):
 
     def _grow_step(self, h: float, error: float, allowed: float) -> None:
         """Lengthen the step where the error would still fit; a last, shorter step says nothing."""
-        if h >= self.step_length * (1.0 - CRUMB):
-            self.step_length = h * max(1.0, self._factor(error, allowed))
+        if h >= 0.9 * self.step_length:  # times round where steps are tiny
+            self.step_length = max(self.step_length, h * self._factor(error, allowed))
 
     def _factor(self, error: float, allowed: float) -> float:
         """Return by how much the step may change: its error over its length is of order s.

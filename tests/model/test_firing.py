@@ -147,10 +147,30 @@ def test_a_callable_that_cannot_be_asked_at_a_time_is_asked_at_others():
         fsp.transient(model, [1.0])
 
 
-def test_a_callable_that_jumps_is_refused_by_name_where_no_step_is_found():
-    model = gene(lambda x, t: 2 * (1 - x["G"]) * (t > 3))
-    with pytest.raises(fsp.ConvergenceError, match=r"implicit stopped at t = 3 .*write the rate of 'r1' as a formula"):
-        fsp.transient(model, [1.0, 5.0], tol=1e-4)
+@pytest.mark.parametrize(
+    ("hidden", "law"),
+    [
+        (lambda x, t: 2 * np.maximum(1 - x["G"], 0) * (t > 3), "2*(1 - G)*(time > 3)"),
+        (lambda x, t: 2 * (1 - x["G"]) * (t < np.pi), f"2*(1 - G)*(time < {np.pi})"),
+        (lambda x, t: 2 * (1 - x["G"]) * (t > 1), "2*(1 - G)*(time > 1)"),
+    ],
+)
+@pytest.mark.parametrize("tol", [1e-4, 1e-8])
+def test_a_callable_that_jumps_is_an_estimate(hidden, law, tol):
+    guessed = fsp.transient(gene(hidden), [1.0, 5.0], tol=tol)
+    known = fsp.transient(gene(law), [1.0, 5.0], tol=1e-10)
+    for guess, truth in zip(guessed, known, strict=True):
+        assert guess.states.tolist() == [[0], [1]]
+        assert not guess.error.certified
+        assert abs(guess.mean()["G"] - truth.mean()["G"]) <= guess.error.total + truth.error.total <= 2 * tol
+
+
+@pytest.mark.parametrize("rate", [lambda t: 1.0 + 1e6 * (t > 3), lambda t: np.floor(1e13 * t) % 2])
+def test_a_callable_that_jumps_is_refused_by_name_where_no_step_is_found(rate):
+    """One that flows too fast for the moment of a jump, and one that jumps everywhere."""
+    model = gene(lambda x, t: (1 - x["G"]) * rate(t))
+    with pytest.raises(fsp.ConvergenceError, match=r"implicit stopped at t = .*write the rate of 'r1' as a formula"):
+        fsp.transient(model, [1.0, 5.0], tol=1e-8)
 
 
 def test_many_counts_in_a_law_of_time_are_taken_to_fire():
