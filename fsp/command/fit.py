@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,23 @@ import click
 
 from fsp import defaults
 from fsp.command.endings import START
-from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded, printing_if
 from fsp.command.extrinsic import EXTRINSIC, laws_in
 from fsp.command.instruments import INSTRUMENT, instruments_in
 from fsp.command.likelihood import DATA, Data
-from fsp.command.options import JSON, MAX_STATES, OVERWRITE, PROGRESS, SOURCE, Source, named, takes, with_options
+from fsp.command.options import (
+    BACKEND,
+    JSON,
+    MAX_STATES,
+    OVERWRITE,
+    PROGRESS,
+    SOURCE,
+    Source,
+    named,
+    takes,
+    with_options,
+)
+from fsp.command.solve import ranks_of
 from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import number
@@ -39,7 +52,7 @@ FREE = click.option(
 @click.option("--level", default=defaults.LEVEL, show_default=True, help="Confidence of the intervals.")
 @click.option("--intervals", default="profile", show_default=True, help="profile, fisher or observed: much faster.")
 @click.option("--processes", type=click.IntRange(1), help="Starts that are made at a time.")
-@click.option("--backend", default="serial", show_default=True, help="serial; fits on ranks are made from Python.")
+@BACKEND
 @MAX_STATES
 @click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page with pictures: .html.")
@@ -70,30 +83,31 @@ def fit(
     from fsp.jobs.stopping import Keeper, Stop
     from fsp.output.records import to_json
 
-    if backend != "serial":
-        raise ArgumentError(
-            f"`--backend` must be serial for `fsp fit`, but is '{backend}'; on ranks call `fsp.fit(..., "
-            f"backend='petsc')` from a script that mpirun starts, or give --processes to use the cores of this machine."
-        )
-    earlier = _checked(source, data, out, report, resume=resume, overwrite=overwrite)
-    counts = data.read()
-    ranges = dict(_ranges(free))
-    model, options["instrument"] = source.load(), instruments_in(options["instrument"])
-    options["extrinsic"] = laws_in(options["extrinsic"])
-    click.echo(str(counts), err=True)
-    with warnings_as_lines(), shown_progress(quiet, progress) as shown, Stop() as stop:
-        keeper = Keeper(stop, shown, None, None)
-        try:
-            with saying(counts="--data", formula="--observe"):
-                fitted = fsp.fit(model, counts, ranges, width=width, resume=earlier, progress=keeper, **options)
-        except KeyboardInterrupt as error:
-            _keep(error, out)
-            raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
-    if out is not None:
-        fitted.save(out)
-    if report is not None:
-        fitted.report(report)
-    click.echo(to_json(_record(fitted)) if as_json else str(fitted))
+    def asked() -> Any:
+        earlier = _checked(source, data, out, report, resume=resume, overwrite=overwrite)
+        return earlier, data.read(), dict(_ranges(free)), source.load()
+
+    with nullcontext() if backend == "serial" else ranks_of(backend) as ranks, ExitStack() as rest:
+        earlier, counts, ranges, model = asked() if ranks is None else ranks.share(asked)
+        writes = ranks is None or ranks.rank == 0
+        rest.enter_context(printing_if(writes))
+        options["instrument"] = instruments_in(options["instrument"])
+        options["extrinsic"] = laws_in(options["extrinsic"])
+        options |= {} if ranks is None else {"backend": backend, "comm": ranks}
+        click.echo(str(counts), err=True)
+        with warnings_as_lines(), shown_progress(quiet, progress) as shown, Stop() as stop:
+            keeper = Keeper(stop, shown, None, None)
+            try:
+                with saying(counts="--data", formula="--observe"):
+                    fitted = fsp.fit(model, counts, ranges, width=width, resume=earlier, progress=keeper, **options)
+            except KeyboardInterrupt as error:
+                _keep(error, out if writes else None)
+                raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
+        if out is not None and writes:
+            fitted.save(out)
+        if report is not None and writes:
+            fitted.report(report)
+        click.echo(to_json(_record(fitted)) if as_json else str(fitted))
     return 0 if fitted.likelihood.certified and fitted.likelihood.width <= width else ABOVE_TOLERANCE
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,25 +19,37 @@ from fsp.command.exits import ABOVE_TOLERANCE, code_of, error_line, printing_if
 from fsp.command.options import Request
 from fsp.command.printing import print_of
 from fsp.command.progress import reporting
+from fsp.command.wording import in_options, options_of_command
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
     from fsp.command.printing import Answer
     from fsp.command.progress import Report
     from fsp.model import Model
+    from fsp.petsc.comm import Communicator
 
 KINDS = {"transient": "solution", "mixture": "solution", "sweep": "sweep", "stationary": "distribution"}
 """What a file holds of each task."""
 
 
-def run_on_ranks(request: Request, task: str, backend: str, asked: Callable[[], dict[str, Any]]) -> int:
-    """Do what `run` does, on all ranks, with the options that `asked` returns; the first one prints."""
+@contextmanager
+def ranks_of(backend: str) -> Iterator[Communicator]:
+    """Give the ranks of a backend; where one of them fails, all end with one message, in the words of the options."""
     from fsp.doors import ranks_named
 
-    comm = ranks_named(backend).comm
-    from fsp.petsc.options import Options
+    def described(error: BaseException) -> str:
+        return in_options(error_line(error), options_of_command())
 
-    with redirect_stderr(sys.__stderr__), comm.guard(error_line, code_of):
+    comm = ranks_named(backend).comm
+    with redirect_stderr(sys.__stderr__), comm.guard(described, code_of):
+        yield comm
+
+
+def run_on_ranks(request: Request, task: str, backend: str, asked: Callable[[], dict[str, Any]]) -> int:
+    """Do what `run` does, on all ranks, with the options that `asked` returns; the first one prints."""
+    with ranks_of(backend) as comm:
+        from fsp.petsc.options import Options
+
         options = {**asked(), "backend": backend, "comm": comm}
         Options(comm)  # refuses what the command line asks of PETSc by a wrong name
         model = comm.share(lambda: _checked_model(request, task))

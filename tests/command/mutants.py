@@ -6,9 +6,25 @@ MUTANTS = [
     mutant(
         "fits-on-ranks-made-in-one-process",
         "command/fit.py",
-        'if backend != "serial":',
-        'if backend == "":',
-        "fit",
+        '{"backend": backend, "comm": ranks}',
+        "{}",
+        "mpi",
+        only="fits_on_ranks",
+    ),
+    mutant(
+        "fits-on-ranks-printed-by-all",
+        "command/fit.py",
+        "writes = ranks is None or ranks.rank == 0",
+        "writes = True",
+        "mpi",
+        only="fits_on_ranks",
+    ),
+    mutant(
+        "errors-on-ranks-in-the-words-of-python",
+        "command/solve.py",
+        "return in_options(error_line(error), options_of_command())",
+        "return error_line(error)",
+        "mpi",
         only="fits_on_ranks",
     ),
     mutant(

@@ -263,15 +263,6 @@ def test_a_fit_is_read_as_it_was_written(fitted, tmp_path):
         read.model  # noqa: B018
 
 
-def test_the_command_says_where_fits_on_ranks_are_made(tmp_path):
-    """Before anything is read: neither file is there."""
-    words = ["--data", str(tmp_path / "cells.csv"), "--observe", "X=x", "--free", "k=1:10", "--backend", "petsc"]
-    run = CliRunner().invoke(main, ["fit", str(tmp_path / "model.ant"), *words])
-    assert run.exit_code == 2
-    assert "`--backend` must be serial" in run.stderr
-    assert "backend='petsc')` from a script" in run.stderr
-
-
 def test_the_command_prints_and_draws_a_file_of_a_fit(fitted, tmp_path):
     fitted.save(tmp_path / "fit.h5")
     shown = CliRunner().invoke(main, ["show", str(tmp_path / "fit.h5")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import sys
 
 import launcher
@@ -223,6 +224,36 @@ def test_the_command_for_stationary_distributions_passes_options_to_petsc(n):
     assert refused.stderr.count("`options` must be named after an object of PETSc") == 1
 
 
+@pytest.fixture
+def fit_words(manifest, tmp_path):
+    cells = "".join(f"{t},{n}\n" for t, n in zip([1] * 6 + [2] * 6, [0, 1, 2, 0, 1, 1, 1, 0, 3, 1, 1, 2], strict=True))
+    (tmp_path / "cells.csv").write_text(f"time,n\n{cells}")
+    words = ["fit", tmp_path / "birth.ant", "--data", tmp_path / "cells.csv", "--observe", "X=n", "--free", "k=0.1:10"]
+    return [*words, "--starts", "3", "--json"]
+
+
+@needs_mpi
+def test_the_command_fits_on_ranks(fit_words, tmp_path):
+    """As in one process, printed and written once; what is wrong, in files or in options, is said once."""
+    files = ["--out", tmp_path / "fit.h5", "--report", tmp_path / "fit.html"]
+    done = fsp_on_ranks(2, *fit_words, *files, "--backend", "petsc")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("12 cells") == 1, done.stderr
+    record = json.loads(done.stdout)
+    alone = json.loads(CliRunner().invoke(main, list(map(str, fit_words))).stdout)
+    assert record["parameters"]["k"] == pytest.approx(alone["parameters"]["k"], rel=1e-4)
+    assert record["intervals"]["k"] == pytest.approx(alone["intervals"]["k"], rel=1e-3)
+    assert len(record["starts"]) == record["agreeing"] == 3
+    assert fsp.read(files[1]).parameters == pytest.approx(record["parameters"])
+    assert files[3].stat().st_size > 0
+    drawn = fsp_on_ranks(2, *fit_words, "--backend", "petsc", "--report", tmp_path / "fit.pdf")
+    assert drawn.returncode == 2
+    assert drawn.stderr.count("fsp: error: ") == drawn.stderr.count("`--report` must be a file in") == 1, drawn.stderr
+    shared = fsp_on_ranks(2, *fit_words, "--backend", "petsc", "--processes", "2")
+    assert shared.returncode == 2
+    assert shared.stderr.count("`--processes` must be left out with --backend petsc") == 1, shared.stderr
+
+
 @needs_mpi
 @pytest.mark.parametrize(
     ("words", "code", "message"),
@@ -231,7 +262,7 @@ def test_the_command_for_stationary_distributions_passes_options_to_petsc(n):
         (["--solver", "rational"], 6, "'rational' factorises"),
         (["--set", "nothing=1"], 3, "nothing"),
         (["--sweep", "aV=1,2"], 2, "--backend serial"),
-        (["--tol", "2"], 2, "`tol` must be"),
+        (["--tol", "2"], 2, "`--tol` must be"),
         (["--times", "soon"], 2, "`--times` must be"),
         (["-fsp_speed", "2"], 2, "`options` must be named after"),  # also where no object of PETSc is made
     ],
