@@ -95,6 +95,8 @@ def of_scale(scalar: Expression) -> Accuracy:
         return EXACT
     parts = [of_scale(a) for a in scalar.arguments]
     relative = sum(part.worst for part in parts) + len(parts) * UNIT_ROUNDOFF
+    if not relative < 0.5 and scalar.function == "*":  # such as a number that is zero but for its error
+        return of_product(parts)
     relative = relative / (1.0 - relative) if relative < 0.5 else math.inf
     return Accuracy.of_relative(relative, abs(split_number(scalar)[0]))
 

@@ -106,7 +106,7 @@ class ReactivePaths:
             self._backward(spent),
             after,
             self._rate(killed, contained, outer),
-            _ordered(self._down(visited[0]), 1.0 - self._down(visited[1])),
+            _ordered(self._down(visited[0]), float(np.nextafter(1.0 - self._down(visited[1]), 2.0))),
             _ordered(self._down(on_way[0]), self._up(on_way[1])),
         )
 

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "numbers-that-are-zero-have-no-error-beside-time",
+        "model/accuracy.py",
+        'if not relative < 0.5 and scalar.function == "*":',
+        "if False:",
+        "rounding",
+        only="zero_but_for_its_error",
+    ),
+    mutant(
         "bursts-have-a-largest-size",
         "model/definition.py",
         "is_cut=not draw.is_bounded",

@@ -416,3 +416,18 @@ def test_their_polynomials_are_within_the_remainder(text, degree):
     inside = np.linspace(1.0, 1.001, 501)[1:-1]
     off = max(abs(found.at(t) - float(evaluate(function, {}, t))) for t in inside)
     assert off <= found.remainder + 1e-15
+
+
+@pytest.mark.parametrize(
+    "rate",
+    ["(1e16 + 1 - 1e16)*X*exp(-time)", "X*(1e16 + 1 - 1e16)*exp(-time)*(1e16 + 1 - 1e16)", "(1e16 + 1 - 1e16)*X"],
+)
+def test_a_number_that_is_zero_but_for_its_error_is_charged(rate):
+    """It is one, so that a molecule is left with the probability exp(exp(-t) - 1), or exp(-t) without time."""
+    model = fsp.Model(species={"X": 1}, reactions=[fsp.Reaction("X -> 0", rate=rate)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fsp.ToleranceWarning)
+        dist = fsp.transient(model, [1.0])[-1]
+    left = math.exp(math.exp(-1.0) - 1.0) if "time" in rate else math.exp(-1.0)
+    found = dist.probability("X == 1")
+    assert found.lower <= left <= found.upper

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "shares-next-to-one-are-rounded-to-it",
+        "passages/reactive.py",
+        "float(np.nextafter(1.0 - self._down(visited[1]), 2.0))",
+        "1.0 - self._down(visited[1])",
+        "committor",
+        only="next_to_one",
+    ),
+    mutant(
         "names-that-look-like-bursts-are-bursts",
         "passages/gain.py",
         "bases = [reaction.part_of or str(reaction.name) for",

@@ -351,3 +351,12 @@ def test_command_prints_and_draws(tmp_path):
     wrong = CliRunner().invoke(main, [*words, "--at", "U=1"])
     assert wrong.exit_code == 2
     assert "for each of U, V" in wrong.output
+
+
+@pytest.mark.parametrize("k", [1, 3, 8])
+def test_shares_next_to_one_are_rounded_outward(k):
+    """Nearly all the time nothing is there, which was the last of both sets; in fractions."""
+    r = Fraction(k, 10**6)
+    model = network({"X": 0}, ("0 -> X", "rate", f"piecewise({k}e-6, X < 2, 0)"), ("X -> 0", "mass_action", 1.0))
+    share = fsp.committor(model, "X == 0", "X == 2", tol=1e-3).share
+    assert Fraction(share.lower) <= (1 + r / (1 + r)) / (1 + r + r * r / 2) <= Fraction(share.upper)
