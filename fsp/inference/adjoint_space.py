@@ -95,14 +95,15 @@ def refined_in_time(
     limits: Limits,
     asked: Callable[[TimedAdjoint], Gradient],
     width: Callable[[Gradient], float],
+    met: StateSpace | None = None,
 ) -> Gradient | None:
     """Return what is asked where rates depend on time or the start is stationary, as `refined` does.
 
-    None where that is not known for each state, or takes too many numbers.
+    None where that is not known for each state, or takes too many numbers.  `met` are states of an earlier run.
     """
     bounds = Bounds.of(model, slopes, max(float(times[-1]), 1e-300))
     beginning = of_model(model, slopes) if start is None else stationary(model, slopes, LOST, limits)
-    space = states_of(model, times, LOSS_IN_TIME, limits, start)
+    space = states_of(model, times, LOSS_IN_TIME, limits, start) if met is None else met
     space = space.union(StateSpace.from_states(model.species, beginning.states))
     space = space.grow(model, MARGIN)
     best: Gradient | None = None
@@ -127,6 +128,11 @@ def states_of(model: Model, times: FloatArray, loss: float, limits: Limits, star
     """Return all states that are met on the way to the last time."""
     spaces: list[AnySpace] = []
     run_of(model, times, loss, limits, start, watch=spaces.append).results()
+    return together(spaces)
+
+
+def together(spaces: Sequence[AnySpace]) -> StateSpace:
+    """Return all states of the spaces that a run was on."""
     union = serial(spaces[-1])
     for space in spaces[-2::-1]:
         if (union.index(serial(space).states) < 0).any():

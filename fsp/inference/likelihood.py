@@ -36,7 +36,7 @@ from fsp.bars import barred, callback, silent
 from fsp.distribution import Interval
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError
-from fsp.inference.adjoint_space import chosen_method, require_adjoint
+from fsp.inference.adjoint_space import chosen_method, require_adjoint, together
 from fsp.inference.counts import Counts, check_counts
 from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.instruments import Instrument, instruments_of
@@ -52,6 +52,8 @@ from fsp.projection.progress import labelled
 if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.projection.progress import ProgressCallback
+    from fsp.space import StateSpace
+    from fsp.space.protocol import AnySpace
 
 FIRST_LOSS = 1e-7  # of probability, with which the first run begins
 FIRST_CHANGING = 1e-12  # where rates change: there less loss takes a few states more, and no more steps
@@ -95,6 +97,7 @@ class Likelihood(Displayed):
     start: str | None = None
     by_condition: Mapping[str, Likelihood] = field(default_factory=dict)
     extrinsic: Mapping[str, ParameterLaw] | None = None
+    _met: StateSpace | None = None  # by the run that found it, where a gradient begins with them
 
     @barred()
     def gradient(
@@ -150,7 +153,9 @@ class Likelihood(Displayed):
         if chosen == "adjoint":
             return by_adjoint(self.model, self.counts, self.instruments, parameters, self.least, limits)
         if chosen == "in time":
-            found = by_adjoint_in_time(self.model, self.counts, self.instruments, parameters, self.start, limits)
+            found = by_adjoint_in_time(
+                self.model, self.counts, self.instruments, parameters, self.start, limits, self._met
+            )
             if found is not None:
                 return found
             require_adjoint(method)
@@ -269,7 +274,11 @@ def _narrowed(
     before = [math.inf] * len(counts.times)
     mixing = None if extrinsic is None else Mixing(model, extrinsic, counts.times, limits)
     for run in range(MOST_RUNS):
-        reached = mixing.reached(loss) if mixing else distributions(model, counts.times, loss, limits, start)
+        spaces: list[AnySpace] = []
+        if mixing:
+            reached = mixing.reached(loss)
+        else:
+            reached = distributions(model, counts.times, loss, limits, start, spaces.append)
         intervals = [_interval(answer, counts, i, instruments) for i, answer in enumerate(reached)]
         by_time = tuple(interval for interval, _, _ in intervals)
         unseen = [text for _, texts, _ in intervals for text in texts]
@@ -287,8 +296,10 @@ def _narrowed(
     value = Interval(low, high, low if unseen else 0.5 * (low + high), True)
     least = 0.0 if unseen else min(lowest for _, _, lowest in intervals)
     limits = replace(limits, report=silent)  # a gradient is asked for later, and by another `progress`
+    in_time = chosen_method("auto", model, start) == "in time"
+    met = together(spaces) if spaces and in_time else None
     return Likelihood(
-        value, by_time, tuple(unseen), least, model, counts, instruments, limits, start, extrinsic=extrinsic
+        value, by_time, tuple(unseen), least, model, counts, instruments, limits, start, {}, extrinsic, met
     )
 
 

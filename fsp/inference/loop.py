@@ -105,10 +105,18 @@ def solve(
 
 
 def distributions(
-    model: Model, times: FloatArray, loss: float, limits: Limits, start: str | None = None
+    model: Model,
+    times: FloatArray,
+    loss: float,
+    limits: Limits,
+    start: str | None = None,
+    watch: Callable[[AnySpace], None] | None = None,
 ) -> list[Reached]:
-    """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`."""
-    answers = run_of(model, times, loss, limits, start).results()
+    """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`.
+
+    `watch` as for `run_of`.
+    """
+    answers = run_of(model, times, loss, limits, start, watch).results()
     if answers is None:
         raise ValueError("`loss` must be all that is lost, where there are no derivatives.")
     return answers

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from fsp.inference.problem import Limits, Reached
     from fsp.inference.timed_adjoint import TimedAdjoint
     from fsp.model import Model
+    from fsp.space import StateSpace
 
 LOSS = (1e-10, 1e-8)  # of probability: at most, and of the least probability of a cell; chosen
 TAIL = (1e-18, 1e-12)  # of the Poisson weights, in the same way: some products more
@@ -75,11 +76,15 @@ def by_adjoint_in_time(
     parameters: Sequence[str],
     start: str | None,
     limits: Limits,
+    met: StateSpace | None,
 ) -> dict[str, Interval] | None:
-    """Bound the same derivatives where rates depend on time or the start is stationary; None where nothing does."""
+    """Bound the same derivatives where rates depend on time or the start is stationary; None where nothing does.
+
+    `met` are the states of the run that found the log-likelihood, where they are known.
+    """
     slopes = derivatives(model, parameters, log=True)
     asked, width = _asked(model, counts, instruments), _width(counts, NARROW_IN_TIME)
-    gradient = refined_in_time(model, slopes, counts.times, start, limits, asked, width)
+    gradient = refined_in_time(model, slopes, counts.times, start, limits, asked, width, met)
     return None if gradient is None else _intervals(slopes.names, gradient.values, gradient.off, OPEN)
 
 

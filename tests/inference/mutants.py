@@ -996,6 +996,14 @@ MUTANTS = [
         only="no_derivative",
     ),
     mutant(
+        "states-of-log-likelihoods-are-sought-again",
+        "inference/adjoint_space.py",
+        "limits, start) if met is None else met",
+        "limits, start)",
+        "timed_adjoint",
+        only="begin_with_the_states",
+    ),
+    mutant(
         "weights-of-adjoints-in-time-are-exact",
         "inference/timed_adjoint.py",
         "relative=relative + more * ROUNDED_UP",

@@ -138,6 +138,15 @@ def test_small_spaces_have_wide_bounds_that_hold(top):
         assert abs(value - slope * stats.poisson.pmf(6, m)) <= off + 1e-9
 
 
+def test_gradients_begin_with_the_states_of_the_log_likelihood(monkeypatch):
+    counts = counts_of([0.7, 2.0])
+    answer = fsp.likelihood(births(SIGNAL), counts)
+    expected = answer.gradient(["k"], method="adjoint")["k"]
+    monkeypatch.setattr(adjoint_space, "states_of", None)
+    found = answer.gradient(["k"], method="adjoint")["k"]
+    assert (found.lower, found.upper) == (expected.lower, expected.upper)
+
+
 def test_few_steps_are_in_vain(monkeypatch):
     exact, tried = timed_steps.Stages.solved, []
 
