@@ -6,11 +6,14 @@ They are polynomials with bounded remainders (`fsp.solvers.clocks`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.model.taylor import Parts
 from fsp.solvers.clocks import Clock, chebyshev_nodes, clock_on
 
@@ -21,6 +24,12 @@ if TYPE_CHECKING:
     from fsp.model.tree import Expression
 
 STAGES = 12  # p of the STL1 model up to 1e-12 takes 150 steps and 0.6 s, with 9 stages 246 and 1.0 s
+# Of a function of time by which parameters change rates: what its polynomial may miss on an interval of many steps,
+# where states are known to 1e-6 of themselves; how many steps that is long at most; and the rounding of coefficients
+# about another middle, of the sum of 14 moduli, each with a power and three products.  The first two are chosen, and so
+# is the part of the length that would just do, and how many steps an interval must be long to be worth it.
+LOOSE, MOST_TIMES, SHIFTED = 1e-10, 8.0, 64.0 * UNIT_ROUNDOFF
+SAFE, LONGER = 0.8, 1.5
 CLOCK_DEGREE = 13  # of polynomials in place of functions of time: what they miss is of the order of the stages
 
 
@@ -42,10 +51,6 @@ class OnStep:
         """
         clocks = clocks_on((*timed.clocks, *timed.changing), t, h, parts, fitted=fitted)
         return cls(clocks[: len(timed.clocks)], clocks[len(timed.clocks) :], t, h)
-
-    def completed(self, timed: Timed, parts: Parts) -> OnStep:
-        """Return the same with the functions by which parameters change rates."""
-        return replace(self, changing=clocks_on(timed.changing, self.t, self.h, parts)) if timed.changing else self
 
     @property
     def degree(self) -> int:
@@ -118,6 +123,69 @@ class OnStep:
     def _at(self, clock: Clock, tau: FloatArray) -> FloatArray:
         x = (tau - 0.5) * self.h
         return np.asarray(clock.middle + np.polynomial.polynomial.polyval(x, clock.change), dtype=np.float64)
+
+
+class Ahead:
+    """Functions of time on steps back to a time, from intervals that hold several of these.
+
+    Expanded on each step they take a sixth of the time of an adjoint.  Let |g(m + x) - Σ c_k x^k| <= R on the interval,
+    but for its ends, of which the mean distance is Q at most.  On a step in it, of the middle m + d and the length 2 r,
+
+    (1)  |g(m + d + x) - Σ_j b_j x^j|  <=  R + (length of the interval / 2 r) Q,    b_j = Σ_k (k over j) d^(k - j) c_k ,
+
+    and the rounding of the b_j is some tens of roundings of ``Σ_k |c_k| (|d| + r)^k``.
+    """
+
+    def __init__(self, trees: Sequence[Expression]) -> None:
+        self._trees, self._length = trees, 0.0  # of an interval on which they would be known
+        self._held: tuple[float, float, list[Clock]] = (0.0, -1.0, [])  # where it begins and ends
+
+    def on(self, t: float, h: float, last: float, parts: Parts, *, fitted: bool) -> list[Clock]:
+        """Return the functions on a step; `parts` is what is known there, and later steps end at `last`.
+
+        `fitted` as for `OnStep.of`.
+        """
+        start, end, clocks = self._held
+        if start <= t and t + h <= end:
+            return [_restricted(clock, start, end, t, h) for clock in clocks]
+        first = max(t + h - self._length, last)
+        length = t + h - first
+        if self._length > LONGER * h and length > LONGER * h:
+            clocks = self._looked_at(first, length, Parts())
+            if self._length > SAFE * length and t + h <= first + length:
+                self._held = first, first + length, clocks
+                return [_restricted(clock, first, first + length, t, h) for clock in clocks]
+        clocks = self._looked_at(t, h, parts)
+        known = not fitted or all(clock.certified for clock in clocks)
+        return clocks if known else clocks_on(self._trees, t, h, parts)
+
+    def _looked_at(self, t: float, h: float, parts: Parts) -> list[Clock]:
+        """Return the functions on an interval, and keep how long the next one may be."""
+        clocks = clocks_on(self._trees, t, h, parts, fitted=False)
+        shares = (clock.remainder / max(height(clock, h), 1e-300) if clock.certified else 1.0 for clock in clocks)
+        missed = max(shares, default=0.0)
+        self._length = h * min(MOST_TIMES, max(0.1, SAFE * (LOOSE / max(missed, 1e-300)) ** (1.0 / (CLOCK_DEGREE + 1))))
+        return clocks
+
+
+def _restricted(clock: Clock, start: float, end: float, t: float, h: float) -> Clock:
+    """Return a function on a step in an interval on which it is known, (1) of `Ahead`."""
+    d, half, degree = t + 0.5 * h - 0.5 * (start + end), 0.5 * h, len(clock.change) - 1
+    c = clock.change.copy()
+    c[0] += clock.middle
+    k = np.arange(degree + 1)
+    b = (_binomials(degree) * d ** np.maximum(k - k[:, None], 0)) @ c
+    size = float(np.abs(c) @ (abs(d) + half) ** k)
+    rounding = clock.rounding * (end - start) / h * (1.0 + 1e-12) + SHIFTED * size
+    middle = max(float(b[0]), 0.0)
+    b[0] -= middle
+    return Clock(middle, b, clock.missed + rounding, clock.certified, rounding)
+
+
+@lru_cache
+def _binomials(degree: int) -> FloatArray:
+    """Return (k over j), (j, k)."""
+    return np.array([[float(comb(k, j)) for k in range(degree + 1)] for j in range(degree + 1)])
 
 
 def clocks_on(

@@ -70,10 +70,10 @@ class Range(NamedTuple):
 def range_of(points: FloatArray) -> Range:
     """Return bounds of a path, (n, 1 + s) at its start and stages."""
     table = _bernstein(points.shape[1] - 1)
-    coefficients = points @ table.T  # (n, 1 + s)
-    off = INVERTED * (np.abs(points) @ np.abs(table).T).max(axis=1)
-    least = np.maximum(coefficients.min(axis=1) - off, 0.0)
-    return Range(least, np.abs(coefficients).max(axis=1) + off)
+    coefficients = table @ points.T  # (1 + s, n)
+    off = INVERTED * (np.abs(table) @ np.abs(points).T).max(axis=0)
+    least = np.maximum(coefficients.min(axis=0) - off, 0.0)
+    return Range(least, np.abs(coefficients).max(axis=0) + off)
 
 
 def split(r: FloatArray, least: FloatArray, weight: float) -> Known:

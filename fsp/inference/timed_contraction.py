@@ -88,7 +88,7 @@ class Contraction:
     ) -> None:
         """Add the part of time that two steps have in common; `off` is E + Ê of (4)."""
         first, last = part
-        x, w = np.polynomial.legendre.leggauss(NODES)
+        x, w = _gauss()
         t, w = first + 0.5 * (last - first) * (1.0 + x), 0.5 * (last - first) * w
         u = forward.points @ _values((t - forward.start) / forward.length).T  # (n, NODES)
         l = back.points @ _values((back.start + back.length - t) / back.length).T  # noqa: E741 - as in (1)
@@ -225,6 +225,12 @@ class Truncation:
 def heights_of(piece: Piece) -> FloatArray:
     """Bound the functions of time by which parameters change rates, (n_changing,)."""
     return np.array([height(clock, piece.length) for clock in piece.on_step.changing])
+
+
+@lru_cache
+def _gauss() -> tuple[FloatArray, FloatArray]:
+    """Return nodes from -1 to 1 and weights, (NODES,) each."""
+    return np.polynomial.legendre.leggauss(NODES)
 
 
 @lru_cache

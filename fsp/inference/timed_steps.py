@@ -28,7 +28,7 @@ import numpy as np
 from scipy.sparse import diags_array
 
 from fsp.errors import ConvergenceError
-from fsp.inference.on_step import STAGES, OnStep, height, lowest
+from fsp.inference.on_step import STAGES, Ahead, OnStep, height, lowest
 from fsp.inference.stages import Stages, in_nodes, residuals
 from fsp.inference.statewise import Known, range_of, split
 from fsp.model.taylor import Parts
@@ -89,7 +89,7 @@ class FixedSteps:
     """Steps in one direction of time; `floor` is κ, and `weight` that of `split`."""
 
     def __init__(self, timed: Timed, *, back: bool, floor: float, weight: float, target: float) -> None:
-        self._by_time, self._alone = timed, without_changes(timed)
+        self._by_time, self._ahead = without_changes(timed), Ahead(timed.changing)
         self._back, self.floor, self._weight = back, floor, weight
         self._target = target  # of ε by time
         transposed = replace(
@@ -122,8 +122,11 @@ class FixedSteps:
                 self._length, before = h * (max(SHRUNK, min(0.7, _factor(ratio))) if ratio > 1.0 else 0.5), rounding
                 self._growth = CLOSER
                 continue
-            piece = replace(piece, on_step=on_step.completed(self._by_time, known))
-            if not piece.on_step.certified and h > self._least(t, left):
+            long = h > self._least(t, left)
+            if self._back:
+                changing = self._ahead.on(on_step.t, h, last, known, fitted=not long)
+                piece = replace(piece, on_step=replace(on_step, changing=changing))
+            if not piece.on_step.certified and long:
                 self._length, self._growth = 0.25 * h, CLOSER
                 continue
             before, falls, self._taken = np.inf, FALLS[False], self._taken + 1
@@ -158,13 +161,13 @@ class FixedSteps:
         least = self._least(t, left)
         while True:
             known = Parts()
-            on_step = OnStep.of(self._alone, *self._placed(t, h), known, fitted=h <= least)
+            on_step = OnStep.of(self._by_time, *self._placed(t, h), known, fitted=h <= least)
             if on_step.certified or h <= least:
                 return on_step, h, known
             if self._back:
                 h = max(0.25 * h, least)
             else:
-                end = min(reach(tree, t, t + h) for tree in (*self._by_time.clocks, *self._by_time.changing))
+                end = min(reach(tree, t, t + h) for tree in self._by_time.clocks)
                 h = max(end - t, least) if end < t + h else max(0.25 * h, least)
 
     def _directed(self, on_step: OnStep) -> OnStep:
