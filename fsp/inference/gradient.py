@@ -103,6 +103,9 @@ def gradient(
     ------
     ArgumentError
         If the formula cannot be read, or an argument is not as above.
+    ModelError
+        If a rate is a callable, or not a smooth function of a parameter; if it jumps just at the time, by a switch that
+        a parameter moves.
     BackendError
         If an event does more than set parameters at a known time, or the adjoint is asked for where it cannot be had.
     StateSpaceError

@@ -79,7 +79,7 @@ def sensitivity(
         changes the start.
     ModelError
         If a propensity is a callable, or not a smooth function of a parameter; if the chain of a stationary start may
-        end in several classes of states.
+        end in several classes of states; if a rate jumps just at one of the times, by a switch that a parameter moves.
     BackendError
         If an event does more than set parameters at a known time, or time is no factor of a propensity.
     StateSpaceError
