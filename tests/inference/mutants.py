@@ -454,8 +454,8 @@ MUTANTS = [
     mutant(
         "occupation-is-that-at-the-end",
         "inference/collocation.py",
-        "moduli: FloatArray = np.abs(values).mean(axis=0)",
-        "moduli: FloatArray = 0.5 * np.abs(values).mean(axis=0)",
+        "moduli: FloatArray = np.outer(0.5 * lengths, w)",
+        "moduli: FloatArray = np.outer(0.25 * lengths, w)",
         "timed",
         only="occupation",
     ),
@@ -1002,6 +1002,14 @@ MUTANTS = [
         "limits, start)",
         "timed_adjoint",
         only="begin_with_the_states",
+    ),
+    mutant(
+        "moduli-of-lagrange-polynomials-cancel",
+        "inference/collocation.py",
+        "w).ravel() @ np.abs(values)",
+        "w).ravel() @ values",
+        "stages",
+        only="moduli",
     ),
     mutant(
         "parts-of-intervals-miss-nothing",

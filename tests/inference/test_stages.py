@@ -7,6 +7,7 @@ import pytest
 
 import fsp
 from fsp.generator import Generator
+from fsp.inference.collocation import _moduli
 from fsp.inference.on_step import STAGES, OnStep
 from fsp.inference.parameters import derivatives
 from fsp.inference.stages import Stages, in_nodes
@@ -105,3 +106,10 @@ def test_what_parameters_change_is_the_difference_of_generators(text):
             sides.append(OnStep.of(other, T, H).products(other, tau, p[:, :, None])[:, 0, 0])
         difference = (sides[0] - sides[1]) / (2.0 * small)
         np.testing.assert_allclose(forced[:, k], difference, rtol=0.0, atol=1e-7 * np.abs(difference).max() + 1e-8)
+
+
+@pytest.mark.parametrize("n_stages", [3, STAGES])
+def test_moduli_of_lagrange_polynomials_are_integrated(n_stages):
+    values, _ = radau(n_stages).interpolate(np.linspace(0.0, 1.0, 20_001))
+    means = np.abs(0.5 * (values[1:] + values[:-1])).mean(axis=0)
+    assert _moduli(n_stages) == pytest.approx(means, rel=1e-4)
