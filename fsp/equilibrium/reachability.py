@@ -62,12 +62,14 @@ class Reachability:
             return first
         return reached(Generator(self._model, space).to_csr(), first)
 
+    def may_lead(self, space: StateSpace, members: IntArray, others: IntArray) -> bool:
+        """Tell whether a closed class of a space may lead through the outside to other states, as `possible` does."""
+        return bool(self.possible(space.states_at(others), space.states_at(members[:1])).any())
+
     def leads(self, space: StateSpace, members: IntArray, others: IntArray) -> bool:
-        """Tell whether a closed class of a space may lead through the outside to one of other states of it."""
+        """Tell the same, and whether a way through the space leads there from where the outside enters it."""
         start = space.states_at(members[:1])
-        if not self.possible(space.states_at(others), start).any():
-            return False
-        return bool(self.reached(space, start)[others].any())
+        return self.may_lead(space, members, others) and bool(self.reached(space, start)[others].any())
 
 
 def entered(model: Model, space: StateSpace) -> BoolArray:

@@ -202,7 +202,7 @@ def _solve(
     space = serial(space)
     generator = Generator(model, space)
     initial = starting_vector(model, space)
-    leads = partial(reach.leads, space)
+    leads = partial(reach.may_lead if reflecting else reach.leads, space)  # a given space: as on ranks
     matrix, leak_rates = generator.to_csr(), generator.leak_rates
     if reflecting:
         chain = close_leaks(matrix, leak_rates, initial, leads)

@@ -139,9 +139,10 @@ class _Stepping:
         """Integrate over a time, in steps whose local errors are at most `local_error` in the 1-norm; count them."""
         ts = self._ts
         ts.setTolerances(rtol=0.0, atol=local_error / int(self._system.u.getSize()))
-        ts.setTime(t)
+        self._system.begin(t)
+        ts.setTime(0.0)  # late times have few digits
         ts.setStepNumber(0)
-        ts.setMaxTime(t + h)
+        ts.setMaxTime(h)
         ts.setTimeStep(min(self._length, h))
         try:
             with self._options.over() as prefix:
@@ -174,12 +175,17 @@ class _System:
         self.u, self.f = self._matrix.createVecs()
         for part in (self.jacobian, self.u, self.f):
             stack.callback(part.destroy)
-        self._at = -1.0  # time of the matrix
+        self._start, self._at = 0.0, -1.0  # time from which PETSc counts, and time of the matrix
         self._shift: tuple[float, float] | None = None
         self.n_products = 0
 
-    def _at_time(self, t: float) -> Any:
-        """Return the matrix at a time."""
+    def begin(self, t: float) -> None:
+        """Count time from t."""
+        self._start = t
+
+    def _at_time(self, since: float) -> Any:
+        """Return the matrix at a time after the start."""
+        t = self._start + since
         if self._timed and t != self._at:
             with self._generator.at(t).closed_aij() as current:
                 current.copy(self._matrix, structure=self._different)
@@ -194,7 +200,7 @@ class _System:
 
     def jacobian_of(self, ts: Any, t: float, u: Any, slope: Any, shift: float, J: Any, P: Any) -> None:
         """Write ``shift I - A`` to P."""
-        now = (shift, t if self._timed else 0.0)
+        now = (shift, self._start + t if self._timed else 0.0)
         if self._shift == now:
             return
         self._at_time(t).copy(P, structure=self._same)

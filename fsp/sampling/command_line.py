@@ -86,9 +86,7 @@ class Command:
         try:
             done = subprocess.run(words, capture_output=True, text=True, timeout=self.timeout, check=False)
         except subprocess.TimeoutExpired:
-            raise BackendError(
-                f"{who} must end within {self.timeout:g} s, but did not; raise `timeout` (--timeout)."
-            ) from None
+            raise BackendError(f"{who} must end within {self.timeout:g} s, but did not; raise `timeout`.") from None
         except OSError as error:
             raise BackendError(f"{who} must start, but did not: {error}.") from None
         if done.returncode != 0:

@@ -205,11 +205,9 @@ def refuse_what_does_not_apply(given: Mapping[str, Any], samples: Any) -> None:
     wrong = [name for name, value in given.items() if value is not None and name not in _APPLIES[kind]]
     if wrong:
         where = " or ".join(other for other, names in _APPLIES.items() if wrong[0] in names)
-        raise ArgumentError(
-            f"`{wrong[0]}` (--{wrong[0].replace('_', '-')}) must go with {where}, but is given with {kind}."
-        )
+        raise ArgumentError(f"`{wrong[0]}` must go with {where}, but is given with {kind}.")
     if given["max_runs"] is not None and given["until_detectable"] is None:
-        raise ArgumentError("`max_runs` (--max-runs) must go with `until_detectable`, but that is not given.")
+        raise ArgumentError("`max_runs` must go with `until_detectable`, but that is not given.")
 
 
 @dataclass(slots=True)

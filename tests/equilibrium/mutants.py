@@ -264,8 +264,8 @@ MUTANTS = [
     mutant(
         "classes-lead-wherever-their-lattice-does",
         "equilibrium/reachability.py",
-        "return bool(self.reached(space, start)[others].any())",
-        "return True",
+        " and bool(self.reached(space, start)[others].any())",
+        "",
         "closed_classes",
         only="without_end",
     ),

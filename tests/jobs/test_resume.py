@@ -269,7 +269,7 @@ def test_a_signal_ends_with_what_was_reached(number, status, slow, tmp_path):
 
     refused = fsp_command(*words[:4], "--tol", "1e-6", "--set", "A=1", "--out", out, "--resume")
     assert refused.exit_code == 2
-    assert "but the model and `tol` differ" in refused.output
+    assert "but the model and `--tol` differ" in refused.output
     done = fsp_command(*words, "--resume")
     assert done.exit_code == 0, done.output
     whole = fsp.transient(fsp.load(slow), [0, 0.1, 2, 8], 1e-7)

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "steps-of-ts-at-late-times",
+        "petsc/ts.py",
+        "self._start = t",
+        "self._start = 0.0",
+        "mpi",
+        only="test_on_ranks and test_transient and 1",
+    ),
+    mutant(
         "sums-of-one-rank",
         "petsc/halo.py",
         "return self.comm.sum(value)",

@@ -40,7 +40,7 @@ def test_saturation_finds_what_the_search_finds(model, data):
         ("A == 2*(B + 1)", [([1, -2], 2), ([-1, 2], -2)]),
         ("1 <= A <= 5", [([-1, 0], -1), ([1, 0], 5)]),
         ("A*B <= 5", None),
-        ("A <= 2.5", None),
+        ("A <= 2.5", [([2, 0], 5)]),
         ("A <= 3 || B <= 3", None),
         ("max(A, B) <= 3", None),
     ],
