@@ -163,7 +163,7 @@ def test_damage_is_told_once_and_nothing_is_solved(place):
     part.write_bytes(part.read_bytes()[:-8])
     done = fsp_on_ranks(2, *words(folder, "--resume", "--out", place / "out.h5"))
     assert done.returncode == 2
-    assert done.stderr.count("fsp: error: `checkpoint` must be intact") == 1
+    assert done.stderr.count("fsp: error: `--checkpoint` must be intact") == 1
     assert "Traceback" not in done.stderr
     assert not (place / "out.h5").exists()
 
