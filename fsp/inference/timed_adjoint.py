@@ -56,6 +56,7 @@ from fsp.inference.timed_contraction import LOOSE, ROUNDED, UNSEEN, Contraction,
 from fsp.inference.timed_steps import FixedSteps, Off, Piece, without_changes
 from fsp.moments.parts import Moment
 from fsp.projection.progress import Progress
+from fsp.space.places import places
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -107,7 +108,7 @@ class TimedAdjoint:
         begun, n = self._beginning, len(self.space)
         steps = FixedSteps(without_changes(self._timed), back=False, floor=0.0, weight=WEIGHT, target=self._target)
         z = np.zeros(n)
-        z[self.space.index(begun.states)] = begun.probabilities
+        z[places(self.space, begun.states)] = begun.probabilities
         off = Off(begun.moments.each.relative, begun.moments.each.absolute, np.zeros(n))
         self._at[0.0] = z, off, begun.lacking, self._truncation.moment()
         for first, last in zip(self._breaks, self._breaks[1:], strict=False):
@@ -286,7 +287,7 @@ class _Backward:
     def _begin(self) -> None:
         """Add what the start changes."""
         of, begun = self._of, self._of._beginning
-        h, place = begun.derivatives, of.space.index(begun.states)  # (q, n_start), (n_start,)
+        h, place = begun.derivatives, places(of.space, begun.states)  # (q, n_start), (n_start,)
         if not len(h) or not (h.any() or begun.errors.any()):
             return
         l = self._l[place]  # noqa: E741 - as in (1)
