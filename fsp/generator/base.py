@@ -12,6 +12,7 @@ from fsp.errors import StateSpaceError
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
+    from fsp.generator.matrices import Rows
     from fsp.generator.operator import Operator
     from fsp.generator.sinks import Leak, Sinks
     from fsp.model import Model
@@ -88,7 +89,12 @@ class BaseGenerator(ABC):
     @cached_property
     def sinks(self) -> Any:
         """Rates into each sink, (n_sinks, n) scipy sparse array, 1/time."""
-        return self.ways_out.matrix().csr()
+        return self.sink_rows.csr()
+
+    @cached_property
+    def sink_rows(self) -> Rows:
+        """The rows of `sinks`."""
+        return self.ways_out.matrix()
 
     @property
     def sink_names(self) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ class _Matrices(BaseGenerator):
     @property
     def nnz(self) -> int:
         """Number of entries, sinks included."""
-        return len(self._rows.data) + len(self.ways_out.matrix().data)
+        return len(self._rows.data) + len(self.sink_rows.data)
 
     @cached_property
     def with_sinks(self) -> Any:
@@ -63,7 +63,7 @@ class _Matrices(BaseGenerator):
     @cached_property
     def closed(self) -> Rows:
         """The rows of `with_sinks`."""
-        square, sinks = self._rows, self.ways_out.matrix()
+        square, sinks = self._rows, self.sink_rows
         n = len(self) + self.n_sinks
         pattern = self._family.closed_pattern if self._is_sum else None
         if pattern is None:
