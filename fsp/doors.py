@@ -315,22 +315,7 @@ def relaxation(
 
 
 def ranks_named(name: str, comm: Any = None) -> Ranks:
-    """Return the ranks that a backend works on.
-
-    Parameters
-    ----------
-    name
-        One of `BACKENDS` but the serial one.
-    comm
-        The ranks; None for all.
-
-    Raises
-    ------
-    ArgumentError
-        If the name is not known.
-    BackendError
-        If what it needs is not installed.
-    """
+    """Return the ranks that a backend other than the serial one works on; of all ranks where `comm` is None."""
     if not isinstance(name, str) or name not in BACKENDS[1:]:
         raise ArgumentError(f"`backend` must be one of {', '.join(BACKENDS)}, but is {name!r}.")
     from fsp.petsc.backend import Ranks

@@ -25,16 +25,9 @@ class Optimum(NamedTuple):
 
 
 class LinearProgramme:
-    """``above @ x <= 0 or right``, ``equal @ x = right``, within limits; solved for one cost after the other.
+    """``above @ x <= below``, ``equal @ x = right``, within limits; solved for one cost after the other.
 
-    Parameters
-    ----------
-    limits
-        (n,) lower and upper limits of the unknowns; None where there is none.
-    above, below
-        (m, n) and (m,): ``above @ x <= below``.
-    equal, right
-        (k, n) and (k,): ``equal @ x = right``.
+    A limit of the n unknowns that is None is none; tables are (m, n) and (k, n).
     """
 
     def __init__(

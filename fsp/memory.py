@@ -83,19 +83,7 @@ def check_memory(what: str, n_bytes: float, n_states: int, way_out: str) -> None
 
 
 class Room:
-    """Bytes that are taken as long as this lives; a StateSpaceError where there are not so many.
-
-    Parameters
-    ----------
-    what
-        What they are for.
-    n_bytes
-        How many.
-    n_states
-        States that it is made of.
-    way_out
-        What else to do, for messages.
-    """
+    """Bytes for `what` that are taken as long as this lives; a StateSpaceError where there are not so many."""
 
     def __init__(self, what: str, n_bytes: float, n_states: int, way_out: str) -> None:
         check_memory(what, n_bytes, n_states, way_out)

@@ -21,15 +21,7 @@ class _SpentError(Exception):
 
 
 class TimeLimit:
-    """Seconds of CPU of this thread that all calls of `within` share.
-
-    Parameters
-    ----------
-    seconds
-        How many.
-    clock
-        What reads them.
-    """
+    """Seconds of CPU of this thread, as `clock` reads them, that all calls of `within` share."""
 
     def __init__(self, seconds: float = PRINTING, clock: Callable[[], float] = time.thread_time) -> None:
         self.seconds = seconds

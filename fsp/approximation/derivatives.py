@@ -16,22 +16,7 @@ NEAR_ZERO = 1e-12  # least concentration at which a derivative is taken: some of
 
 
 class Tensors:
-    """The derivatives of several laws, ready to evaluate.
-
-    Parameters
-    ----------
-    laws
-        R laws of concentrations and time.
-    species
-        (d,) names.
-    order
-        Highest derivative, at most three.
-
-    Raises
-    ------
-    ModelError
-        If a law is not smooth.
-    """
+    """The derivatives of R laws of concentrations and time up to an order of at most three, ready to evaluate."""
 
     def __init__(self, laws: Sequence[Expression], species: Sequence[str], order: int) -> None:
         self._species = tuple(species)

@@ -27,18 +27,7 @@ SEED = 1  # of these directions, so that a distance is the same again
 
 
 def l1(first: Distribution, second: Distribution) -> Interval:
-    """Return the 1-norm distance of two laws over the same species, at most 2.
-
-    Parameters
-    ----------
-    first, second
-        The laws.
-
-    Returns
-    -------
-    Interval
-        Certified where the errors of both are.
-    """
+    """Return the 1-norm distance of two laws over the same species, at most 2; certified where both errors are."""
     value = min(2.0, first.distance(second))
     off = (first.error.total + second.error.total) * (1.0 + ROUNDED) + ROUNDED * value
     certified = first.error.certified and second.error.certified
@@ -48,17 +37,8 @@ def l1(first: Distribution, second: Distribution) -> Interval:
 def wasserstein(first: Distribution, second: Distribution, off: float | None = None) -> Interval:
     """Return the Wasserstein distance of two laws of one species, in molecules.
 
-    Parameters
-    ----------
-    first, second
-        The laws.
-    off
-        What the second is off by in this distance, an estimate; what its 1-norm error says by default.
-
-    Returns
-    -------
-    Interval
-        Certified where the errors of both are, and moments bound what may lie beyond the stored states.
+    It is certified where both errors are, and moments bound what may lie beyond the stored states.  `off` estimates by
+    how much the second law is off in this distance; None for what its 1-norm error says.
     """
     value, slack, reasons = first.distance(second, "wasserstein"), off or 0.0, [] if off is None else [ESTIMATED]
     slack += _rounding(first, second)
@@ -83,15 +63,7 @@ def _rounding(first: Distribution, second: Distribution) -> float:
 def sliced(first: Distribution, second: Distribution) -> float:
     """Return the largest Wasserstein distance of projections of two joint laws: at most theirs, in Euclidean distance.
 
-    Parameters
-    ----------
-    first, second
-        The laws, each taken with its own mass.
-
-    Returns
-    -------
-    float
-        In molecules, over `SLICES` directions, the axes, and that between the means.
+    Projections, each law with its own mass, are on `SLICES` directions, the axes, and the line between the means.
     """
     d = first.states.shape[1]
     between = analysis.mean(second.states, second.probabilities) - analysis.mean(first.states, first.probabilities)

@@ -62,25 +62,10 @@ def _weights(spacings: Sequence[float], scheme: str, *, boundary: bool = False) 
 def moments(
     values: FloatArray, spacings: Sequence[float], scheme: str, *, shares: FloatArray, boundary: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Extrapolate moments at one time.
+    """Extrapolate moments (L, …) at one time to spacing zero; return them and an estimate of their errors.
 
-    Parameters
-    ----------
-    values
-        (L, …) moments at the spacings.
-    spacings
-        (L,) from the coarsest to the finest.
-    scheme
-        A key of `fsp.approximation.lattice.SCHEMES`.
-    shares
-        (L,) numerical factors of the values, c(h) of covariances.
-    boundary
-        Whether probability is, or was, where a count is zero.
-
-    Returns
-    -------
-    tuple
-        Values at spacing zero, and estimates of what the spacing leaves of errors.
+    Spacings are from the coarsest to the finest, `shares` (L,) the numerical factors c(h) of covariances, and
+    `boundary` says that probability is, or was, where a count is zero.
     """
     if len(values) == 1:
         return values[0], np.full_like(values[0], math.inf)
@@ -108,13 +93,7 @@ def error_weights(spacings: Sequence[float], scheme: str, *, boundary: bool) -> 
 
 
 def law(levels: Sequence[Distribution], spacings: Sequence[float], scheme: str) -> Distribution:
-    """Extrapolate laws over whole counts from the two finest lattices; what comes out negative is left out.
-
-    Returns
-    -------
-    Distribution
-        With what the spacing leaves, an estimate, in its error.
-    """
+    """Extrapolate laws over whole counts from the two finest lattices; what comes out negative is left out."""
     best = _pair(levels[-2:], spacings[-2:], scheme)
     off = law_error(levels, spacings, scheme, Distribution.distance)
     return with_spacing(best, off, f"extrapolated from spacing {_fraction(spacings[-1])}")

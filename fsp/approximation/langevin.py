@@ -230,15 +230,7 @@ def require_paths(times: object, runs: object, steps: object, variant: object) -
 
 
 class WeakTrapezoidal:
-    """The weak trapezoidal method for one network.
-
-    Parameters
-    ----------
-    model
-        The network.
-    variant
-        One of `VARIANTS`.
-    """
+    """The weak trapezoidal method for one network; `variant`: one of `VARIANTS`."""
 
     def __init__(self, model: Model, variant: str = "clipped") -> None:
         self._model, self._reflects = model, variant == "reflected"

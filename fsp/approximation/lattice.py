@@ -66,27 +66,7 @@ _POSITIVE = {"+", "*", "/", "^", "exp", "sqrt"}  # of what is not negative
 
 
 def lattice(model: Model, cells: int, scheme: str = "central") -> Model:
-    """Return the network whose counts are n, for counts x = n/cells of the Fokker–Planck equation.
-
-    Parameters
-    ----------
-    model
-        The network, without events.
-    cells
-        1/h, the number of lattice steps to a molecule.
-    scheme
-        A key of `SCHEMES`.
-
-    Returns
-    -------
-    Model
-        It starts in the initial states, times `cells`.
-
-    Raises
-    ------
-    ModelError
-        If a rate is a callable, or has a condition on the state.
-    """
+    """Return the network whose counts are n, for counts x = n h of the Fokker–Planck equation, with h = 1/cells."""
     reactions = []
     for k, reaction in enumerate(model.reactions):
         law, terms = between_counts(model, k, cells)
@@ -152,17 +132,7 @@ def _guards(species: Sequence[str], change: Mapping[str, int], terms: Terms | No
 def on_counts(states: IntArray, probabilities: FloatArray, cells: int) -> tuple[IntArray, FloatArray]:
     """Add up the cells of a lattice by the whole count that is nearest; a cell half-way belongs half to either side.
 
-    Parameters
-    ----------
-    states, probabilities
-        (n, d) and (n,) on the lattice.
-    cells
-        1/h.
-
-    Returns
-    -------
-    tuple
-        (m, d) counts in lexicographic order and (m,) their probabilities.
+    From (n, d) cells and their probabilities (n,): counts (m, d) in lexicographic order, and theirs (m,).
     """
     counts, p = states, probabilities
     for i in range(states.shape[1]):

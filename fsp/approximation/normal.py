@@ -26,20 +26,7 @@ SINGULAR = 1e-7  # of the largest eigenvalue of a covariance: less is what integ
 
 
 def normal_law(mean: float, variance: float, species: str, t: float | None) -> Distribution:
-    """Return a normal law of one species.
-
-    Parameters
-    ----------
-    mean, variance
-        Of the law.
-    species, t
-        Whose count, and when.
-
-    Returns
-    -------
-    Distribution
-        It has no error.
-    """
+    """Return the normal law of one species."""
     sd = float(np.sqrt(max(variance, 0.0)))
     low, high = max(0, int(mean - FAR * sd) - 1), max(1, int(mean + FAR * sd) + 2)
     counts = np.arange(low, high + 1)
@@ -50,22 +37,7 @@ def normal_law(mean: float, variance: float, species: str, t: float | None) -> D
 
 
 def joint_normal_law(mean: FloatArray, covariance: FloatArray, model: Model, t: float | None) -> Distribution | None:
-    """Return a joint normal law.
-
-    Parameters
-    ----------
-    mean, covariance
-        (d,) and (d, d).
-    model
-        Its conservation laws and first state say which counts there are.
-    t
-        When.
-
-    Returns
-    -------
-    Distribution or None
-        It has no error; None where the law has no density on the counts, or too many of them.
-    """
+    """Return the joint normal law; None where it has no density on the counts of the model, or too many of them."""
     spread, axes = np.linalg.eigh(covariance) if np.isfinite(covariance).all() else (np.array([-1.0]), np.eye(1))
     laws, largest = model.conservation_laws, float(spread.max())
     wide = spread > SINGULAR * largest

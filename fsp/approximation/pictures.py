@@ -29,89 +29,63 @@ KINDS = ("laws", "means", "variances", "distances")  # of panels
 
 
 def draw(
-    found: Any,
+    comparison: Any,
     species: str | None = None,
     *,
     kind: str = "overview",
     volume: float | None = None,
     ax: Axes | None = None,
 ) -> Any:
-    """Draw what approximations make of one species at the last time.
-
-    Parameters
-    ----------
-    found
-        What to draw.
-    species
-        The name; the first by default.
-    kind
-        ``"overview"``: laws in up to three volumes, and below them the three others; ``"laws"`` in one volume;
-        ``"means"`` and ``"variances"``: errors of mean concentrations and of their variances against the volume, which
-        stand out of what they may be off by, drawn as bars; ``"distances"``: 1-norm distances, with their
-        intervals.
-    volume
-        Of ``"laws"``, the smallest one if None.
-    ax
-        Where to draw another kind than ``"overview"``; a new figure if None.
-
-    Returns
-    -------
-    matplotlib.figure.Figure or matplotlib.axes.Axes
-        The picture, or `ax`.
-
-    Raises
-    ------
-    ArgumentError
-        If there is no such species, kind or volume.
-    """
-    name = found.species[0] if species is None else species
-    if name not in found.species:
-        raise ArgumentError(f"`species` must be one of {', '.join(found.species)}, but is '{name}'.")
+    """Draw what `Approximations.plot` asks for; ``"overview"`` has three volumes above, and the other kinds below."""
+    name = comparison.species[0] if species is None else species
+    if name not in comparison.species:
+        raise ArgumentError(f"`species` must be one of {', '.join(comparison.species)}, but is '{name}'.")
     if kind not in ("overview", *KINDS):
         raise ArgumentError(f"`kind` must be one of overview, {', '.join(KINDS)}, but is {kind!r}.")
     if kind == "overview" and ax is not None:
         raise ArgumentError(f"`kind` must be one of {', '.join(KINDS)} for `ax`, but is 'overview', of six panels.")
-    if volume is not None and (kind != "laws" or volume not in found.volumes):
-        some = ", ".join(f"{v:g}" for v in found.volumes)
+    if volume is not None and (kind != "laws" or volume not in comparison.volumes):
+        some = ", ".join(f"{v:g}" for v in comparison.volumes)
         raise ArgumentError(f"`volume` must be one of {some}, for kind='laws', but is {volume!r} for kind={kind!r}.")
-    j = found.species.index(name)
+    j = comparison.species.index(name)
     with styled():
         if kind == "overview":
-            return _overview(found, j)
+            return _overview(comparison, j)
         axes = ax if ax is not None else new_axes(4.8, 3.2)
         if kind == "laws":
-            _laws(axes, found, 0 if volume is None else found.volumes.index(volume), j)
+            _laws(axes, comparison, 0 if volume is None else comparison.volumes.index(volume), j)
             axes.legend()
         else:
-            _against_volumes(axes, found, kind, j)
+            _against_volumes(axes, comparison, kind, j)
     return figure_of(axes) if ax is None else ax
 
 
-def _overview(found: Any, j: int) -> Figure:
+def _overview(comparison: Any, j: int) -> Figure:
     """Draw all panels of a species."""
-    shown = sorted({0, (len(found.volumes) - 1) // 2, len(found.volumes) - 1})
+    shown = sorted({0, (len(comparison.volumes) - 1) // 2, len(comparison.volumes) - 1})
     figure = new_figure(3.4 * COLUMNS, 6.0)
     grid = figure.add_gridspec(2, COLUMNS)
     for column, v in enumerate(shown):
-        _laws(figure.add_subplot(grid[0, column]), found, v, j)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(found) + 1)
+        _laws(figure.add_subplot(grid[0, column]), comparison, v, j)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(comparison) + 1)
     for column, kind in enumerate(KINDS[1:]):
-        _against_volumes(figure.add_subplot(grid[1, column]), found, kind, j)
-    when = "stationary" if found.times is None else f"t = {found.times[-1]:g}"
-    sign = "≤" if found.certified else "≈"
-    figure.suptitle(f"{found.model_name}, {when}: master equation (1-norm error {sign} {found.error.max():.1e})")
+        _against_volumes(figure.add_subplot(grid[1, column]), comparison, kind, j)
+    when = "stationary" if comparison.times is None else f"t = {comparison.times[-1]:g}"
+    sign = "≤" if comparison.certified else "≈"
+    error = f"1-norm error {sign} {comparison.error.max():.1e}"
+    figure.suptitle(f"{comparison.model_name}, {when}: master equation ({error})")
     return figure
 
 
-def _against_volumes(axes: Axes, found: Any, kind: str, j: int) -> None:
+def _against_volumes(axes: Axes, comparison: Any, kind: str, j: int) -> None:
     """Draw errors or distances of all methods against the volume."""
-    for i, (method, own) in enumerate(found.methods.items()):
+    for i, (method, approximated) in enumerate(comparison.methods.items()):
         style = {"color": colour(i), "linestyle": LINES[i % len(LINES)], "marker": MARKERS[i % len(MARKERS)]}
         if kind == "distances":
-            _distances(axes, np.array(found.volumes), own.l1[:, -1, j], method, style)
+            _distances(axes, np.array(comparison.volumes), approximated.l1[:, -1, j], method, style)
         elif kind == "means" or method != "rate-equations":
-            _errors(axes, found, method, kind.removesuffix("s"), j, style)
-    _finish(axes, found, kind, found.species[j])
+            _errors(axes, comparison, method, kind.removesuffix("s"), j, style)
+    _finish(axes, comparison, kind, comparison.species[j])
 
 
 def colour(i: int) -> str:

@@ -39,51 +39,16 @@ Terms = Mapping[Exponents, Fraction]
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How one propensity goes with the volume.
+    """How one propensity goes with the volume."""
 
-    Parameters
-    ----------
-    law
-        The propensity at V = 1.
-    macroscopic, correction
-        f and g, laws of concentrations.
-    terms
-        Factors without species, which may depend on time, with κ by α; None for the rate of a density.
-    """
-
-    law: Expression
-    macroscopic: Expression
-    correction: Expression
-    terms: tuple[tuple[Expression, Terms], ...] | None
+    law: Expression  # the propensity at V = 1
+    macroscopic: Expression  # f, a law of concentrations
+    correction: Expression  # g
+    terms: tuple[tuple[Expression, Terms], ...] | None  # factors free of species, κ by α; None for a density
 
 
 def scaling(model: Model, k: int) -> Scaling:
-    """Find how a propensity goes with the volume.
-
-    Parameters
-    ----------
-    model
-        The network.
-    k
-        Number of the reaction.
-
-    Returns
-    -------
-    Scaling
-        What is known of it.
-
-    Raises
-    ------
-    ModelError
-        If the propensity is a callable, or jumps or bends with the state.
-
-    Examples
-    --------
-    >>> pair = fsp.Model(species={"X": 9}, reactions=[fsp.Reaction("2 X -> 0", rate="X*(X - 1)")])
-    >>> from fsp.model.infix import to_text
-    >>> to_text(scaling(pair, 0).macroscopic)
-    'X^2'
-    """
+    """Find how a propensity goes with the volume."""
     law, species = smooth_law(model, k), model.species
     terms = mass_action(model, k, law)
     if terms is None:
@@ -94,13 +59,7 @@ def scaling(model: Model, k: int) -> Scaling:
 
 
 def smooth_law(model: Model, k: int) -> Expression:
-    """Return a propensity as a tree; one that is none, or that jumps or bends with the state, is refused.
-
-    Raises
-    ------
-    ModelError
-        If it is a callable, or has a function such as ``piecewise`` or ``X < 5`` of a species.
-    """
+    """Return a propensity as a tree; refuse one that is none, or that jumps or bends with the state."""
     law, name = model.rate_expressions[k], model.reactions[k].name
     if law is None:
         raise ModelError(f"Rate of '{name}' must be a formula to be approximated, but is a callable.")
@@ -194,18 +153,7 @@ def falling_power(alpha: Exponents, species: Sequence[str]) -> list[Expression]:
 
 
 class ScaledNetwork:
-    """A network whose volume can be changed.
-
-    Parameters
-    ----------
-    model
-        The network at V = 1.
-
-    Raises
-    ------
-    ModelError
-        If it has events, starts in a distribution, or has a rate that cannot be scaled.
-    """
+    """A network, given at V = 1, whose volume can be changed."""
 
     def __init__(self, model: Model) -> None:
         require_chain(model)
@@ -215,13 +163,7 @@ class ScaledNetwork:
         self.scalings = tuple(scaling(model, k) for k in range(model.n_reactions))
 
     def model_in(self, volume: float) -> Model:
-        """Return the network in another volume.
-
-        Raises
-        ------
-        ArgumentError
-            If initial counts are not whole there.
-        """
+        """Return the network in a volume in which initial counts are whole."""
         model = self.model
         if volume == 1.0:
             return model

@@ -26,22 +26,11 @@ NO_BOUND = "no bound is known without detailed balance, of many or infinitely ma
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EigenvalueErrors:
-    """What is known of eigenvalues.
+    """What is known of eigenvalues, (n_modes,) each; None where there is nothing."""
 
-    Parameters
-    ----------
-    estimated
-        About their errors, of rounding and by what they changed when the space grew, 1/time, (n_modes,); None where
-        there is no estimate.
-    confirmed
-        Which are those of the network but for a relative error of 1e-6, as far as can be shown, (n_modes,).
-    radii
-        Bounds of the distances to those of the network, 1/time, (n_modes,); None where none is known.
-    """
-
-    estimated: FloatArray | None = None
-    confirmed: BoolArray | None = None
-    radii: FloatArray | None = None
+    estimated: FloatArray | None = None  # by rounding, and by what they changed when the space grew, 1/time
+    confirmed: BoolArray | None = None  # within 1e-6, relative, of those of the network, as far as can be shown
+    radii: FloatArray | None = None  # bounds of the distances to those of the network, 1/time
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

@@ -48,18 +48,9 @@ class _Pair(NamedTuple):
 def difference(model: Model, other: Model, until: float = 0.0) -> str:
     """Say in what the process of a network differs from that of another, up to a time; empty where in nothing.
 
-    Parameters
-    ----------
-    one, other
-        The networks; species are told by their names.
-    until
-        The time up to which events at known times, and laws that depend on time, are looked at.
-
-    Returns
-    -------
-    str
-        Such as ``"A -> B takes place at rate 2 in place of 1 in state A = 3, B = 0"``: the rate of `model` in place of
-        that of `other`.
+    Such as ``"A -> B takes place at rate 2 in place of 1 in state A = 3, B = 0"``: the rate of `model` in place of that
+    of `other`.  Species are told by their names; events at known times, and laws that depend on time, are looked at
+    `until`.
     """
     if set(model.species) != set(other.species):
         odd = sorted(set(model.species) ^ set(other.species))[0]

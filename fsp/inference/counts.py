@@ -141,20 +141,10 @@ class Counts(Displayed):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Condition:
-    """Cells that share what was done to them, and what was seen of them.
+    """Cells that share what was done to them, and what was seen of them."""
 
-    Parameters
-    ----------
-    label
-        What the data call it.
-    settings
-        Parameters and initial counts of the model, by name.
-    counts
-        Its cells.
-    """
-
-    label: str
-    settings: Mapping[str, float]
+    label: str  # what the data call it
+    settings: Mapping[str, float]  # parameters and initial counts of the model, by name
     counts: Counts
 
     def __str__(self) -> str:

@@ -15,31 +15,9 @@ Pairs = list[tuple[Expression, Expression]]  # arguments of a function, each wit
 
 
 def derivative(tree: Expression, name: str) -> Expression:
-    """Differentiate a rate law by one symbol.
+    """Differentiate a rate law by one symbol; a ModelError where no derivative is known.
 
-    Parameters
-    ----------
-    tree
-        The law.
-    name
-        The symbol.
-
-    Returns
-    -------
-    Expression
-        The derivative; ``ZERO`` where the symbol does not occur.  Conditions of the time and the symbol alone stay as
-        they are: that they switch at another time is not part of it.
-
-    Raises
-    ------
-    ModelError
-        If a function of the symbol is not smooth, or has no derivative that is known here.
-
-    Examples
-    --------
-    >>> from fsp.model.expression import Number, Symbol, call
-    >>> derivative(call("*", Number(3.0), Symbol("X")), "X").value
-    3.0
+    Conditions of the time and the symbol alone stay as they are: that they switch at another time is not part of it.
     """
     if name not in symbols(tree):
         return ZERO

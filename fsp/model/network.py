@@ -109,13 +109,7 @@ class JumpStructure:
         return len(self.reactions)
 
     def require_untimed(self, what: str) -> None:
-        """Raise a `ModelError` where events at known times make the chain another one with time.
-
-        Parameters
-        ----------
-        what
-            What is not of such a model, for the message.
-        """
+        """Raise a `ModelError` where events at known times change the chain, of which there is no `what`."""
         if self.has_timed_events:
             names = ", ".join(f"'{event.name}'" for event in self.events)
             raise ModelError(

@@ -29,36 +29,7 @@ def draw(
     ax: Axes | None = None,
     label: str | None = None,
 ) -> Any:
-    """Draw an answer.
-
-    Parameters
-    ----------
-    answer
-        A distribution, a solution or a sweep, of which the means are drawn over what was varied.
-    species
-        The names; the first six where none is given.
-    kind
-        ``"overview"``: all that fits on a page; ``"courses"``: means and quantiles over time; ``"heat"``: the
-        distribution of one species, time against count; ``"marginals"``: that of one species at some times;
-        ``"joint"``: that of two, and ``"corner"``: that of several in pairs, at the last time; ``"landscape"``: -ln p
-        of one or two, at the last time, with its minima and saddles.
-    log
-        Whether probabilities are on logarithmic scales.
-    ax
-        Axes to draw into, for pictures of one panel.
-    label
-        What the legend calls it, for ``"marginals"``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure or matplotlib.axes.Axes
-        The picture, or `ax`.
-
-    Raises
-    ------
-    ArgumentError
-        If there is no such picture of this answer.
-    """
+    """Draw an answer, as its `plot` describes: of a sweep the means over what was varied."""
     require(kind, type(answer).__name__.lower(), len(species), log=log, ax=ax is not None)
     if label is not None and kind != "marginals":
         raise ArgumentError(f"`label` must be None for kind = {kind}: it names curves of kind = marginals.")

@@ -63,23 +63,7 @@ class _Axis:
 
 
 def page(answer: Answer) -> str:
-    """Write the page.
-
-    Parameters
-    ----------
-    answer
-        A distribution, a solution, or a sweep, whose points are then chosen from.
-
-    Returns
-    -------
-    str
-        The text of the HTML file.
-
-    Raises
-    ------
-    ArgumentError
-        If a sweep has too many points and times for one file.
-    """
+    """Return the text of the page; of a sweep, which must not be too large for one file, points are chosen from."""
     runs = _runs(answer)
     species = answer.species
     first = runs[0][1][0]

@@ -20,21 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What is asked.
+    """What is asked."""
 
-    Parameters
-    ----------
-    events
-        Conditions, such as ``"V > U"``.
-    expectations
-        Formulas, such as ``"U*V"``.
-    quantiles
-        Levels between 0 and 1 of each species.
-    """
-
-    events: tuple[str, ...] = ()
-    expectations: tuple[str, ...] = ()
-    quantiles: Mapping[str, Sequence[float]] | None = None
+    events: tuple[str, ...] = ()  # conditions, such as "V > U"
+    expectations: tuple[str, ...] = ()  # formulas, such as "U*V"
+    quantiles: Mapping[str, Sequence[float]] | None = None  # levels of each species
 
     def __bool__(self) -> bool:
         return bool(self.events or self.expectations or self.quantiles)

@@ -124,13 +124,7 @@ class Checkpoint:
     # ---- read ---------------------------------------------------------------------------------------------
 
     def read(self) -> Solution | None:
-        """Return what the last complete checkpoint holds, None where there is none.
-
-        Raises
-        ------
-        ArgumentError
-            If the checkpoint is of another computation, damaged, or of a newer version.
-        """
+        """Return what the last complete checkpoint holds; None where there is none."""
         index = self._comm.share(self._read_index)
         if index is None:
             return None

@@ -45,20 +45,7 @@ PATIENCE = 30.0  # seconds after which a rank says that it waits for the others 
 
 
 class Communicator:
-    """A group of ranks.
-
-    Parameters
-    ----------
-    comm
-        A communicator of mpi4py or petsc4py; None for all ranks.
-
-    Attributes
-    ----------
-    mpi
-        The communicator of mpi4py.
-    rank, size
-        The number of this rank, and how many there are.
-    """
+    """A group of ranks: those of a communicator of mpi4py or petsc4py, or all."""
 
     def __init__(self, comm: Any = None) -> None:
         environment = load()
@@ -126,14 +113,9 @@ class Communicator:
             raise ArgumentError(f"{what} must be the same on all ranks, but is not: {sorted(set(map(str, values)))}.")
 
     def together(self, what: str) -> None:
-        """Return when all ranks ask `what`.
+        """Return when all ranks ask `what`; an ArgumentError on all where one asks something else or is at its end.
 
         A rank that has waited for PATIENCE says so, and waits on: the others may be at work.
-
-        Raises
-        ------
-        ArgumentError
-            On all ranks, if one asks something else or is at the end of its program.
         """
         if self.size == 1:
             return
@@ -223,19 +205,9 @@ class Communicator:
     # ---- rows ---------------------------------------------------------------------------------------------
 
     def exchange(self, rows: Any, counts: IntArray) -> tuple[Any, IntArray]:
-        """Send rows to the ranks that they are for.
+        """Send rows (m,) or (m, k) to the ranks that they are for, `counts` to each, those of rank 0 first.
 
-        Parameters
-        ----------
-        rows
-            Array (m,) or (m, k), the rows for rank 0 first.
-        counts
-            Number of rows for each rank, (size,).
-
-        Returns
-        -------
-        received, counts
-            The rows for this rank, those of rank 0 first, and how many come from each rank.
+        Returns those for this rank, from rank 0 first, and how many come from each.
         """
         incoming = np.empty(self.size, dtype=np.int64)
         self.mpi.Alltoall(np.ascontiguousarray(counts, dtype=np.int64), incoming)

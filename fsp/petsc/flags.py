@@ -31,13 +31,7 @@ def say_unused() -> None:
 
 
 def from_arguments(arguments: Sequence[str]) -> dict[str, str]:
-    """Return the options among the arguments of a program, ``-fsp_NAME VALUE`` or ``-fsp_NAME`` alone.
-
-    Raises
-    ------
-    ArgumentError
-        If a name is not known.
-    """
+    """Return the options among the arguments of a program, ``-fsp_NAME VALUE`` or ``-fsp_NAME`` alone."""
     flags = {}
     for place, argument in enumerate(arguments):
         if argument.startswith(FLAG):

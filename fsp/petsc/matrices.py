@@ -38,13 +38,7 @@ class PETScMatrices(BaseGenerator):
 
     @contextmanager
     def aij(self) -> Iterator[Any]:
-        """Make A as a PETSc matrix of type AIJ, which lives as long as the block.  Collective.
-
-        Raises
-        ------
-        BackendError
-            If a rank has more entries than PETSc's indices can count.
-        """
+        """Make A as a PETSc matrix of type AIJ, which lives as long as the block.  Collective."""
         columns = self.halo.global_index[self.rows.indices]
         rows = (self.rows.indptr, columns, self.rows.data)
         with assembled(self.comm, self._sizes, rows, "the matrix-free form") as matrix:

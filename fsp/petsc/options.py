@@ -21,20 +21,7 @@ if TYPE_CHECKING:
 
 
 class Options:
-    """What the user asks of PETSc.
-
-    Parameters
-    ----------
-    comm
-        The ranks, which must all ask for the same.
-    given
-        Names, with or without the prefix, and values; those of the command line are added.
-
-    Raises
-    ------
-    ArgumentError
-        If a name is not that of an option of PETSc's or SLEPc's objects, or ranks differ.
-    """
+    """What the user asks of PETSc, the same on all ranks; the command line adds to what is given."""
 
     def __init__(self, comm: Communicator, given: Mapping[str, Any] | None = None) -> None:
         with comm.agree():

@@ -43,23 +43,10 @@ def refuses_none(text: str) -> str:
 
 @lru_cache(maxsize=2)  # asked for at each call for more runs
 def document_for(model: Model, file: Path | None, until: float = 0.0, refuses: Refuses = refuses_none) -> Document:
-    """Return what a simulator of a network is given.
+    """Return what a simulator of a network is given up to a time: the SBML of its file, where that is this network.
 
-    Parameters
-    ----------
-    model
-        The network whose runs are asked for.
-    file
-        The file that it was read from; None for one that has none.
-    until
-        The last time that is asked for.
-    refuses
-        Why the simulator must not be given a file.
-
-    Returns
-    -------
-    Document
-        The file's own SBML where that is this network, and else what is written of the network, with the reason.
+    Otherwise, and where it `refuses` the file, for a reason, it is given what is written of the network, with the
+    reason.
     """
     if file is None:
         return Document(write_sbml(model), "it has no file")

@@ -73,18 +73,10 @@ def percent(size: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """Something that these tests would find, or not, beside errors of rate constants.
+    """Something that these tests would find, or not, beside errors of rate constants."""
 
-    Parameters
-    ----------
-    name, text
-        A key, and a sentence.
-    found
-        Whether it would be found.
-    """
-
-    name: str
-    text: str
+    name: str  # a key
+    text: str  # a sentence
     found: bool
 
     def __str__(self) -> str:
@@ -120,76 +112,34 @@ class Finding:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Subject:
-    """What was compared with what.
-
-    Parameters
-    ----------
-    model_name, model_hash
-        What the samples were compared with.
-    n
-        Number of runs.
-    times, species
-        What was compared.
-    simulator
-        Its name.
-    given
-        What the simulator was given of the model, where it was asked: its file, or what was written in its place.
-    origin
-        What reproduces the report: seed, command, date, machine and versions, by name.
-    battery, samples
-        What was compared, for pictures.
-    """
+    """What was compared with what."""
 
     model_name: str
     model_hash: str
-    n: int
+    n: int  # number of runs
     times: tuple[float, ...]
     species: tuple[str, ...]
     simulator: str = ""
-    given: str = ""
-    origin: Mapping[str, str] = field(default_factory=dict)
-    battery: Battery = field(default_factory=lambda: Battery((), 0))
-    samples: Samples | None = None
+    given: str = ""  # to the simulator: its file, or what was written in its place
+    origin: Mapping[str, str] = field(default_factory=dict)  # seed, command, date, machine and versions, by name
+    battery: Battery = field(default_factory=lambda: Battery((), 0))  # what was compared, for pictures
+    samples: Samples | None = None  # the same
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Verdict(Subject):
-    """What a verification found, and what follows from it.
+    """What a verification found, and what follows from it."""
 
-    Parameters
-    ----------
-    alpha
-        Largest probability with which the samples of an exact simulator fail.
-    tests
-        All tests, with adjusted p-values.
-    error
-        Largest bound on the 1-norm error of the reference, and whether it is a bound.
-    certified
-        Whether it is one; without, nothing fails.
-    detectable
-        The smallest errors of rate constants that would have been found.
-    sought
-        What else would have been found, or not: runs that repeat, a missing event.
-    findings
-        Hypotheses of what is wrong, best first; empty where nothing is.
-    notes
-        Remarks.
-    undecided
-        Why there is no verdict although no test rejects; empty where there is one.
-    level
-        Level of the adjusted p-values, where that is not `alpha`: of one of several looks at growing numbers of runs.
-    """
-
-    alpha: float
-    tests: tuple[Test, ...]
-    error: float
-    certified: bool = True
-    detectable: tuple[Detectable, ...] = ()
-    sought: tuple[Sought, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    alpha: float  # largest probability with which the samples of an exact simulator fail
+    tests: tuple[Test, ...]  # with adjusted p-values
+    error: float  # of the reference, the largest in the 1-norm
+    certified: bool = True  # whether `error` is a bound; without, nothing fails
+    detectable: tuple[Detectable, ...] = ()  # the smallest errors of rate constants that would be found
+    sought: tuple[Sought, ...] = ()  # what else would be found, or not: runs that repeat, a missing event
+    findings: tuple[Finding, ...] = ()  # hypotheses of what is wrong, best first
     notes: tuple[str, ...] = ()
-    undecided: str = ""
-    level: float | None = None
+    undecided: str = ""  # why there is no verdict although no test rejects; empty where there is one
+    level: float | None = None  # of adjusted p-values, where not `alpha`: at one of several looks
 
     def rejects(self, test: Test) -> bool:
         """Return whether a test rejects."""

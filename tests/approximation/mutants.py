@@ -22,7 +22,7 @@ MUTANTS = [
     mutant(
         "laws-of-another-volume",
         "approximation/pictures.py",
-        "found.volumes.index(volume)",
+        "comparison.volumes.index(volume)",
         "0",
         "approximations",
         only="picture",
