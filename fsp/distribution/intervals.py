@@ -108,7 +108,7 @@ class Intervals(Statistics, HasLandscape):
         if values.dtype == np.bool_:
             return bounds.event(*self._parts_of(values), self.error)
         self._require_finite(formula, values)
-        tree = self._read(formula)
+        tree = formulas.read_formula(formula, self.species, self.observables, self.t)
         off = formulas.rounding_on(self.states, tree, self.species, self.t)  # (n,)
         below, above = (self._bounded_mean(tree, self._points_of(end)) for end in (values - off, values + off))
         return bounds.between(below, above)
@@ -136,12 +136,15 @@ class Intervals(Statistics, HasLandscape):
 
     def _certain(self, name: str) -> Interval | None:
         """Return the count that a species certainly has; None where several are possible, or anything is in error."""
-        probabilities, counts = self._points_about(name, 0.0, 1)
-        held = counts[probabilities > 0.0]
-        exact = self.error.certified and self.error.total == 0.0 and float(probabilities.sum()) == 1.0
-        if not exact or (held != held[0]).any():
+        if not (self.error.certified and self.error.total == 0.0 and self.mass == 1.0):
             return None
-        return Interval(float(held[0]), float(held[0]), float(held[0]), certified=True)
+        least, greatest = self._ends_of(name)
+        return Interval(least, least, least, certified=True) if least == greatest else None
+
+    def _ends_of(self, name: str) -> tuple[float, float]:
+        """Return the least and the greatest count of a species that have probability."""
+        counts = self.states[self.probabilities > 0.0, self._column(name)]
+        return float(counts.min()), float(counts.max())
 
     def _mean_of(self, name: str) -> Interval:
         if (certain := self._certain(name)) is not None:
@@ -199,9 +202,6 @@ class Intervals(Statistics, HasLandscape):
 
     def _observe(self, formula: str) -> NDArray[Any]:
         return formulas.values_on(self.states, formula, self.species, self.observables, self.t)
-
-    def _read(self, formula: str) -> Expression:
-        return formulas.read_formula(formula, self.species, self.observables, self.t)
 
     def _event(self, event: str | Mapping[str, int]) -> BoolArray:
         """Return where an event holds, (n,)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
@@ -259,14 +259,24 @@ class Communicator:
 
 
 def collective(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Make a method of something with a `comm` one that all ranks must call, and refuse it where they do not."""
+    """Make a method of something with a `comm` one that all ranks must call alike, and refuse it where they do not."""
 
     @wraps(method)
     def asked(self: S, *args: P.args, **options: P.kwargs) -> T:
-        self.comm.together(f"{type(self).__name__}.{method.__name__}")
+        given = ", ".join([*map(_told, args), *(f"{name}={_told(value)}" for name, value in options.items())])
+        self.comm.together(f"{type(self).__name__}.{method.__name__}({given})")
         return method(self, *args, **options)
 
     return cast("Callable[Concatenate[S, P], T]", asked)
+
+
+def _told(value: Any) -> str:
+    """Return an argument as text that is the same where the argument is; of objects only their type."""
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim):
+        return f"[{', '.join(map(_told, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name!r}: {_told(part)}' for name, part in value.items())}}}"
+    return repr(value) if isinstance(value, str | int | float | np.number | None) else type(value).__name__
 
 
 def _pickled(error: Exception) -> bytes:

@@ -60,6 +60,7 @@ class Distribution(SpreadStatistics):
 
     _points_off: ClassVar[float] = SUM_ROUNDING
     _points: Mapping[tuple[str, float, int], Points]
+    _ends: IntArray  # (2, d) least and greatest counts that have probability
 
     def __init__(self, space: StateSpace, probabilities: FloatArray, **more: Any) -> None:
         fields: dict[str, Any] = {
@@ -119,10 +120,17 @@ class Distribution(SpreadStatistics):
             centre = float(round(means[-1]))
             points[name, 0.0, 1] = self._points_of(count)
             points[name, centre, 2] = self._points_of((count - centre) ** 2)
-        vars(self).update(_two_moments=(np.array(means), np.array(variances)), _points=points)
+        held = states[self.probabilities > 0.0]  # (m, d)
+        low = held.min(axis=0, initial=np.iinfo(np.int64).max)  # (d,)
+        ends = self.comm.max(np.array([-low, held.max(axis=0, initial=-1)])) * [[-1], [1]]  # (2, d)
+        vars(self).update(_two_moments=(np.array(means), np.array(variances)), _points=points, _ends=ends)
 
     def _points_about(self, name: str, centre: float, power: int) -> Points:
         return self._points[name, centre, power]
+
+    def _ends_of(self, name: str) -> tuple[float, float]:
+        least, greatest = self._ends[:, self._column(name)].tolist()
+        return float(least), float(greatest)
 
     # ---- in one place -------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains.modes import MORE, Modes
 from fsp.equilibrium.relaxation import ModesOnSpace, check_question, converged_modes, several_classes
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, ToleranceWarning
+from fsp.model.fingerprint import comparable
 from fsp.petsc.backend import Ranks, spread
 from fsp.petsc.classes import led_back, n_closed_classes
 from fsp.petsc.comm import Communicator
@@ -70,7 +71,10 @@ def relaxation(
     ConvergenceError
         If they are not found, or what is found is not an eigenvector.
     """
-    return _reflecting(generator, n, method, Options(generator.comm, options), "`n`").answer(
+    comm = generator.comm
+    comm.together("relaxation of a generator")
+    comm.require_same((n, method), "`n` and `method`")
+    return _reflecting(generator, n, method, Options(comm, options), "`n`").answer(
         None, "the boundary of the space reflects"
     )
 
@@ -93,7 +97,9 @@ def relaxation_of_model(
     ranks.together("fsp.relaxation")
     with ranks.agree():
         check_question(model, n_modes, tol)
-        asked = Options(ranks, options)
+    problem = comparable(model.hash), n_modes, tol, method, space is None, max_states, max_memory
+    ranks.require_same(problem, "The problem")
+    asked = Options(ranks, options)
     if space is not None:
         spectrum = _reflecting(Generator(model, spread(space)), n_modes, method, asked, "`n_modes`")
         return spectrum.answer(None, "the boundary of `space` reflects")

@@ -15,6 +15,7 @@ import numpy as np
 from fsp import defaults
 from fsp.equilibrium.estimate import ClosedClass, Estimate, check_arguments, converged_answer, weighted
 from fsp.errors import ArgumentError, ToleranceWarning
+from fsp.model.fingerprint import comparable
 from fsp.petsc.backend import Ranks, spread
 from fsp.petsc.classes import absorption, close_leaks
 from fsp.petsc.comm import Communicator
@@ -68,6 +69,8 @@ def stationary(
     with ranks.agree():
         check_arguments(model, tol, method, METHODS)
         _check_space(space, ranks)
+    asked = comparable(model.hash), tol, method, space is None, max_states, max_memory
+    ranks.require_same(asked, "The problem")
     solve = partial(_solve, model, Settings(method, NULL_VECTOR_SHARE * tol, Options(ranks, options)))
     if space is not None:
         return _on_fixed_space(solve(space, None), tol)

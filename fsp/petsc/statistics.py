@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fsp.arrays import FloatArray, IntArray
+    from fsp.distribution.landscape import Landscape
     from fsp.distribution.statistics import Statistics
     from fsp.petsc.comm import Communicator
     from fsp.petsc.space import StateSpace
@@ -102,6 +103,12 @@ class SpreadStatistics(SerialDistribution):
         q = np.concatenate([carried, alone])
         part = analysis.DISTANCES[kind](union, p, q)
         return float(np.sqrt(self.comm.sum(part**2)) if kind == "hellinger" else self.comm.sum(part))
+
+    @collective
+    def landscape(self, *species: str) -> Landscape:
+        """Return -ln p over one or two species, on all ranks; see `fsp.Distribution.landscape`."""
+        names = species or self.species
+        return super().landscape(*names) if len(names) > 2 else self.marginal(*names).landscape()
 
     # ---- what needs all states in one place ---------------------------------------------------------------
 

@@ -78,8 +78,14 @@ def test_different_questions_are_refused_on_all_ranks(comm):
     spread, serial = pair(comm)
     ask = (lambda: spread.quantile("U", 0.5)) if comm.rank else (lambda: spread.probability("U > 3"))
     if comm.size > 1:
-        with pytest.raises(fsp.ArgumentError, match=r"rank 0 is in Distribution.probability and rank 1 in .*quantile"):
+        with pytest.raises(fsp.ArgumentError, match=r"rank 0 is in Distribution.probability.* rank 1 in .*quantile"):
             ask()
+        with pytest.raises(fsp.ArgumentError, match=r"probability\('U > 3'\) and rank 1 in .*probability\('U > 4'\)"):
+            spread.probability(f"U > {4 if comm.rank else 3}")
+        with pytest.raises(fsp.ArgumentError, match=r"marginal\('U'\) and rank 1 in .*marginal\('V'\)"):
+            spread.marginal("V" if comm.rank else "U")
+        with pytest.raises(fsp.ArgumentError, match=r"probability\(\{'U': 3\}\) and rank 1 in .*'U': 4"):
+            spread.probability({"U": 4 if comm.rank else 3})
     assert spread.quantile("V", 0.9) == serial.quantile("V", 0.9)  # they go on together
 
 
@@ -116,6 +122,29 @@ def test_fewer_states_than_ranks(comm):
     assert one.mean() == {"U": 3.0, "V": 0.0}
     assert one.mode() == {"U": 3, "V": 0}
     assert one.probability("U == 3").value == 1.0
+
+
+def test_a_count_is_certain_where_all_states_have_it(comm):
+    space = StateSpace.box(MODEL, (3, 4), lower=(3, 0), comm=comm)
+    inside = (space.states[:, 1] == 1) | (space.states[:, 1] == 4)
+    spread = Distribution(space, np.where(inside, 0.5, 0.0), t=0.0, error=ErrorLedger())
+    serial = spread.marginal("U", "V")
+    for name, mean, variance in (("U", 3.0, 0.0), ("V", 2.5, 2.25)):
+        for law in (spread, serial):
+            assert mean in law.mean_interval()[name]
+            assert variance in law.variance_interval()[name]
+        assert (spread.variance_interval()[name].width == 0.0) == (name == "U")
+
+
+@pytest.mark.parametrize("names", [(), ("U",), ("V", "U")])
+def test_landscapes_are_those_of_all_ranks(comm, names):
+    spread, serial = pair(comm, error=ErrorLedger(truncation=1e-6))
+    found, expected = spread.landscape(*names), serial.landscape(*names)
+    assert (found.states == expected.states).all()
+    assert len(found.basins) == len(expected.basins) > 1
+    for basin, other in zip(found.basins, expected.basins, strict=True):
+        assert (basin.state, basin.saddle, basin.into) == (other.state, other.saddle, other.into)
+        assert_close(basin.level, other.level)
 
 
 def test_what_is_wrong_on_one_rank_is_said_on_all(comm):

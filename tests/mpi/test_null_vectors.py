@@ -314,6 +314,22 @@ def test_relaxation_in_cycles_and_in_several_classes(comm):
         relaxation(Generator(cycle, twice), 6)
 
 
+def test_ranks_that_ask_different_things_are_refused_on_all(comm):
+    last = comm.rank == comm.size - 1
+    laws = [network({"X": 0}, ("0 -> X", "rate", rate), ("X -> 0", "mass_action", 1.0)) for rate in ("5", "6")]
+    generator = Generator(laws[0], StateSpace.box(laws[0], 30, comm=comm))
+    questions = (
+        lambda: on_ranks(comm, laws[last], 1e-6),
+        lambda: on_ranks(comm, laws[0], 1e-5 if last else 1e-6),
+        lambda: on_ranks(comm, laws[0], 1e-6, method="direct" if last else "iterative"),
+        lambda: fsp.relaxation(laws[0], 2 if last else 1, backend="petsc", comm=comm.mpi),
+        lambda: relaxation(generator, 2 if last else 1),
+    )
+    for ask in questions if comm.size > 1 else ():
+        with pytest.raises(fsp.ArgumentError, match="same on all ranks"):
+            ask()
+
+
 def test_a_gate_that_opens_for_good_is_open(comm):
     """The class that it leads to leaks, and does not lead back to the start."""
     model = network(

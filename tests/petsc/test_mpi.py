@@ -80,7 +80,7 @@ def test_one_rank_may_print_a_solution(tmp_path):
 def test_a_question_that_one_rank_asks_alone_is_refused(tmp_path):
     done = run_script(tmp_path, 2, f"{SOLVED}if Communicator().rank == 0:\n    solution[0].marginal('X')\n")
     assert done.returncode != 0
-    message = "rank 0 is in Distribution.marginal and rank 1 in the end of the program"
+    message = "rank 0 is in Distribution.marginal('X') and rank 1 in the end of the program"
     assert done.stderr.count(message) == 1
 
 
