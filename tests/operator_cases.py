@@ -7,7 +7,7 @@ from written_networks import network
 
 from fsp import Model, Reaction, StateSpace
 from fsp.generator.kernels import SEPARATE
-from fsp.generator.operator import RunOperator
+from fsp.generator.operator import Operator
 from fsp.generator.slices import slices_of
 
 HILL = Model(
@@ -68,7 +68,7 @@ def spaces(model, rng):
 
 
 def on_runs(plan, sinks=None, order=None, *, mode=SEPARATE):
-    return RunOperator(slices_of(plan, mode, sinks), order)
+    return Operator(slices_of(plan, mode, sinks), order)
 
 
 def close(actual, expected, size):

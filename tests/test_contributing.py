@@ -15,7 +15,7 @@ import solver_contract
 import fsp
 from fsp import solvers
 from fsp.solvers import SOLVERS
-from fsp.solvers.base import Solver
+from fsp.solvers.stepping import Solver
 
 PAGE = Path(fsp.__file__).parents[1] / "CONTRIBUTING.md"
 NAME = "fsp.solvers.midpoint"

@@ -26,7 +26,7 @@ from fsp.generator.base import BaseGenerator, check_space
 from fsp.generator.family import Family
 from fsp.generator.kernels import EXPANDED, FUSED, SEPARATE
 from fsp.generator.matrices import Rows, assemble, n_pairs, without_zeros
-from fsp.generator.operator import Operator, RowOperator, RunOperator
+from fsp.generator.operator import Operator
 from fsp.generator.plan import weighted, without_zero_groups
 from fsp.generator.slices import expanded, mode_of, scaled, slices_of
 
@@ -220,22 +220,22 @@ class Generator(_Matrices):
         plan = self.plans[1]
         mode = mode_of(len(self), int(plan.group_range[-2]), self._family.layout.mean_length)
         compact = slices_of(plan, FUSED if mode == FUSED else SEPARATE)
-        return RunOperator(expanded(compact) if mode == EXPANDED else compact, compact=compact)
+        return Operator(expanded(compact) if mode == EXPANDED else compact, compact=compact)
 
     @cached_property
     def operator(self) -> Operator:
         """The closed chain, sinks as states of their own, in the order and form in which products are fastest."""
         family, order = self._family, self._family.longest.order
         if family.longest.mean_length < SHORT:
-            return RowOperator(self.closed, len(self))
+            return Operator.of_rows(self.closed, len(self))
         sinks = self.ways_out.matrix(order) if self.n_sinks else None
         if self._part is not None:
-            return RunOperator(
+            return Operator(
                 slices_of(without_zero_groups(weighted(*family.ordered, self._weights)), sinks=sinks), order
             )
         weights = self._weights if family.in_parts else np.ones(1)
         compact = scaled(family.slices, weights, sinks)
-        return RunOperator(expanded(compact) if family.mode == EXPANDED else compact, order, compact=compact)
+        return Operator(expanded(compact) if family.mode == EXPANDED else compact, order, compact=compact)
 
     # ---- rates --------------------------------------------------------------------------------------------
 

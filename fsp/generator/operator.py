@@ -1,7 +1,7 @@
 """The generator as solvers see it: products of the closed chain, fused with what a method does to them.
 
-Two forms of one operator: runs, which take few bytes and are fast where runs are long, and assembled rows.  Vectors
-hold the states, in the order of the runs, and after them the sinks.
+States are in runs, which take few bytes and are fast where runs are long, and after them come assembled rows: those of
+the sinks, or, where runs are short, of all states.  Vectors hold the states, in the order of the runs, and then sinks.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property, reduce
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fsp.errors import ArgumentError
 from fsp.generator import block_kernels, kernels, row_kernels, run_kernels, threads
 from fsp.generator.blocks import Block, widths_of
-from fsp.generator.inner import every_run
+from fsp.generator.inner import Inner, every_run
 from fsp.generator.matrices import Rows
 from fsp.generator.slices import moved, nbytes, of_rows
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.generator.inner import Ghosts, Inner
+    from fsp.generator.inner import Ghosts
     from fsp.generator.kernels import Slices
 
 STATES_PER_THREAD = 50_000  # whose product outweighs handing it to a thread; chosen, not measured
@@ -35,27 +35,74 @@ Sums = tuple[float, float, float]
 NO_FACTORS = (0.0, 0.0, 0.0, 0.0, 0.0)  # of the forms that take none
 
 
+class Shares(NamedTuple):
+    """What threads work on: ranges of runs that read own states alone, of the others, and of rows."""
+
+    inner: list[tuple[int, int]]
+    outer: list[tuple[int, int]]
+    rows: list[tuple[int, int]]
+
+
 class Operator:
     """The closed chain of a generator: `n` states, and with the sinks `size`.
 
-    `order` (n,) is the index in the space of the state at each place, None where they are the same.  Where states of
-    other ranks are read, `ghosts` brings them, and `sinks` (n_sinks, n) CSR are the rates of the own states into each.
+    `slices` are the generator on runs of states, with its sinks, or all of it as rows (`by_rows`).  `order` (n,) is the
+    index in the space of the state at each place, None where they are the same.  Where states of other ranks are read,
+    `ghosts` brings them, and `sinks` (n_sinks, n) CSR are the rates of the own states into each.  `local` is the range
+    of states of the plan that are no ghosts, `inner` the runs that read only those; None for all.  `compact` are the
+    slices before their rates were written out, None where they are as they were.
     """
 
     # What `fsp.generator.closed_kernels.multiply` takes, where solvers should loop over products in compiled code: one
     # thread, and products so short that calls from Python count.
     compiled: Slices | None = None
-    work: float  # of a multiply-add, in units of one where all slices of a run are added in one pass
-    _shares: list[tuple[int, int]]
 
     def __init__(
-        self, n: int, size: int, order: IntArray | None, ghosts: Ghosts | None = None, sinks: Any = None
+        self,
+        slices: Slices,
+        order: IntArray | None = None,
+        *,
+        ghosts: Ghosts | None = None,
+        local: tuple[int, int] | None = None,
+        inner: Inner | None = None,
+        sinks: Any = None,
+        compact: Slices | None = None,
+        by_rows: bool = False,
     ) -> None:
-        self.n = n
-        self.size = size
-        self._order = order
-        self._ghosts = ghosts
-        self._sinks = sinks
+        first, end = local or (0, int(slices.starts[-1]))
+        n_rows = len(slices.sink_starts) - 1
+        self.n = end - first
+        self.by_rows = by_rows
+        self.size = self.n + sinks.shape[0] if sinks is not None else n_rows if by_rows else self.n + n_rows
+        self.slices, self._order, self._ghosts, self._sinks = slices, order, ghosts, sinks
+        self._inner = inner or every_run(len(slices.starts) - 1)
+        # The own states are numbered from 0.
+        self._own_slices = moved(slices, -first) if first and not by_rows else slices
+        starts, rows = self._own_slices.starts, np.arange(n_rows + 1)
+        self._shares = Shares(
+            _shares(starts, self._inner.first, self._inner.end),
+            [share for pair in self._inner.others for share in _shares(starts, *pair)],
+            _shares(rows, 0, n_rows) if by_rows else [(0, n_rows)],
+        )
+        one_thread = len(self._shares.rows if by_rows else self._shares.inner) == 1
+        self.compiled = slices if ghosts is None and one_thread and self.n < COMPILED_STATES else None
+        self._compact = compact or slices
+
+    @classmethod
+    def of_rows(cls, matrix: Any, n: int, ghosts: Ghosts | None = None, sinks: Any = None) -> Operator:
+        """Return the operator of a CSR matrix with a column for each state that is read.
+
+        Its rows are those of the closed chain, or, where there are `ghosts`, of the n own states.
+        """
+        inner = Inner(0, 0, head=n, tail=n)
+        return cls(of_rows(matrix), ghosts=ghosts, local=(0, n), inner=inner, sinks=sinks, by_rows=True)
+
+    @property
+    def work(self) -> float:
+        """Of a multiply-add, in units of one where all slices of a run are added in one pass."""
+        if self.by_rows:
+            return ROW_WORK
+        return PASSES_WORK if self.slices.mode == kernels.SEPARATE else 1.0
 
     # ---- vectors ------------------------------------------------------------------------------------------
 
@@ -106,27 +153,48 @@ class Operator:
         if len(v) == self.n:
             return columns
         ordered = v[: self.n] if self._order is None else v[self._order]
-        return np.concatenate([columns, self._into_sinks @ ordered])
+        first = self.n if self.by_rows else 0
+        into_sinks = _csr(self.slices, first, first + self.size - self.n, self.n)  # (n_sinks, n)
+        return np.concatenate([columns, into_sinks @ ordered])
 
-    @property
-    def _into_sinks(self) -> Any:
-        """The rates into the sinks of an operator without ghosts, (n_sinks, n) CSR, in its order."""
-        raise NotImplementedError
+    @cached_property
+    def _square(self) -> Any:
+        """The rates between states that are all rows, (n, n) CSR."""
+        return _csr(self.slices, 0, self.n, self.n)
 
     def block(self, m: int) -> Block:
         """Return how blocks of m vectors of the states are kept and multiplied: whoever has many does it by this."""
         return Block(self.n, m, self._widths(m), self._order, self._write_panel)
 
     def _widths(self, m: int) -> list[int]:
-        """Return the widths of the panels that m vectors are kept in."""
-        return [1] * m
+        """Return the widths of the panels that m vectors are kept in; of one where a panel cannot be multiplied."""
+        if self._ghosts is None and self.by_rows:
+            return [m]
+        slices = self._compact
+        in_one = self._ghosts is None and len(slices.starts) - 1 == self._inner.end
+        can = in_one and slices.mode != kernels.EXPANDED and slices.origins.shape[1] > 0
+        return widths_of(m) if can else [1] * m
 
     def _write_panel(self, width: int, v: FloatArray, out: FloatArray, scale: float | None) -> None:
-        """Write ``A v`` of a panel (n, width), or where a scale is given ``v + scale A v``; here of one vector."""
-        if scale is None:
-            self.product(v, out)
-        else:
-            self.step(v, out, v, scale, 0.0)
+        """Write ``A v`` of a panel (n, width), or where a scale is given ``v + scale A v``."""
+        if width == 1:
+            if scale is None:
+                self.product(v, out)
+            else:
+                self.step(v, out, v, scale, 0.0)
+            return
+        if self.by_rows:
+            out[:] = (self._square @ v.reshape(self.n, width)).reshape(-1)
+            if scale is not None:
+                out *= scale
+                out += v
+            return
+        factors = (1.0, 0.0) if scale is None else (scale, 1.0)
+
+        def share(first: int, end: int) -> None:
+            block_kernels.write_panel(self._compact, first, end, width, v, out, *factors)
+
+        threads.call_each(share, self._shares.inner)
 
     # ---- sums ---------------------------------------------------------------------------------------------
 
@@ -167,132 +235,38 @@ class Operator:
     def _compute(
         self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
     ) -> Sums:
-        """Compute one form of the product, see `fsp.generator.run_kernels.product_runs`."""
-        if self._ghosts is None:
-            return self._compute_own(form, v, u, w, total, factors)
-        self._ghosts.begin(v)
-        n = self.n
-        sums = self._compute_own(form, v[:n], u[:n], w[:n], total[:n], factors)
-        if len(w) == n:
-            return sums if form == kernels.PRODUCT else _three(self._ghosts.added(np.array(sums)))
-        return self._compute_sinks(self._ghosts, form, sums, (v, u, w, total), factors)
-
-    def _compute_sinks(
-        self, ghosts: Ghosts, form: int, sums: Sums, vectors: tuple[FloatArray, ...], factors: Factors
-    ) -> Sums:
-        """Compute one form for the sinks, which one rank keeps and all feed; return the sums over all ranks.
-
-        Whatever the form, one reduction: all ranks get what flows in and what the sinks hold, and compute the same.
-        """
-        v, u, w, total = (vector[self.n :] for vector in vectors)
-        before = w if form == kernels.RECURRENCE else np.zeros(len(w))  # no other form reads it
-        added = ghosts.added(np.concatenate([sums, self._sinks @ vectors[0][: self.n], v, u, before]))
-        inflow, v_all, u_all, w_all = np.split(added[3:], 4)
-        identity = np.arange(len(inflow) + 1)
-        total_all = total if ghosts.keeps_sinks else np.zeros(len(inflow))
-        rest = (form, inflow, v_all, u_all, w_all, total_all, *factors)
-        of_sinks: Sums = row_kernels.product_rows(identity, identity, np.ones(len(inflow)), 0, len(inflow), *rest)
-        w[:] = w_all if ghosts.keeps_sinks else 0.0
-        return _added(_three(added), of_sinks)
-
-    def _compute_own(
-        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
-    ) -> Sums:
-        """Compute one form for the own states, while values of others are under way."""
-        raise NotImplementedError
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that the operator takes."""
-        raise NotImplementedError
-
-    @property
-    def _loops_compiled(self) -> bool:
-        return self._ghosts is None and len(self._shares) == 1 and self.n < COMPILED_STATES
-
-
-class RunOperator(Operator):
-    """The operator on runs of states: `slices` are the generator with its sinks, in the order of the runs.
-
-    `own` is the range of states of the plan that are not `ghosts`, `inner` the runs that read only those; None for all.
-    `compact` are the slices before their rates were written out, None where they are as they were.
-    """
-
-    def __init__(
-        self,
-        slices: Slices,
-        order: IntArray | None = None,
-        *,
-        ghosts: Ghosts | None = None,
-        local: tuple[int, int] | None = None,
-        inner: Inner | None = None,
-        sinks: Any = None,
-        compact: Slices | None = None,
-    ) -> None:
-        first, end = local or (0, int(slices.starts[-1]))
-        n = end - first
-        super().__init__(
-            n, n + (len(slices.sink_starts) - 1 if sinks is None else sinks.shape[0]), order, ghosts, sinks
-        )
-        self.slices = slices
-        self.work = PASSES_WORK if slices.mode == kernels.SEPARATE else 1.0
-        self._first = first
-        self._inner = inner or every_run(len(slices.starts) - 1)
-        # The own states are numbered from 0.
-        self._own_slices = moved(slices, -first) if first else slices
-        starts = self._own_slices.starts
-        self._shares = _shares(starts, self._inner.first, self._inner.end)
-        self._outer_shares = [share for pair in self._inner.others for share in _shares(starts, *pair)]
-        self.compiled = slices if self._loops_compiled else None
-        self._compact = compact or slices
-
-    def _widths(self, m: int) -> list[int]:
-        """Return the widths of the panels that m vectors are kept in; of one where a panel cannot be multiplied."""
-        slices = self._compact
-        in_one = self._ghosts is None and len(slices.starts) - 1 == self._inner.end
-        can = in_one and slices.mode != kernels.EXPANDED and slices.origins.shape[1] > 0
-        return widths_of(m) if can else [1] * m
-
-    def _write_panel(self, width: int, v: FloatArray, out: FloatArray, scale: float | None) -> None:
-        """Write ``A v`` of a panel (n, width), or where a scale is given ``v + scale A v``."""
-        if width == 1:
-            super()._write_panel(width, v, out, scale)
-            return
-        factors = (1.0, 0.0) if scale is None else (scale, 1.0)
-
-        def share(first: int, end: int) -> None:
-            block_kernels.write_panel(self._compact, first, end, width, v, out, *factors)
-
-        threads.call_each(share, self._shares)
-
-    @property
-    def _into_sinks(self) -> Any:
-        A = self.slices
-        return Rows(A.sink_rates, A.sink_indices, A.sink_starts, (len(A.sink_starts) - 1, self.n)).csr()
-
-    def _compute_own(
-        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
-    ) -> Sums:
-        def inner(first: int, end: int) -> Sums:
-            A, rest = self._own_slices, (*factors, 0)
-            sums: Sums = run_kernels.product_runs(A, first, end, form, v, v, u, w, total, *rest)
-            return sums
-
-        sums = _sum_over(self._shares, inner)
+        """Compute one form of the product, see `fsp.generator.run_kernels.product_runs`: of runs, then of rows."""
         if self._ghosts is not None:
-            x = self._ghosts.finish(v, self._inner.head, self._inner.tail)
-
-            def outer(first: int, end: int) -> Sums:
-                A, rest = self.slices, (*factors, self._first)
-                sums: Sums = run_kernels.product_runs(A, first, end, form, x, v, u, w, total, *rest)
-                return sums
-
-            sums = _added(sums, _sum_over(self._outer_shares, outer))
-        if len(w) == self.n:
+            return self._compute_spread(self._ghosts, form, (v, u, w, total), factors)
+        A, rest = self._own_slices, (form, v, v, u, w, total, *factors, 0)
+        sums = _sum_over(self._shares.inner, lambda first, end: run_kernels.product_runs(A, first, end, *rest))
+        in_runs = 0 if self.by_rows else self.n
+        if len(w) == in_runs:
             return sums
-        # The own states alone feed the sinks.
-        of_sinks: Sums = run_kernels.product_sinks(self.slices, self.n, form, v, u, w, total, *factors)
-        return _added(sums, of_sinks)
+        vectors = [vector[in_runs:] for vector in (v, u, w, total)]
+        return _added(sums, _over_rows(self.slices, self._shares.rows, len(w) - in_runs, form, v, *vectors, *factors))
+
+    def _compute_spread(self, ghosts: Ghosts, form: int, vectors: tuple[FloatArray, ...], factors: Factors) -> Sums:
+        """Compute one form on ranks, for the runs that read own states alone while values of others are under way."""
+        ghosts.begin(vectors[0])
+        v, u, w, total = (vector[: self.n] for vector in vectors)
+        A, B, first_state = self._own_slices, self.slices, -int(self._own_slices.starts[0])
+        rest = (v, u, w, total, *factors)
+        sums = _sum_over(
+            self._shares.inner, lambda first, end: run_kernels.product_runs(A, first, end, form, v, *rest, 0)
+        )
+        x = ghosts.finish(v, self._inner.head, self._inner.tail)
+        if self.by_rows:
+            sums = _over_rows(B, self._shares.rows, self.n, form, x, *rest)
+        else:
+            outer = _sum_over(
+                self._shares.outer,
+                lambda first, end: run_kernels.product_runs(B, first, end, form, x, *rest, first_state),
+            )
+            sums = _added(sums, outer)
+        if len(vectors[2]) > self.n:
+            return _over_sinks(ghosts, form, sums, self._sinks @ v, [vector[self.n :] for vector in vectors], factors)
+        return sums if form == kernels.PRODUCT else _three(ghosts.added(np.array(sums)))
 
     @property
     def nbytes(self) -> int:
@@ -300,72 +274,46 @@ class RunOperator(Operator):
         return nbytes(self.slices)
 
 
-class RowOperator(Operator):
-    """The operator as a CSR matrix with a column for each state that is read: without ghosts, of the closed chain."""
-
-    work = ROW_WORK
-
-    def __init__(self, matrix: Any, n: int, ghosts: Ghosts | None = None, sinks: Any = None) -> None:
-        super().__init__(n, matrix.shape[0] + (0 if sinks is None else sinks.shape[0]), None, ghosts, sinks)
-        self.matrix = matrix
-        self._shares = _shares(np.arange(matrix.shape[0] + 1), 0, matrix.shape[0])
-        self._rows = of_rows(matrix)
-        self.compiled = self._rows if self._loops_compiled else None
-
-    def _widths(self, m: int) -> list[int]:
-        """Return the widths of the panels that m vectors are kept in."""
-        return [m] if self._ghosts is None else [1] * m
-
-    def _write_panel(self, width: int, v: FloatArray, out: FloatArray, scale: float | None) -> None:
-        """Write ``A v`` of a panel (n, width), or where a scale is given ``v + scale A v``."""
-        if width == 1:
-            super()._write_panel(width, v, out, scale)
-            return
-        out[:] = (self._square @ v.reshape(self.n, width)).reshape(-1)
-        if scale is not None:
-            out *= scale
-            out += v
-
-    @cached_property
-    def _square(self) -> Any:
-        return self._part(0, self.n)
-
-    @property
-    def _into_sinks(self) -> Any:
-        return self._part(self.n, self.size)
-
-    def _part(self, first: int, end: int) -> Any:
-        """Return the rows first..end of the closed chain, (end - first, n) CSR."""
-        starts = self.matrix.indptr[first : end + 1]
-        entries = slice(int(starts[0]), int(starts[-1]))
-        rows = Rows(self.matrix.data[entries], self.matrix.indices[entries], starts - starts[0], (end - first, self.n))
-        return rows.csr()
-
-    def _compute_own(
-        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
-    ) -> Sums:
-        A, n_rows = self._rows, len(w)
-        x = v if self._ghosts is None else self._ghosts.finish(v, self.n, self.n)
-
-        def share(first: int, end: int) -> Sums:
-            rest = (form, x, v, u, w, total, *factors)
-            sums: Sums = row_kernels.product_rows(
-                A.sink_starts, A.sink_indices, A.sink_rates, first, min(end, n_rows), *rest
-            )
-            return sums
-
-        return _sum_over(self._shares, share)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the matrix."""
-        return int(self.matrix.data.nbytes + self.matrix.indices.nbytes + self.matrix.indptr.nbytes)
-
-
 def _sum_over(shares: list[tuple[int, int]], function: Callable[[int, int], Sums]) -> Sums:
     """Add what a form returns for every share, in their order."""
     sums: Sums = reduce(_added, threads.call_each(function, shares), (0.0, 0.0, 0.0))
     return sums
+
+
+def _over_rows(A: Slices, shares: list[tuple[int, int]], n_rows: int, *rest: Any) -> Sums:
+    """Compute one form for the first `n_rows` rows."""
+    return _sum_over(
+        shares,
+        lambda first, end: row_kernels.product_rows(
+            A.sink_starts, A.sink_indices, A.sink_rates, first, min(end, n_rows), *rest
+        ),
+    )
+
+
+def _over_sinks(
+    ghosts: Ghosts, form: int, sums: Sums, inflow: FloatArray, vectors: list[FloatArray], factors: Factors
+) -> Sums:
+    """Compute one form for the sinks, which one rank keeps and all feed; return the sums over all ranks.
+
+    Whatever the form, one reduction: all ranks get what flows in and what the sinks hold, and compute the same.
+    """
+    v, u, w, total = vectors
+    before = w if form == kernels.RECURRENCE else np.zeros(len(w))  # no other form reads it
+    added = ghosts.added(np.concatenate([sums, inflow, v, u, before]))
+    inflow, v_all, u_all, w_all = np.split(added[3:], 4)
+    identity = np.arange(len(inflow) + 1)
+    total_all = total if ghosts.keeps_sinks else np.zeros(len(inflow))
+    rest = (form, inflow, v_all, u_all, w_all, total_all, *factors)
+    of_sinks: Sums = row_kernels.product_rows(identity, identity, np.ones(len(inflow)), 0, len(inflow), *rest)
+    w[:] = w_all if ghosts.keeps_sinks else 0.0
+    return _added(_three(added), of_sinks)
+
+
+def _csr(A: Slices, first: int, end: int, n: int) -> Any:
+    """Return the rows first..end of those that there are, (end - first, n) scipy CSR array."""
+    starts = A.sink_starts[first : end + 1]
+    entries = slice(int(starts[0]), int(starts[-1]))
+    return Rows(A.sink_rates[entries], A.sink_indices[entries], starts - starts[0], (end - first, n)).csr()
 
 
 def _three(added: FloatArray) -> Sums:

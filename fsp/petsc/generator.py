@@ -20,7 +20,7 @@ from fsp.generator.generator import SHORT
 from fsp.generator.inner import inner_runs
 from fsp.generator.jumps import jumps_of
 from fsp.generator.matrices import n_pairs
-from fsp.generator.operator import Operator, RowOperator, RunOperator
+from fsp.generator.operator import Operator
 from fsp.generator.sinks import Leak, Sinks
 from fsp.generator.slices import mode_of, slices_of
 from fsp.petsc.halo import Halo
@@ -140,7 +140,7 @@ class Generator(PETScMatrices):
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint, whose products are collective."""
         plan, local = self.local.plans[1], self.halo.own
-        return RunOperator(slices_of(plan), ghosts=self.halo, local=local, inner=inner_runs(plan, *local))
+        return Operator(slices_of(plan), ghosts=self.halo, local=local, inner=inner_runs(plan, *local))
 
     @cached_property
     def operator(self) -> Operator:
@@ -153,14 +153,14 @@ class Generator(PETScMatrices):
         is_spread = self.comm.size > 1
         if mean_length < SHORT:
             if is_spread:
-                return RowOperator(self.rows, self.n_local, self.halo, self.sinks)
-            return RowOperator(self.closed_rows(), self.n_local)
+                return Operator.of_rows(self.rows, self.n_local, self.halo, self.sinks)
+            return Operator.of_rows(self.closed_rows(), self.n_local)
         plan, local = self.local.plans[0], self.halo.own
         mode = mode_of(len(self), int(plan.group_range[-2]), mean_length)
         if not is_spread:
-            return RunOperator(slices_of(plan, mode, self.sinks), local=local)
+            return Operator(slices_of(plan, mode, self.sinks), local=local)
         slices, inner = slices_of(plan, mode, held=local), inner_runs(plan, *local)
-        return RunOperator(slices, ghosts=self.halo, local=local, inner=inner, sinks=self.sinks)
+        return Operator(slices, ghosts=self.halo, local=local, inner=inner, sinks=self.sinks)
 
     @property
     def rows(self) -> Any:

@@ -27,8 +27,8 @@ from fsp.petsc.matrices import values_of
 from fsp.petsc.options import Options
 from fsp.petsc.stepping import Pairs, Stepper, pairs
 from fsp.petsc.systems import petsc_errors
-from fsp.solvers.base import Solver, check_count, check_tol
-from fsp.solvers.stepping import Step
+from fsp.solvers.base import check_count, check_tol
+from fsp.solvers.stepping import Solver, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.solvers import kernels
-from fsp.solvers.stepping import Step, StridingPropagator
+from fsp.solvers.base import step_to
+from fsp.solvers.stepping import Propagator, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -34,21 +35,18 @@ class Integrator(Protocol):
         ...
 
 
-class Stepper(StridingPropagator):
+class Stepper(Propagator):
     """A propagator that takes the steps of an integrator; `generator` is distributed."""
 
     def __init__(self, generator: Any, solver: Any, integrator: Integrator) -> None:
         super().__init__(generator, solver)
         self._integrator = integrator
 
-    def longest(self, limit: LossLimit) -> float:
-        """Return Λ times the length of the next step."""
-        return REPORTED_STRIDE if limit.offset == inf else self.stride
-
-    def tried(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
-        """Return the integrator's step, with half of the error for what is clipped."""
-        step = self._integrator.step(z, t, h, 0.5 * tol)
+    def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
+        """Take the integrator's step, with half of the error for what is clipped; see `Propagator.step`."""
+        h = step_to(t, (REPORTED_STRIDE if limit.offset == inf else self.stride) / self.rate, t1)
+        step = self._integrator.step(z, t, h, 0.5 * tol_rate * h)
         error = step.error + self.added(kernels.clip(step.z))
         jumps, mass = 2.0 * self.rate * h, self.added(float(step.z.sum()))
         rounding = UNIT_ROUNDOFF * (jumps * self.roundings + step.n_matvec) * mass
-        return replace(step, error=error, rounding=rounding)
+        return self.kept(replace(step, error=error, rounding=rounding), z, t, t1, limit)

@@ -23,8 +23,8 @@ from fsp.petsc.generator import require_ranks
 from fsp.petsc.matrices import values_of
 from fsp.petsc.options import Options
 from fsp.petsc.stepping import Pairs, Stepper, pairs
-from fsp.solvers.base import Solver, check_tol
-from fsp.solvers.stepping import Step
+from fsp.solvers.base import check_tol
+from fsp.solvers.stepping import Solver, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
-from fsp.errors import ConvergenceError
-from fsp.solvers.base import NO_LIMIT
 from fsp.solvers.choice import Choice, Chooser
 from fsp.solvers.clocks import constants_on
 
@@ -15,12 +13,14 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from fsp.arrays import FloatArray
+    from fsp.errors import ConvergenceError
     from fsp.generator.protocol import AnyGenerator
     from fsp.model import Model
     from fsp.projection.backend import Backend
     from fsp.projection.budget import Budget
     from fsp.projection.pacing import Pacing
-    from fsp.solvers.base import Advance, Memory, Propagator, Pulse, Solver
+    from fsp.solvers.base import Advance, Memory
+    from fsp.solvers.stepping import Propagator, Solver
     from fsp.space.protocol import AnySpace
 
     Carry: TypeAlias = "Callable[[FloatArray], FloatArray]"
@@ -30,8 +30,10 @@ class Engine:
     """Bind, choose, open and change solvers; `stack` holds the one that is open."""
 
     generator: AnyGenerator
+    propagator: Propagator
+    """The solver that is open, on this generator."""
     _choice: Choice
-    _propagator: Propagator
+    _report: float  # products after which it should return, to say how far it is
 
     def __init__(
         self, model: Model, solver: str | Solver, budget: Budget, pacing: Pacing, backend: Backend, stack: ExitStack
@@ -87,39 +89,31 @@ class Engine:
 
     # ---- the solver
 
-    def advance(self, p: FloatArray, t: float, target: float, budget: Budget, pulse: Pulse) -> Advance | None:
-        """Advance towards `target`, until it is time to look at the space or to say how far it is.
+    @property
+    def tol(self) -> float:
+        """Tolerance of the solver asked for, or of those that are chosen from."""
+        return self._chooser.tol
 
-        None where the solver failed and gave way to another one.
-        """
-        until_check = self._pacing.products_until_check(self.solver) if self.growing else inf
-        report = self._chooser.products_of_a_report(self.solver, self.generator)
-        try:
-            step: Advance = self._propagator.advance(
-                p,
-                t,
-                target,
-                tol=budget.integration_for(self._chooser.tol, target - t),
-                limit=budget.loss_limit(t) if self.growing else NO_LIMIT,
-                pulse=pulse,
-                most=min(until_check - self._pacing.unchecked, report),
-            )
-        except ConvergenceError as failure:
-            self.give_way(t, failure)
-            return None
-        # An advance that came back only to report goes on with the space that it has.
-        reporting = step.t < target and report <= step.n_matvec
-        self._pacing.advanced(step.n_matvec, until_check, reporting=reporting)
-        return step
+    @property
+    def most_products(self) -> float:
+        """Products until it is time to look at the space, or to say how far the solver is."""
+        return min(self._until_check - self._pacing.unchecked, self._report)
+
+    @property
+    def _until_check(self) -> float:
+        return self._pacing.products_until_check(self.solver) if self.growing else inf
 
     def give_way(self, t: float, failure: ConvergenceError) -> None:
         """Change a solver that failed, unless it was asked for."""
         self._chooser.give_way(self.solver, t, failure)
         self._change_to(self._chosen(t))
 
-    def learn(self, step: Advance, covered: float) -> float:
-        """Take note of what an advance took to cover so much time, and return it, in multiply-adds."""
-        return self._chooser.advanced(self.solver, self.generator, step, covered)
+    def learn(self, step: Advance, start: float, target: float) -> float:
+        """Take note of what an advance from `start` towards `target` took, and return it, in multiply-adds."""
+        # An advance that came back only to report goes on with the space that it has.
+        reporting = step.t < target and self._report <= step.n_matvec
+        self._pacing.advanced(step.n_matvec, self._until_check, reporting=reporting)
+        return self._chooser.advanced(self.solver, self.generator, step, step.t - start)
 
     def reconsider(self, t: float) -> None:
         """Change the solver where another one now promises much less work."""
@@ -140,9 +134,9 @@ class Engine:
 
     def leave(self) -> None:
         """Let go of the solver, whose vectors may take more memory than the answer; keep what it remembers."""
-        self._memories[type(self.solver)] = self._propagator.memory
+        self._memories[type(self.solver)] = self.propagator.memory
         self._stack.close()
-        del self._propagator
+        del self.propagator
 
     def _chosen(self, t: float, current: Choice | None = None) -> Choice:
         growing = self.growing
@@ -155,8 +149,9 @@ class Engine:
 
     def _open(self, choice: Choice) -> None:
         self._choice = choice
+        self._report = self._chooser.products_of_a_report(choice.solver, self.generator)
         self._stack.close()
-        self._propagator = self._stack.enter_context(choice.solver.open(self.generator))
+        self.propagator = self._stack.enter_context(choice.solver.open(self.generator))
         memory = self._memories.get(type(choice.solver))
         if memory is not None:  # the solution is as smooth as it was: no need to feel the way again
-            self._propagator.memory = memory
+            self.propagator.memory = memory

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import ArgumentError, BackendError, Interrupted
+from fsp.errors import ArgumentError, BackendError, ConvergenceError, Interrupted
 from fsp.model.arguments import check_tolerance
 from fsp.model.fingerprint import comparable
 from fsp.model.phases import split_at_events
@@ -40,6 +40,7 @@ from fsp.projection.refutation import refuse_too_large
 from fsp.projection.start import Start, first_space, first_vector, starting_point
 from fsp.projection.stop_times import stops
 from fsp.projection.watch import Checkpoint, Watch
+from fsp.solvers.base import NO_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,38 +161,45 @@ class Loop:
 
     def run(self, asked: FloatArray, until: float) -> None:
         """Go through the phase, up to `until`, and record what is asked for; the last one where `until` is infinite."""
-        stretch = stops(self.begin.model, asked, self.begin.t, until)
-        for t in stretch.tolist():
-            self._until = until if t == until and t not in asked else inf
-            self.go_to(t)
-            if t == stretch[-1]:
-                self.engine.leave()
-            if t in asked:
+        engine, budget = self.engine, self.budget
+        stretch = stops(self.begin.model, asked, self.begin.t, until).tolist()
+        for target in stretch:  # functions of time may switch there
+            self._until = until if target == until and target not in asked else inf
+            engine.release(self.now.t)
+            while (t := self.now.t) < target:
+                engine.hold(t, target)
+                try:
+                    step = engine.propagator.advance(
+                        self.now.p,
+                        t,
+                        target,
+                        tol=budget.integration_for(engine.tol, target - t),
+                        limit=budget.loss_limit(t) if engine.growing else NO_LIMIT,
+                        pulse=self._report,
+                        most=engine.most_products,
+                    )
+                except ConvergenceError as failure:  # another solver goes on
+                    engine.give_way(t, failure)
+                    continue
+                self._take(step, target)
+                if step.rejected is not None:
+                    self._grow(step.rejected)
+                elif not self._prune():
+                    engine.reconsider(self.now.t)
+                self._report(self.now.t)
+            if target == stretch[-1]:
+                engine.leave()
+            if target in asked:
                 self.recorder.add(self.distribution())
                 self._growth.keep(self.accepted.space, self.now.space)
 
-    def go_to(self, target: float) -> None:
-        """Advance to `target`, where functions of time may switch, growing the space on the way."""
-        self.engine.release(self.now.t)
-        while self.now.t < target:
-            self.engine.hold(self.now.t, target)
-            step = self.engine.advance(self.now.p, self.now.t, target, self.budget, self._report)
-            if step is None:  # another solver goes on
-                continue
-            self._take(step)
-            if step.rejected is not None:
-                self._grow(step.rejected)
-            elif not self._prune():
-                self.engine.reconsider(self.now.t)
-            self._report(self.now.t)
-
-    def _take(self, step: Advance) -> None:
-        """Charge an advance, and go on from where it came to."""
+    def _take(self, step: Advance, target: float) -> None:
+        """Charge an advance towards `target`, and go on from where it came to."""
         started = self.now
         self.budget.charge(step, started.t, self.engine.generator, certified=self.engine.solver.certified)
         self.recorder.count_products(self.engine.text, step.n_matvec)
         self._accept(step.t, started.space, step.p)
-        work = self.engine.learn(step, step.t - started.t)
+        work = self.engine.learn(step, started.t, target)
         if self._forecast.worked(work, step.n_matvec):
             self._look_ahead()
 

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from fsp.solvers.base import NO_LIMIT as NO_LIMIT
     from fsp.solvers.base import Advance as Advance
     from fsp.solvers.base import LossLimit as LossLimit
-    from fsp.solvers.base import Solver as Solver
     from fsp.solvers.choice import Choice as Choice
     from fsp.solvers.choice import Chooser as Chooser
+    from fsp.solvers.stepping import Propagator as Propagator
+    from fsp.solvers.stepping import Solver as Solver
 
 METHODS = {
     "Uniformization": "fsp.solvers.uniformization",
@@ -34,9 +35,9 @@ _OTHERS = {
     "NO_LIMIT": "fsp.solvers.base",
     "Advance": "fsp.solvers.base",
     "LossLimit": "fsp.solvers.base",
-    "Propagator": "fsp.solvers.base",
+    "Propagator": "fsp.solvers.stepping",
     "Pulse": "fsp.solvers.base",
-    "Solver": "fsp.solvers.base",
+    "Solver": "fsp.solvers.stepping",
     "Choice": "fsp.solvers.choice",
     "Chooser": "fsp.solvers.choice",
 }

@@ -1,29 +1,20 @@
-"""The seam between the FSP loop and the integrators.
-
-A solver is a frozen value; `open` binds it to one generator; the propagator that comes back advances a
-probability vector and reports a bound on what it did wrong.
-"""
+"""What solvers take and return (`fsp.solvers.stepping`): limits, advances, memories, and the lengths of steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import frexp, inf, ldexp, nextafter
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span, sum_error
-from fsp.errors import ArgumentError, BackendError, ConvergenceError
-from fsp.solvers.costs import Cost, Stretch
+from fsp.errors import ArgumentError, ConvergenceError
 from fsp.solvers.small_exponential_kernels import CRUMB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fsp.arrays import FloatArray
-    from fsp.generator.protocol import AnyGenerator
 
 REPORT_WORK = 2e9  # multiply-adds after which an advance returns, or a long step says how far it is
 CLOSED_NOISE = 5.0  # times the rounding of products that is charged
@@ -142,98 +133,3 @@ class Memory:
     def carried(self, carry: Callable[[FloatArray], FloatArray]) -> Memory:
         """Return the memory on another space, onto which `carry` takes values."""
         return Memory(self.step_length, None if self.history is None else self.history.carried(carry))
-
-
-class Propagator(Protocol):
-    """A solver bound to one generator.
-
-    Attributes
-    ----------
-    memory
-        What serves a propagator that goes on from here; it may be set before the first advance.
-    """
-
-    memory: Memory
-
-    def advance(
-        self,
-        p: FloatArray,
-        t0: float,
-        t1: float,
-        *,
-        tol: float | None = None,
-        limit: LossLimit = NO_LIMIT,
-        pulse: Pulse | None = None,
-        most: float = inf,
-    ) -> Advance:
-        """Advance `p` from `t0` towards `t1`, with an error of at most `tol` in proportion to the time covered.
-
-        A solver whose steps take long calls `pulse` with about the time that it has reached, and it returns at the
-        first point after `most` products.
-        """
-        ...
-
-
-class Solver:
-    """Numerical parameters of an integrator, a frozen value; `open` binds it to a generator.
-
-    A method is a subclass, with a row in `fsp.solvers`.
-
-    Attributes
-    ----------
-    on_ranks
-        Whether it works on vectors that are spread over ranks.
-    is_reproducible
-        Whether its steps are the same for any number of ranks, up to the last digits.
-    look
-        Products, or solves, after which it is seen whether states can be dropped.
-    is_resort
-        Whether it is to be chosen, for constant rates, only where another one gave way.
-    """
-
-    __slots__ = ()
-    on_ranks: ClassVar[bool] = False
-    is_reproducible: ClassVar[bool] = True
-    is_resort: ClassVar[bool] = False
-    look: ClassVar[float] = 200.0  # a look takes about as long as ten products
-
-    if TYPE_CHECKING:
-        tol: float  # allowed 1-norm error of one advance, a field of every solver
-
-    @property
-    def certified(self) -> bool:
-        """The reported error is a bound, where `Advance.certified` says so."""
-        return True
-
-    @classmethod
-    def name(cls) -> str:
-        """Return what it is asked for by."""
-        return cls.__name__.lower()
-
-    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
-        """Return what a stretch of time is expected to take; by default it is never chosen but by name."""
-        return Cost()
-
-    def check(self, generator: AnyGenerator) -> None:
-        """Raise a BackendError where it cannot treat a generator: by default, where rates depend on time."""
-        if not generator.is_constant:
-            raise BackendError(
-                f"{type(self).__name__} must have propensities that do not depend on time, but this network's do; use "
-                f"solver='magnus' or solver='implicit'."
-            )
-
-    def bind(self, generator: AnyGenerator) -> Propagator:
-        """Return the propagator of a generator."""
-        raise NotImplementedError
-
-    @contextmanager
-    def open(self, generator: AnyGenerator) -> Iterator[Propagator]:
-        """Bind to `generator` for as long as the block.
-
-        Raises
-        ------
-        BackendError
-            If the solver cannot treat it.
-        """
-        self.check(generator)
-        yield self.bind(generator)

@@ -30,8 +30,8 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.solvers import costs, kernels
-from fsp.solvers.base import LossLimit, Solver, check_count, check_tol
-from fsp.solvers.stepping import Step, StridingPropagator
+from fsp.solvers.base import LossLimit, check_count, check_tol, step_to
+from fsp.solvers.stepping import Propagator, Solver, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -77,7 +77,7 @@ class Chebyshev(Solver):
         return _ChebyshevPropagator(generator, self)
 
 
-class _ChebyshevPropagator(StridingPropagator):
+class _ChebyshevPropagator(Propagator):
     first, shortest = FIRST_STRIDE, SHORTEST_STRIDE
 
     def __init__(self, generator: AnyGenerator, solver: Chebyshev) -> None:
@@ -85,15 +85,6 @@ class _ChebyshevPropagator(StridingPropagator):
         self._degree = solver.degree
         self._operator = generator.operator
         self._spread = 0.0  # of the last expansion: Σ|weight_k| ‖φ_k‖₁ over the mass
-        self._vectors = [np.empty(self._operator.size) for _ in range(2)]
-
-    def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
-        """Take a step, unless the last ones have become too short; see `Stepping.step`."""
-        if self.stride < self.shortest:
-            self.stride = self.first
-            return Step(z, 0.0)
-        step = super().step(z, t, t1, tol_rate, limit)
-        return step if step.rejected is None else replace(step, rejected=step.rejected.copy())
 
     def _shorten(self, x: float) -> None:
         """Shorten the step after terms grew: by the logarithm of the spread, which is proportional to x."""
@@ -106,19 +97,21 @@ class _ChebyshevPropagator(StridingPropagator):
         if x > 0.99 * self.stride:
             self.stride = x * min(2.0, max(0.5, log(WANTED_SPREAD) / log(max(self._spread, 1.0 + 1e-3))))
 
-    def tried(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
-        """Return the expansion of exp(hA) z; see `StridingPropagator.tried`."""
-        x = self.rate * h
+    def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
+        """Take the step of the expansion, unless the last ones have become too short; see `Propagator.step`."""
+        if self.stride < self.shortest:
+            self.stride = self.first
+            return Step(z, 0.0)
+        h = step_to(t, self.stride / self.rate, t1)
+        x, tol, scale = self.rate * h, tol_rate * h, 1.0 / self.rate
         weights, hit = _weights(x, self._degree)
-        (v, w), total = self._vectors, self.spare
+        v, w, total = self.vectors
         mass = self._operator.added(float(z.sum()))
         norms = np.zeros(len(weights) + 1)
         norms[0] = mass
-        scale = 1.0 / self.rate
-        w[:] = z
-        np.multiply(z, weights[0], out=total)
         # φ_1 = P z; from then on v holds φ_k, and w, which holds φ_{k-1}, becomes φ_{k+1}.
-        v[:] = 0.0
+        v[:], w[:] = 0.0, z
+        np.multiply(z, weights[0], out=total)
         norms[1] = self._operator.recur(w, v, total, (scale, 1.0, 0.0), (0.0, weights[1]))
         m = 1
         A = self._operator.compiled
@@ -144,7 +137,8 @@ class _ChebyshevPropagator(StridingPropagator):
         terms = weights[: m + 1] * 0.5 * (k + 1.0) * (k + 2.0) * np.maximum.accumulate(norms[: m + 1])
         rounding = UNIT_ROUNDOFF * (self.roundings + 6) * float(terms.sum())
         self._spread = spread / max(mass, 1e-300)
-        return Step(total, h, error, rounding, m)
+        step = self.kept(Step(total, h, error, rounding, m), z, t, t1, limit)
+        return step if step.rejected is None else replace(step, rejected=step.rejected.copy())
 
 
 def _weights(x: float, degree: int) -> tuple[FloatArray, FloatArray]:

@@ -8,8 +8,9 @@ from math import ceil, inf, log10
 from typing import TYPE_CHECKING, Any
 
 from fsp.errors import ArgumentError, ConvergenceError
-from fsp.solvers.base import REPORT_WORK, Solver
+from fsp.solvers.base import REPORT_WORK
 from fsp.solvers.costs import Stretch
+from fsp.solvers.stepping import Solver
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

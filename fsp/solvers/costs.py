@@ -46,7 +46,7 @@ class Cost:
 
     products: float = inf  # products, or solves; inf where it is not to be chosen.  Runs correct what is expected
     unit: float = 0.0  # work of each, with what the method does beside it
-    unseen: float = 0.0  # the part of it that `Stepping.products_of_a_report` does not count
+    unseen: float = 0.0  # the part of it that `Propagator.products_of_a_report` does not count
     other: float = 0.0
     restart: float = 0.0
     rounding: float = 0.0  # to be charged

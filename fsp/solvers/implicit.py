@@ -28,13 +28,13 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.generator.generator import in_one_process
 from fsp.solvers import costs
-from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, landed, short, step_to
+from fsp.solvers.base import LossLimit, check_count, check_tol, landed, short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
 from fsp.solvers.costs import Cost
 from fsp.solvers.linear import Band, ShiftedSystem
 from fsp.solvers.rational import Rational
-from fsp.solvers.stepping import MatrixPropagator, Step
+from fsp.solvers.stepping import MatrixPropagator, Solver, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +124,7 @@ class _ImplicitPropagator(MatrixPropagator):
         return super().products_of_a_report / SOLVE_WORK
 
     def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
-        """Take a step up to the last stage that keeps to the loss limit; see `Stepping.step`."""
+        """Take a step up to the last stage that keeps to the loss limit; see `Propagator.step`."""
         p, lost = z[: self._n], z[self._n :]
         h = self._within_switches(t, self._step_length(p, t, t1))
         smallest = SMALLEST_STEP * min(t1 - t, self._shortest)

@@ -27,8 +27,8 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.memory import Room, affords
 from fsp.solvers import costs, kernels, small_exponential_kernels
-from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, noise_of_products
-from fsp.solvers.stepping import Step, Stepping
+from fsp.solvers.base import LossLimit, check_count, check_tol, noise_of_products
+from fsp.solvers.stepping import Propagator, Solver, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -80,7 +80,7 @@ class Krylov(Solver):
         return _KrylovPropagator(generator, self)
 
 
-class _KrylovPropagator(Stepping):
+class _KrylovPropagator(Propagator):
     way_out = "raise `dimension`, or use solver='implicit'"
 
     def __init__(self, generator: AnyGenerator, solver: Krylov) -> None:
@@ -98,7 +98,7 @@ class _KrylovPropagator(Stepping):
         self._basis = np.empty((self._size + 1, self._operator.size))
 
     def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
-        """Take a step as long as the error and the loss allow; see `Stepping.step`."""
+        """Take a step as long as the error and the loss allow; see `Propagator.step`."""
         V, horizon = self._basis, span(t, t1)
         H = np.zeros((self._size + 1, self._size))
         V[0], V[0, self._n :] = z, 0.0

@@ -36,10 +36,10 @@ from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import BackendError
 from fsp.solvers import costs, small_exponential_kernels
 from fsp.solvers.augmented import AugmentedBasis
-from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, landed, noise_of_products, step_to
+from fsp.solvers.base import LossLimit, check_count, check_tol, landed, noise_of_products, step_to
 from fsp.solvers.clocks import DEGREE, clock_on, reach
 from fsp.solvers.forcing import AT_ONCE, NODES, Change, ChangingParts, TooLong
-from fsp.solvers.stepping import Step, Stepping
+from fsp.solvers.stepping import Propagator, Solver, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -107,7 +107,7 @@ class Magnus(Solver):
         return _MagnusPropagator(generator, self)
 
 
-class _MagnusPropagator(Stepping):
+class _MagnusPropagator(Propagator):
     way_out = "raise `dimension`, or use solver='implicit'"
 
     def __init__(self, generator: AnyGenerator, solver: Magnus) -> None:
@@ -140,7 +140,7 @@ class _MagnusPropagator(Stepping):
         return self._basis.products + self._parts.products
 
     def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
-        """Take a step as long as the error and the loss allow; see `Stepping.step`."""
+        """Take a step as long as the error and the loss allow; see `Propagator.step`."""
         if self.step_length < SMALLEST_STEP * max(t1 - t, abs(t)):
             return Step(z, 0.0)
         end, _ = landed(t, step_to(t, self.step_length, t1), t1)

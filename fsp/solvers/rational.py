@@ -33,11 +33,11 @@ from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.arrays import rows_of
 from fsp.generator.generator import in_one_process
 from fsp.solvers import costs, kernels, rational_kernels
-from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, short, step_to
+from fsp.solvers.base import LossLimit, check_count, check_tol, short, step_to
 from fsp.solvers.linear import Band, ShiftedSystem
 from fsp.solvers.small_exponential import PER_OCTAVE, SchurForm, doublings, follow, integrals, residual_integrals
 from fsp.solvers.small_exponential_kernels import CRUMB
-from fsp.solvers.stepping import MatrixPropagator, Step
+from fsp.solvers.stepping import MatrixPropagator, Solver, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import ComplexArray, FloatArray
@@ -103,7 +103,7 @@ class _RationalPropagator(MatrixPropagator):
         self._last_size = 0
 
     def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
-        """Take one step towards t1, as far as error and loss allow; see `Stepping.step`."""
+        """Take one step towards t1, as far as error and loss allow; see `Propagator.step`."""
         n = self._system.n
         p = z[:n]
         if self._is_new:  # what was cut off at the edge of the space is not smooth yet

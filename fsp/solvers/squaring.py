@@ -38,10 +38,10 @@ from fsp.errors import BackendError
 from fsp.generator.generator import in_one_process
 from fsp.generator.matrices import Rows
 from fsp.solvers import costs, kernels
-from fsp.solvers.base import LossLimit, Solver, check_tol
+from fsp.solvers.base import LossLimit, check_tol
 from fsp.solvers.costs import Cost
 from fsp.solvers.poisson import poisson_window
-from fsp.solvers.stepping import MatrixPropagator, Step
+from fsp.solvers.stepping import MatrixPropagator, Solver, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -134,7 +134,7 @@ class _SquaringPropagator(MatrixPropagator):
         self._products, self._t = 0, 0.0
 
     def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
-        """Go all of the way, or as far as the loss limit allows; see `Stepping.step`.
+        """Go all of the way, or as far as the loss limit allows; see `Propagator.step`.
 
         The time covered is known in units of the first power and what is left of it.  After a loss that is too large
         only shorter powers are tried, so that the time at which the limit is met is found by bisection.

@@ -1,30 +1,42 @@
-"""The one stepping loop: a method supplies a step, and the loop adds up what steps did.
+"""Solvers, and the one stepping loop of their propagators, which adds up what steps did.
+
+A solver is a frozen value; `open` binds it to one generator; the propagator that comes back advances a probability
+vector and reports a bound on what it did wrong.  Its step is that of uniformization; other methods have a subclass with
+a step of their own.
 
 Vectors are those of the closed chain, (size,): the states, and after them the sinks, which hold what an advance lost.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf, isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fsp.errors import ConvergenceError
-from fsp.solvers import base
+from fsp.arithmetic import UNIT_ROUNDOFF, sum_rounding
+from fsp.errors import BackendError, ConvergenceError
+from fsp.solvers import base, kernels
 from fsp.solvers.base import NO_LIMIT, Advance, LossLimit, Memory, Pulse, landed, step_to
+from fsp.solvers.costs import Cost, Stretch
+from fsp.solvers.poisson import poisson_window
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fsp.arrays import FloatArray
     from fsp.generator.protocol import AnyGenerator
-    from fsp.solvers.base import History, Solver
+    from fsp.solvers.base import History
 
 # Λ times a step, where probability may leave; chosen, not measured.
 FIRST_STRIDE = 64.0
 SHORTEST_STRIDE = 1.0  # a jump: below, growing the space costs less than more steps
 LONGEST_STRIDE = 1e6  # one that is rejected is lost as a whole
+SHORTEST_REPORT = 1e4  # the same, where none may leave: a shorter one has a large share of tail
+MORE_THAN_ROUNDING = 1e-12  # of Λ: P = I + A/Λ must have no negative entry
 LEAST_WORK = 100.0  # multiply-adds that would pass while a product with a few states is called, 30 ns; measured
 
 
@@ -37,7 +49,7 @@ class Step:
     error: float = 0.0
     rounding: float = 0.0
     n_matvec: int = 0
-    rejected: FloatArray | None = None  # where more than the limit would be in the sinks, (size,); see `Stepping.leave`
+    rejected: FloatArray | None = None  # with more than the limit in the sinks, (size,); see `Propagator.leave`
     tries_again: bool = False  # where it was not taken: whether a shorter one may be
     certified: bool = True
 
@@ -63,8 +75,8 @@ class Heart:
             self.pulse(t)
 
 
-class Stepping:
-    """A propagator (`fsp.solvers.base.Propagator`) that takes the steps of a method.
+class Propagator:
+    """A solver bound to one generator: the loop of all methods, and the step of uniformization.
 
     Attributes
     ----------
@@ -72,10 +84,16 @@ class Stepping:
         Of the next step; 0 where the method finds it anew each time.
     history
         Solution of the last step, where the next one is extrapolated from it.
+    stride
+        Λ times the length of the next step, where steps are halved that would lose more than the limit.
+    first, shortest
+        Its first value, and the last one tried before the space must grow.
     """
 
     history: History | None = None
     way_out = "use solver='uniformization'"  # where no step is found
+    first = FIRST_STRIDE
+    shortest = SHORTEST_STRIDE
 
     def __init__(self, generator: AnyGenerator, solver: Solver) -> None:
         self.generator = generator
@@ -83,14 +101,13 @@ class Stepping:
         self.rate = generator.largest_exit_rate  # Λ
         self.roundings = generator.roundings
         self.step_length = 0.0
+        self.stride = self.first
         self.heart = Heart(generator.work)
 
-    @abstractmethod
-    def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
-        """Take a step from `t` towards `t1`, with an error of at most `tol_rate` per unit of time.
-
-        The sinks may hold ``limit.at(s)`` after s of it.  `z` may be overwritten.
-        """
+    @cached_property
+    def vectors(self) -> list[FloatArray]:
+        """Room for three vectors, (size,) each; a step that ends in the last one leaves there what it began with."""
+        return [np.empty(self.generator.operator.size) for _ in range(3)]
 
     def enter(self, p: FloatArray) -> FloatArray:
         """Return the vector of the closed chain for probabilities in the order of the space."""
@@ -134,10 +151,11 @@ class Stepping:
         pulse: Pulse | None = None,
         most: float = inf,
     ) -> Advance:
-        """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`.
+        """Advance `p` from `t0` towards `t1`, with an error of at most `tol` in proportion to the time covered.
 
         Ends at `t1`, where more than the limit would be lost, or at the first step's end after `most` products.  Where
-        no time at all has been covered yet, methods that halve their steps try again.
+        no time at all has been covered yet, methods that halve their steps try again.  Steps that take long call
+        `pulse` with about the time that they have reached.
         """
         self.heart.pulse = pulse
         tol_rate = (self.solver.tol if tol is None else tol) / (t1 - t0)
@@ -165,6 +183,64 @@ class Stepping:
         lost = self.added(z[n:].copy())
         return Advance(self.leave(z), lost, error, n_matvec, t, rounding, rejected, certified, self.step_length)
 
+    def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
+        """Take a step from `t` towards `t1`, with an error of at most `tol_rate` per unit of time.
+
+        The sinks may hold ``limit.at(s)`` after s of it.  `z` may be overwritten.  Methods replace this one, which is
+        exp(hA) z by the sum over powers; see `fsp.solvers.uniformization`.
+        """
+        A, rate = self.generator.operator, self.rate * (1.0 + MORE_THAN_ROUNDING)
+        may_leave = limit.offset < inf and self.generator.n_sinks > 0
+        # Where nothing may leave, a step is as long as is worth a report.
+        h = step_to(t, (self.stride if may_leave else max(SHORTEST_REPORT, self.products_of_a_report)) / rate, t1)
+        mean, tol = rate * h, tol_rate * h
+        tail, steady = min(0.5, 0.5 * tol), 0.5 * tol
+        first, weights = poisson_window(mean, tail)
+        settled = np.zeros((2, len(weights)))
+        settled[0, :-1] = weights[:0:-1].cumsum()[::-1]  # Σ_{j>k} weight_j
+        settled[1] = settled[0, ::-1].cumsum()[::-1]  # Σ_{j>k} (j-k) weight_j = Σ_{j>=k} Σ_{i>j} weight_i
+        v, w, total = self.vectors
+        v[:], total[:] = z, 0.0
+        k, k_end, change = 0, first + len(weights), np.inf
+        if A.compiled is not None:
+            k, change = kernels.weighted_powers(
+                A.compiled, 1.0 / rate, v, w, total, weights, first, mean, k_end, steady, settled
+            )
+            v = v if k % 2 == 0 else w
+        while k < k_end and not (k and change * kernels.moment_above(settled, first, mean, k - 1) <= steady):
+            change = A.step(v, w, total, 1.0 / rate, weights[k - first] if k >= first else 0.0)
+            v, w = w, v
+            k += 1
+            self.heart.beat(t, h, k / k_end)
+        error = 0.0
+        if k < k_end:  # what is left of the series is one vector
+            kernels.add_scaled(total, settled[0, k - 1 - first] if k > first else 1.0 - tail, v)
+            error = change * kernels.moment_above(settled, first, mean, k - 1)
+        # The smallest numbers round to either side of zero.  y <= p: what is missing is the error.
+        clipped, before, after = self.added(np.array([kernels.clip(total), z.sum(), total.sum()])).tolist()
+        of_sums = 2.0 * sum_rounding(len(self.generator) + len(z)) * before
+        rounding = k * self.roundings * UNIT_ROUNDOFF * before + of_sums
+        step = Step(total, h, error + clipped + max(0.0, before - after), rounding, k)
+        return self.kept(step, z, t, t1, limit)
+
+    def kept(self, step: Step, z: FloatArray, t: float, t1: float, limit: LossLimit) -> Step:
+        """Return a step of `stride` from z, or where more than the limit would be lost none; choose the next stride."""
+        end, _ = landed(t, step.length, t1)
+        if self.added(float(step.z[self.generator.operator.n :].sum())) > limit.at(end - t):
+            self.stride = 0.5 * self.rate * step.length
+            tries_again = self.stride >= self.shortest
+            if not tries_again:
+                self.stride = self.first
+            return Step(z, 0.0, n_matvec=step.n_matvec, rejected=step.z, tries_again=tries_again)
+        if step.z is self.vectors[2]:
+            self.vectors[2] = z
+        self.lengthen(self.rate * step.length)
+        return step
+
+    def lengthen(self, x: float) -> None:
+        """Choose the next stride after a step of stride `x`."""
+        self.stride = min(LONGEST_STRIDE, 2.0 * self.stride)
+
     def _is_finite(self, z: FloatArray) -> bool:
         """Tell whether a vector has no entry that a rate without bound has spoilt."""
         return isfinite(self.added(float(z.sum())))
@@ -187,7 +263,7 @@ class Stepping:
         )
 
 
-class MatrixPropagator(Stepping):
+class MatrixPropagator(Propagator):
     """One that works on matrices of one process, which are in the order of the space."""
 
     def enter(self, p: FloatArray) -> FloatArray:
@@ -203,52 +279,66 @@ class MatrixPropagator(Stepping):
         return value
 
 
-class StridingPropagator(Stepping):
-    """One whose steps are tried: halved where more than the limit would be lost, longer where not.
+class Solver:
+    """Numerical parameters of an integrator, a frozen value; `open` binds it to a generator.
+
+    A method is a subclass, with a row in `fsp.solvers`.
 
     Attributes
     ----------
-    stride
-        Λ times the length of the next step.
-    first, shortest
-        Its first value, and the last one tried before the space must grow.
-    spare
-        Room for the result of a step, (size,); once that is accepted, what it began with is.
+    on_ranks
+        Whether it works on vectors that are spread over ranks.
+    is_reproducible
+        Whether its steps are the same for any number of ranks, up to the last digits.
+    look
+        Products, or solves, after which it is seen whether states can be dropped.
+    is_resort
+        Whether it is to be chosen, for constant rates, only where another one gave way.
     """
 
-    first = FIRST_STRIDE
-    shortest = SHORTEST_STRIDE
+    __slots__ = ()
+    on_ranks: ClassVar[bool] = False
+    is_reproducible: ClassVar[bool] = True
+    is_resort: ClassVar[bool] = False
+    look: ClassVar[float] = 200.0  # a look takes about as long as ten products
 
-    def __init__(self, generator: AnyGenerator, solver: Solver) -> None:
-        super().__init__(generator, solver)
-        self.stride = self.first
-        self.spare = np.empty(generator.operator.size)
+    if TYPE_CHECKING:
+        tol: float  # allowed 1-norm error of one advance, a field of every solver
 
-    @abstractmethod
-    def tried(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
-        """Return the step from `t` to ``t + h``, of length 0 where its error is larger than `tol`."""
+    @property
+    def certified(self) -> bool:
+        """The reported error is a bound, where `Advance.certified` says so."""
+        return True
 
-    def longest(self, limit: LossLimit) -> float:
-        """Return Λ times the length of the next step."""
-        return self.stride
+    @classmethod
+    def name(cls) -> str:
+        """Return what it is asked for by."""
+        return cls.__name__.lower()
 
-    def lengthen(self, x: float) -> None:
-        """Choose the next stride after a step of stride `x`."""
-        self.stride = min(LONGEST_STRIDE, 2.0 * self.stride)
+    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
+        """Return what a stretch of time is expected to take; by default it is never chosen but by name."""
+        return Cost()
 
-    def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
-        """Try one step; see `Stepping.step`."""
-        h = step_to(t, self.longest(limit) / self.rate, t1)
-        step = self.tried(z, t, h, tol_rate * h)
-        if step.length == 0.0:
-            return step
-        end, _ = landed(t, h, t1)
-        if self.added(float(step.z[self.generator.operator.n :].sum())) > limit.at(end - t):
-            self.stride = 0.5 * self.rate * h
-            tries_again = self.stride >= self.shortest
-            if not tries_again:
-                self.stride = self.first
-            return Step(z, 0.0, n_matvec=step.n_matvec, rejected=step.z, tries_again=tries_again)
-        self.spare = z
-        self.lengthen(self.rate * h)
-        return step
+    def check(self, generator: AnyGenerator) -> None:
+        """Raise a BackendError where it cannot treat a generator: by default, where rates depend on time."""
+        if not generator.is_constant:
+            raise BackendError(
+                f"{type(self).__name__} must have propensities that do not depend on time, but this network's do; use "
+                f"solver='magnus' or solver='implicit'."
+            )
+
+    def bind(self, generator: AnyGenerator) -> Propagator:
+        """Return the propagator of a generator; by default that of uniformization."""
+        return Propagator(generator, self)
+
+    @contextmanager
+    def open(self, generator: AnyGenerator) -> Iterator[Propagator]:
+        """Bind to `generator` for as long as the block.
+
+        Raises
+        ------
+        BackendError
+            If the solver cannot treat it.
+        """
+        self.check(generator)
+        yield self.bind(generator)

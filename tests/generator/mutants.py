@@ -296,8 +296,8 @@ MUTANTS = [
     mutant(
         "columns-that-feed-no-sinks",
         "generator/operator.py",
-        "np.concatenate([columns, self._into_sinks @ ordered])",
-        "np.concatenate([columns, 0.0 * self._into_sinks @ ordered])",
+        "np.concatenate([columns, into_sinks @ ordered])",
+        "np.concatenate([columns, 0.0 * into_sinks @ ordered])",
         "blocks",
         only="closed_chain",
     ),

@@ -11,7 +11,7 @@ from fsp import Generator, StateSpace
 from fsp.generator import blocks, layout, operator
 from fsp.generator.block_kernels import add_products
 from fsp.generator.kernels import EXPANDED
-from fsp.generator.operator import RowOperator
+from fsp.generator.operator import Operator
 
 WIDTHS = (1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 16, 19, 32)
 
@@ -50,7 +50,7 @@ def test_blocks_of_all_widths_on_all_spaces(rng, name):
             op = on_runs(generator.plans[0], generator.sinks)
             assert widest(check_block(op, square, m, rng)) == (8 if m > 4 else 4 if m > 2 else 1)
             check_block(on_runs(generator.plans[1]), square.T.tocsr(), m, rng)
-            assert widest(check_block(RowOperator(generator.with_sinks, len(space)), square, m, rng)) == m
+            assert widest(check_block(Operator.of_rows(generator.with_sinks, len(space)), square, m, rng)) == m
 
 
 def test_generators_multiply_blocks_by_the_slices_before_their_rates_are_written_out(rng):
@@ -91,7 +91,7 @@ def test_columns_of_the_closed_chain(rng, name):
     for space in spaces(model, rng):
         generator = Generator(model, space)
         closed = generator.with_sinks
-        for op in (on_runs(generator.plans[0], generator.sinks), RowOperator(closed, len(space))):
+        for op in (on_runs(generator.plans[0], generator.sinks), Operator.of_rows(closed, len(space))):
             for m in (1, 2, 6):
                 columns = rng.random((op.size, m))
                 close(op.apply(columns), closed @ columns, abs(closed) @ columns)

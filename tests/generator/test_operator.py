@@ -18,7 +18,7 @@ from fsp.generator import slices as of_slices
 from fsp.generator.closed_kernels import multiply
 from fsp.generator.expanded_kernels import LANES, MOST_SLOTS
 from fsp.generator.kernels import EXPANDED, FUSED, PRODUCT, SEPARATE
-from fsp.generator.operator import RowOperator, RunOperator
+from fsp.generator.operator import Operator
 from fsp.generator.slices import slices_of
 
 
@@ -56,7 +56,7 @@ def test_all_forms_on_all_spaces(rng, name, mode):
         generator = Generator(model, space)
         check_forms(on_runs(generator.plans[0], generator.sinks, mode=mode), generator.with_sinks, rng)
         check_forms(on_runs(generator.plans[1], mode=mode), generator.to_csr().T.tocsr(), rng)
-        check_forms(RowOperator(generator.with_sinks, len(space)), generator.with_sinks, rng)
+        check_forms(Operator.of_rows(generator.with_sinks, len(space)), generator.with_sinks, rng)
 
 
 def multiplied(A, form, v, u, w, total, factors):
@@ -67,7 +67,7 @@ def multiplied(A, form, v, u, w, total, factors):
 def test_compiled_loops_see_the_closed_chain_in_all_forms(rng, mode):
     for space in spaces(PAIRS, rng):
         generator = Generator(PAIRS, space)
-        rows = RowOperator(generator.with_sinks, len(space))
+        rows = Operator.of_rows(generator.with_sinks, len(space))
         for op in (on_runs(generator.plans[0], generator.sinks, mode=mode), rows):
             A = op.compiled
             op._compute = lambda form, v, u, w, total, factors, A=A: multiplied(A, form, v, u, w, total, factors)
@@ -83,7 +83,7 @@ def test_clocks_weigh_the_slices_of_the_parts(rng, monkeypatch):
         assert len(generator.clocks) == 3
         parts = [generator.part(k) for k in range(3)]
         for other in (generator.at(0.7), generator.with_clocks(np.array([1.0, 0.25, 2.0])), *parts):
-            assert isinstance(other.operator, RunOperator)
+            assert not other.operator.by_rows
             check_forms(other.operator, other.with_sinks, rng)
         whole = generator.operator.slices.scales.shape[1]
         assert all(part.operator.slices.scales.shape[1] < whole for part in parts)  # of the part's own rates alone
@@ -146,7 +146,7 @@ def test_several_threads(rng, name, monkeypatch):
         for op in (
             on_runs(generator.plans[0], generator.sinks),
             on_runs(generator.plans[0], generator.sinks, mode=EXPANDED),
-            RowOperator(generator.with_sinks, len(space)),
+            Operator.of_rows(generator.with_sinks, len(space)),
         ):
             check_forms(op, generator.with_sinks, rng)
             v, first, second = rng.random(op.size), np.empty(op.size), np.empty(op.size)
@@ -189,7 +189,7 @@ def test_the_species_that_makes_runs_longest_runs_last():
     assert found.order is not None
     assert found.mean_length > 3000
     v = np.random.default_rng(0).random(len(space))
-    assert isinstance(generator.operator, RunOperator)
+    assert not generator.operator.by_rows
     close(generator @ v, generator.to_csr() @ v, abs(generator.to_csr()) @ v)
 
 
@@ -268,7 +268,7 @@ def test_the_operator_of_factorised_rates_is_small():
     generator = Generator(HILL, space)
     square = generator.to_csr()
     matrix_bytes = square.data.nbytes + square.indices.nbytes + square.indptr.nbytes
-    assert isinstance(generator.operator, RunOperator)
+    assert not generator.operator.by_rows
     assert generator.nbytes < 0.01 * matrix_bytes
 
 

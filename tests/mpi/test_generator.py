@@ -9,7 +9,7 @@ from mpi_networks import chain, random_network, toggle
 import fsp
 from fsp import Model, Reaction
 from fsp.generator.inner import inner_runs
-from fsp.generator.operator import RunOperator
+from fsp.generator.operator import Operator
 from fsp.generator.slices import slices_of
 from fsp.petsc import Generator, StateSpace
 
@@ -29,7 +29,7 @@ def on_runs(generator):
     """Return the operator on runs, slice by slice."""
     plan, own = generator.local.plans[0], generator.halo.own
     slices, inner = slices_of(plan, sinks=generator.sinks), inner_runs(plan, *own)
-    return RunOperator(slices, ghosts=generator.halo, local=own, inner=inner)
+    return Operator(slices, ghosts=generator.halo, local=own, inner=inner)
 
 
 def assert_same(generator, serial, rng):

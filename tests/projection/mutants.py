@@ -287,8 +287,8 @@ MUTANTS = [
     mutant(
         "stalled-solver-does-not-return",
         "projection/engine.py",
-        "most=min(until_check - self._pacing.unchecked, report),",
-        "most=until_check,",
+        "return min(self._until_check - self._pacing.unchecked, self._report)",
+        "return self._until_check",
         "choice",
         only="can_be_stopped",
     ),

@@ -15,7 +15,6 @@ from written_networks import network
 import fsp
 from fsp.generator import generator as of_generator
 from fsp.generator import operator as of_operator
-from fsp.generator.operator import RowOperator, RunOperator
 from fsp.solvers import SOLVERS, base
 
 SETTINGS = {
@@ -135,13 +134,13 @@ def test_runs_and_rows_give_the_same_answer(make, chain, compiled, monkeypatch):
     bound = bind(chain)
     monkeypatch.setattr(of_generator, "SHORT", np.inf)
     by_rows = fsp.Generator(bound.generator.model, bound.generator.space)
-    assert isinstance(by_rows.operator, RowOperator)
+    assert by_rows.operator.by_rows
     with make().open(by_rows) as propagator:
         rows = advance(propagator, bound.p, 0.0, bound.t, 1e-8)
     monkeypatch.setattr(of_generator, "SHORT", 0.0)
     monkeypatch.setattr(of_operator, "COMPILED_STATES", compiled)
     generator = fsp.Generator(bound.generator.model, bound.generator.space)
-    assert isinstance(generator.operator, RunOperator)
+    assert not generator.operator.by_rows
     assert (generator.operator.compiled is None) == (compiled == 0)
     with make().open(generator) as propagator:
         runs = advance(propagator, bound.p, 0.0, bound.t, 1e-8)
