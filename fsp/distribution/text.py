@@ -32,7 +32,7 @@ def interval(lower: float, upper: float) -> str:
     """Write an interval, rounded outwards to two digits of its width."""
     width = upper - lower
     if width == 0 or not math.isfinite(width):
-        return f"[{lower:.12g}, {upper:.12g}]"
+        return f"[{_short(lower, ROUND_FLOOR)}, {_short(upper, ROUND_CEILING)}]"
     decimals = max(0, 1 - math.floor(math.log10(width)))
     if decimals > _DECIMALS and max(abs(lower), abs(upper)) < 1e-4:
         digits = min(17, 2 + math.ceil(math.log10(max(10.0, abs(lower) / width))))
@@ -42,6 +42,11 @@ def interval(lower: float, upper: float) -> str:
     low = _decimal(lower).quantize(step, rounding=ROUND_FLOOR, context=wide)
     high = _decimal(upper).quantize(step, rounding=ROUND_CEILING, context=wide)
     return f"[{low:f}, {high:f}]"
+
+
+def _short(value: float, rounding: str) -> str:
+    """Write a number with as many digits as it has, up to twelve."""
+    return f"{float(Context(prec=12, rounding=rounding).plus(_decimal(value))) if math.isfinite(value) else value:.12g}"
 
 
 def _decimal(value: float) -> Decimal:

@@ -35,8 +35,8 @@ def child(group: Any, name: str, kind: str = "group") -> Any:
     return item
 
 
-def array(group: Any, name: str, kinds: str, shape: Sequence[int | None]) -> NDArray[Any]:
-    """Read numbers."""
+def array(group: Any, name: str, kinds: str, shape: Sequence[int | None], *, gaps: bool = False) -> NDArray[Any]:
+    """Read numbers; NaN only with `gaps`, where it stands for what is not there."""
     data = _stored(group, name)
     if data.dtype.kind not in kinds or data.dtype.itemsize > 8:
         raise ValueError(f"{data.name} must be {_KINDS[kinds]}, but is of type {data.dtype}")
@@ -44,7 +44,7 @@ def array(group: Any, name: str, kinds: str, shape: Sequence[int | None]) -> NDA
         wanted = ", ".join("any" if n is None else f"{n}" for n in shape)
         raise ValueError(f"{data.name} must have the shape ({wanted}), but has {data.shape}")
     values: NDArray[Any] = data[()]
-    if data.dtype.kind == "f" and np.isnan(values).any():
+    if data.dtype.kind == "f" and not gaps and np.isnan(values).any():
         raise ValueError(f"{data.name} must be numbers, but one is not")
     return values
 

@@ -5,7 +5,8 @@
                 /observed (q, q) where second derivatives were computed
 /likelihood     (3,) lower, upper, value; attributes: certified, reason
 /profiles/00000 (2, m) of each parameter that has one
-/starts/values  (n, 2, q) begins and ends;  /starts/heights (n,);  /starts/notes (n,);  /starts/evaluations (n,)
+/starts/values  (n, 2, q) begins and ends;  /starts/heights (n,), NaN of one that failed;  /starts/notes (n,);
+                /starts/evaluations (n,)
 /panels/00000   attributes: label, t, observed; datasets values (m,), cells (m,), probabilities (k,)
 /notes          (k,)
 """
@@ -75,7 +76,7 @@ def read_fit(file: Any) -> Fit:
 
 
 def _read_starts(group: Any, q: int) -> tuple[Start, ...]:
-    heights = array(group, "heights", "f", (None,))
+    heights = array(group, "heights", "f", (None,), gaps=True)  # none of a start that failed
     values = array(group, "values", "f", (len(heights), 2, q))
     notes = map(str, texts(group, "notes", 1))
     known = "evaluations" in group  # earlier files lack them

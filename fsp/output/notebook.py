@@ -95,12 +95,14 @@ def _(several: Sensitivities) -> str:
 @html.register
 def _(fim: FisherInformation) -> str:
     names = [f"log {name}" if fim.log else name for name in fim.parameters]
-    rows = [
-        [name, *(f"{value:.6g}, in [{low:.6g}, {high:.6g}]" for value, low, high in zip(*of, strict=True))]
-        for name, *of in zip(names, fim.matrix, fim.lower, fim.upper, strict=True)
-    ]
-    values = ", ".join(f"{value}{' (hidden by its error)' if not value.lower else ''}" for value in fim.eigenvalues())
-    return markup.block("Fisher information", markup.table(["", *names], rows), markup.text(f"eigenvalues {values}"))
+    low, high = fim.lower, fim.upper
+    cells = [fim._cells(k, low[k], high[k]) for k in range(len(names))]
+    if fim.certified:
+        values = fim.matrix.tolist()
+        cells = [[f"{x:.6g}, in {cell}" for x, cell in zip(*of, strict=True)] for of in zip(values, cells, strict=True)]
+    rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
+    told = ", ".join(f"{value}{' (hidden by its error)' if not value.lower else ''}" for value in fim.eigenvalues())
+    return markup.block("Fisher information", markup.table(["", *names], rows), markup.text(f"eigenvalues {told}"))
 
 
 @html.register

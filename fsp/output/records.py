@@ -79,10 +79,7 @@ def violation_lines(answer: Solution | Distribution, constraints: Mapping[str, s
         k = max(range(len(times)), key=lambda k: intervals[k][name].upper)
         largest = f" at t = {times[k].t:.12g}, the largest of {len(times)} times" if len(times) > 1 else ""
         interval = intervals[k][name]
-        lines.append(
-            f"constraint '{name}' ({constraints[name]}) violated with probability "
-            f"[{interval.lower:.6g}, {interval.upper:.6g}]{largest}"
-        )
+        lines.append(f"constraint '{name}' ({constraints[name]}) violated with probability {interval}{largest}")
     return lines
 
 
@@ -108,7 +105,8 @@ def _time_record(
         "notes": [*distribution.notes, *late],
     }
     if constraints:
-        record["violations"] = {name: [*interval] for name, interval in violations(distribution, constraints).items()}
+        told = violations(distribution, constraints).items()
+        record["violations"] = {name: [*interval] if interval.certified else None for name, interval in told}
     if marginals:
         record["marginals"] = {name: _marginal_record(distribution.marginal(name)) for name in marginals}
     return record

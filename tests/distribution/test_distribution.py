@@ -78,9 +78,16 @@ def test_printed_interval_holds_the_interval(lower, width):
     upper = lower + width
     assume(width == 0 or upper - lower > 1e-13)
     low, high = (float(end) for end in interval(lower, upper).strip("[]").split(","))
-    slack = 1e-11 * max(1, abs(lower)) if width == 0 else 0
-    assert low <= lower + slack
-    assert high >= upper - slack
+    assert low <= lower
+    assert high >= upper
+
+
+@given(st.floats(-1e16, 1e16))
+def test_printed_ends_hold_where_the_other_one_is_infinite(end):
+    low, high = (interval(*ends).strip("[]").split(", ") for ends in ((end, math.inf), (-math.inf, end)))
+    assert float(low[0]) <= end <= float(high[1])
+    assert float(high[1]) - float(low[0]) <= 2e-11 * abs(end)
+    assert (low[1], high[0]) == ("inf", "-inf")
 
 
 def test_interval_is_a_pair_and_a_number():

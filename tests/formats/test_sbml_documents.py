@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math as numbers
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -27,6 +28,7 @@ from written_sbml import (
 import fsp
 from fsp.command.main import main
 from fsp.errors import ModelError
+from fsp.output import records
 
 COMP = 'xmlns:comp="http://www.sbml.org/sbml/level3/version1/comp/version1"'
 DECAY = {
@@ -183,6 +185,16 @@ def test_the_violation_of_a_constraint_is_told(read, tmp_path):
     assert "t = 0.3, the largest of 2 times" in text
     low, high = json.loads(CliRunner().invoke(main, [*asked, "--json"]).stdout)["times"][1]["violations"]["enough"]
     assert low <= exact <= high
+    printed = text.partition("violated with probability [")[2].partition("]")[0].split(", ")
+    assert float(printed[0]) <= low <= high <= float(printed[1])
+
+
+def test_the_violation_of_a_constraint_is_called_an_estimate_where_it_is_one(read):
+    law = fsp.transient(read(**CONSTRAINED), [0.3], 1e-6)[-1]
+    guess = replace(law, error=replace(law.error, certified=False))
+    (line,) = records.violation_lines(guess, {"enough": "X >= 3"})
+    assert "violated with probability ≈ 0." in line
+    assert records.answer_record(guess, constraints={"enough": "X >= 3"})["times"][0]["violations"] == {"enough": None}
 
 
 def test_constraints_count_what_the_file_calls_concentrations(read):

@@ -263,6 +263,15 @@ def test_a_fit_is_read_as_it_was_written(fitted, tmp_path):
         read.model  # noqa: B018
 
 
+def test_a_fit_with_a_start_that_failed_is_read_as_it_was_written(fitted, tmp_path):
+    failed = replace(fitted.starts[0], value=math.nan, note="no room")
+    replace(fitted, starts=(*fitted.starts, failed)).save(tmp_path / "fit.h5")
+    *others, last = fsp.read(tmp_path / "fit.h5").starts
+    assert [start.value for start in others] == [start.value for start in fitted.starts]
+    assert math.isnan(last.value)
+    assert (last.note, last.begin.tolist()) == ("no room", failed.begin.tolist())
+
+
 def test_the_command_prints_and_draws_a_file_of_a_fit(fitted, tmp_path):
     fitted.save(tmp_path / "fit.h5")
     shown = CliRunner().invoke(main, ["show", str(tmp_path / "fit.h5")])

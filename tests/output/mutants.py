@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "starts-that-failed-cannot-be-read",
+        "output/fit_layout.py",
+        ", (None,), gaps=True)",
+        ", (None,))",
+        "fit",
+        only="start_that_failed",
+    ),
+    mutant(
+        "printed-ends-rounded-to-the-nearest",
+        "distribution/text.py",
+        "[{_short(lower, ROUND_FLOOR)}, {_short(upper, ROUND_CEILING)}]",
+        "[{lower:.12g}, {upper:.12g}]",
+        "distribution",
+        only="printed",
+    ),
+    mutant(
+        "violations-that-are-estimates",
+        "output/records.py",
+        "[*interval] if interval.certified else None for",
+        "[*interval] for",
+        "sbml_documents",
+        only="violation",
+    ),
+    mutant(
         "relaxation-shows-its-arrays",
         "distribution/relaxation.py",
         "@dataclass(frozen=True, slots=True, repr=False, eq=False)\nclass Relaxation(",

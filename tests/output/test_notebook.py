@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -113,7 +114,9 @@ def test_derivatives_and_information():
     assert "∂⟨X⟩" in shown(derived)
     assert str(derived[-1].mean("X")["k"]) in shown(derived[-1])
     fim = fsp.fisher(MODEL, [1.0], ["k"], cells=10, tol=1e-4)
-    assert f"{fim.matrix[0, 0]:.6g}" in shown(fim)
+    assert f"{fim.matrix[0, 0]:.6g}, in {fim._cells(0, fim.lower[0], fim.upper[0])[0]}" in shown(fim)
+    hidden = replace(fim, above=np.full(1, np.inf))
+    assert f"|≈ {fim.matrix[0, 0]:.6g} (uncertified)" in shown(hidden)
     assert "eigenvalues" in shown(fim)
 
 
