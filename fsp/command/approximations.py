@@ -13,7 +13,7 @@ from fsp.command.options import JSON, MAX_STATES, OVERWRITE, PROGRESS, SOURCE, S
 from fsp.command.printing import json_of
 from fsp.errors import ArgumentError
 from fsp.output import files
-from fsp.output.replace import is_marked, require_outputs
+from fsp.output.replace import Output, require_outputs
 from fsp.quantities import points
 
 # defaults are those of Python:
@@ -75,8 +75,10 @@ def approximations(
     """Hold approximations of MODEL, a file against its master equation in growing volumes."""
     import fsp
     from fsp.command.progress import reporting
+    from fsp.output import pictures
 
-    _check_files(source.model, plot, out, overwrite)
+    outputs = Output("--plot", plot, pictures.SUFFIXES), Output("--out", out, (".json",))
+    require_outputs(*outputs, inputs=[source.model], overwrite=overwrite)
     network = source.load()
     if species is not None and species not in network.species:
         raise ArgumentError(f"`--species` must be one of {', '.join(network.species)}, but is '{species}'.")
@@ -94,19 +96,5 @@ def approximations(
     if out is not None:
         files.write(out, record)
     if plot is not None:
-        from fsp.output.pictures import write
-
-        write(answer.plot(species), plot)
+        pictures.write(answer.plot(species), plot)
     return 0
-
-
-def _check_files(model: str, plot: Path | None, out: Path | None, overwrite: bool) -> None:
-    """Refuse files that cannot be written now, or must not be, rather than after the work."""
-    from fsp.output.pictures import SUFFIXES
-
-    if plot is not None and plot.suffix.lower() not in SUFFIXES:
-        raise ArgumentError(f"`--plot` must be a file in {', '.join(SUFFIXES)}, but is '{plot}'.")
-    if out is not None and out.suffix != ".json":
-        raise ArgumentError(f"`--out` must be a .json file, but is '{out}'.")
-    outputs = [(f"--{name}", path, is_marked) for name, path in (("plot", plot), ("out", out)) if path is not None]
-    require_outputs(outputs, inputs=[model], overwrite=overwrite)

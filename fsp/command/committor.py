@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fsp import defaults
-from fsp.command.endings import Ending
+from fsp.command.endings import DrawnEnding
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import (
-    SOURCE,
-    Source,
-    check_picture,
-    drawn_ending,
-    named,
-    takes,
-    with_options,
-)
+from fsp.command.options import SOURCE, Source, drawn_ending, named, takes, with_options
 from fsp.command.printing import json_of
 from fsp.quantities import number
 
@@ -34,21 +25,19 @@ if TYPE_CHECKING:
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Relative error of the rate.")
 @with_options(*drawn_ending("the current of two species"))
 @guarded
-@takes(source=Source, ending=Ending)
+@takes(source=Source, ending=DrawnEnding)
 def committor(
     source: Source,
     first: str,
     second: str,
     places: tuple[str, ...],
     tol: float,
-    plot: Path | None,
-    overwrite: bool,
-    ending: Ending,
+    ending: DrawnEnding,
 ) -> int:
     """Find how MODEL, a file, goes at rest from one set of states to another: rate, committors, current."""
     import fsp
 
-    check_picture(source.model, plot, overwrite)
+    ending.check(source.model)
     network = source.load()
     states = [_state(network, text) for text in places]
     with ending.reporting() as report:
@@ -65,10 +54,7 @@ def committor(
         for state, forward, backward in both:
             where = ", ".join(f"{name}={count}" for name, count in state.items())
             click.echo(f"  q at {where}: {forward}, backward {backward}")
-    if plot is not None:
-        from fsp.output.pictures import write
-
-        write(ways.plot(), plot)
+    ending.draw(ways)
     return 0
 
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from fsp import defaults
-from fsp.command.endings import Ending
+from fsp.command.endings import DrawnEnding
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import (
-    SOURCE,
-    Source,
-    check_picture,
-    drawn_ending,
-    takes,
-    with_options,
-)
+from fsp.command.options import SOURCE, Source, drawn_ending, takes, with_options
 from fsp.command.printing import json_of
 from fsp.errors import ArgumentError
 from fsp.quantities import points
@@ -34,7 +25,7 @@ AT = 1e-3  # of the tolerance for the law at the time of --at: a second moment m
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of correlation coefficients.")
 @with_options(*drawn_ending("the correlation"))
 @guarded
-@takes(source=Source, ending=Ending)
+@takes(source=Source, ending=DrawnEnding)
 def correlation(
     source: Source,
     observable: str,
@@ -43,9 +34,7 @@ def correlation(
     spectrum: tuple[str, ...],
     at: float | None,
     tol: float,
-    plot: Path | None,
-    overwrite: bool,
-    ending: Ending,
+    ending: DrawnEnding,
 ) -> int:
     """Find how something of MODEL, a file, is correlated with itself, or with something else, later.
 
@@ -53,7 +42,7 @@ def correlation(
     """
     import fsp
 
-    check_picture(source.model, plot, overwrite)
+    ending.check(source.model)
     times = points(",".join(lags), "--lags")
     frequencies = points(",".join(spectrum), "--spectrum") if spectrum else []
     if frequencies and at is not None:
@@ -79,8 +68,5 @@ def correlation(
         click.echo(str(answer))
         if powers is not None:
             click.echo(str(powers))
-    if plot is not None:
-        from fsp.output.pictures import write
-
-        write(answer.plot(), plot)
+    ending.draw(answer)
     return 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fsp.command.exits import ABOVE_TOLERANCE
 from fsp.command.progress import reporting
+from fsp.output.replace import Output, require_outputs
 
 if TYPE_CHECKING:
     from fsp.command.progress import Report
@@ -35,6 +37,27 @@ class Ending:
 
         click.echo(to_json(record()) if self.as_json else text)
         return 0 if met else ABOVE_TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnEnding(Ending):
+    """What the options of `fsp.command.options.drawn_ending` say."""
+
+    plot: Path | None
+    overwrite: bool
+
+    def check(self, model: str) -> None:
+        """Refuse a picture that cannot be drawn, rather than after the work."""
+        from fsp.output.pictures import SUFFIXES
+
+        require_outputs(Output("--plot", self.plot, SUFFIXES), inputs=[model], overwrite=self.overwrite)
+
+    def draw(self, answer: Any) -> None:
+        """Draw an answer where a picture is asked for."""
+        if self.plot is not None:
+            from fsp.output.pictures import write
+
+            write(answer.plot(), self.plot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ import click
 from fsp import defaults
 from fsp.command.endings import START
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded, printing_if
-from fsp.command.extrinsic import EXTRINSIC, laws_in
-from fsp.command.instruments import INSTRUMENT, instruments_in
+from fsp.command.laws import EXTRINSIC, INSTRUMENT, extrinsic_in, instruments_in
 from fsp.command.likelihood import DATA, Data
 from fsp.command.options import (
     BACKEND,
@@ -28,7 +27,7 @@ from fsp.command.options import (
     takes,
     with_options,
 )
-from fsp.command.solve import ranks_of
+from fsp.command.solve import is_answer, keep, ranks_of
 from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import number
@@ -92,7 +91,7 @@ def fit(
         writes = ranks is None or ranks.rank == 0
         rest.enter_context(printing_if(writes))
         options["instrument"] = instruments_in(options["instrument"])
-        options["extrinsic"] = laws_in(options["extrinsic"])
+        options["extrinsic"] = extrinsic_in(options["extrinsic"])
         options |= {} if ranks is None else {"backend": backend, "comm": ranks}
         click.echo(str(counts), err=True)
         with warnings_as_lines(), shown_progress(quiet, progress) as shown, Stop() as stop:
@@ -101,7 +100,7 @@ def fit(
                 with saying(counts="--data", formula="--observe"):
                     fitted = fsp.fit(model, counts, ranges, width=width, resume=earlier, progress=keeper, **options)
             except KeyboardInterrupt as error:
-                _keep(error, out if writes else None)
+                keep(error, out if writes else None, "its starts are")
                 raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
         if out is not None and writes:
             fitted.save(out)
@@ -131,19 +130,13 @@ def _checked(
 ) -> Any:
     """Return what --resume goes on from, once it is known that the answer can be written."""
     import fsp
-    from fsp.output.replace import is_marked, require_outputs
+    from fsp.output.replace import Output, require_outputs
     from fsp.output.storage import kept
-
-    def is_answer(path: Path) -> bool:
-        return kept(path) is not None
 
     if resume and out is None:
         raise ArgumentError("`--resume` must come with --out, which holds what was reached, but there is none.")
-    if report is not None and report.suffix.lower() not in PAGES:
-        raise ArgumentError(f"`--report` must be a file in {', '.join(PAGES)}, but is '{report}'.")
-    asked = [("--out", out, is_answer), ("--report", report, is_marked)]
-    outputs = [(option, path, is_own) for option, path, is_own in asked if path is not None]
-    require_outputs(outputs, inputs=[source.model, data.data], overwrite=overwrite)
+    outputs = Output("--report", report, PAGES), Output("--out", out, is_own=is_answer)
+    require_outputs(*outputs, inputs=[source.model, data.data], overwrite=overwrite)
     if out is None or not out.exists():
         return None
     there = kept(out)
@@ -157,18 +150,6 @@ def _checked(
             f"it with --overwrite."
         )
     return None
-
-
-def _keep(error: KeyboardInterrupt, out: Path | None) -> None:
-    """Save the starts that were made, and say so."""
-    solution = getattr(error, "solution", None)
-    kept = "nothing was saved"
-    if solution is not None and out is not None:
-        solution.save(out)
-        kept = f"its starts are in {out}, and the same command with --resume goes on from there"
-    elif solution is not None:
-        kept += ", since there is no --out"
-    click.echo(f"fsp: {error or 'stopped'}; {kept}", err=True)
 
 
 def _record(fitted: Any) -> dict[str, Any]:

@@ -13,8 +13,7 @@ import fsp
 from fsp import defaults
 from fsp.command.endings import START, Ending, names_in
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.extrinsic import EXTRINSIC, laws_in
-from fsp.command.instruments import INSTRUMENT, instruments_in
+from fsp.command.laws import EXTRINSIC, INSTRUMENT, extrinsic_in, instruments_in
 from fsp.command.options import ENDING, SOURCE, Source, named, takes, with_options
 from fsp.command.wording import saying
 
@@ -87,7 +86,7 @@ def likelihood(
             counts,
             width=width,
             instrument=instruments_in(instrument),
-            extrinsic=laws_in(extrinsic),
+            extrinsic=extrinsic_in(extrinsic),
             start=start,
             max_states=ending.max_states,
             progress=report,

@@ -307,18 +307,6 @@ def takes(**parts: type[Any]) -> Callable[[Callable[..., int]], Callable[..., in
     return given
 
 
-def check_picture(model: str, plot: Path | None, overwrite: bool) -> None:
-    """Refuse a picture that cannot be drawn, rather than after the work."""
-    from fsp.output.pictures import SUFFIXES
-    from fsp.output.replace import is_marked, require_outputs
-
-    if plot is None:
-        return
-    if plot.suffix.lower() not in SUFFIXES:
-        raise ArgumentError(f"`--plot` must be a file in {', '.join(SUFFIXES)}, but is '{plot}'.")
-    require_outputs([("--plot", plot, is_marked)], inputs=[model], overwrite=overwrite)
-
-
 shared_options = with_options(*_SHARED)  # they make a `Request`
 
 

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from fsp import defaults
-from fsp.command.endings import Ending
+from fsp.command.endings import DrawnEnding
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import (
-    SOURCE,
-    Source,
-    check_picture,
-    drawn_ending,
-    named,
-    takes,
-    with_options,
-)
+from fsp.command.options import SOURCE, Source, drawn_ending, named, takes, with_options
 from fsp.command.printing import print_answer
 from fsp.errors import ArgumentError
 from fsp.quantities import points
@@ -32,7 +22,7 @@ from fsp.quantities import points
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of probabilities; relative, of moments.")
 @with_options(*drawn_ending("the law"))
 @guarded
-@takes(source=Source, ending=Ending)
+@takes(source=Source, ending=DrawnEnding)
 def passage(
     source: Source,
     target: str | None,
@@ -40,17 +30,15 @@ def passage(
     times: tuple[str, ...],
     stationary: bool,
     tol: float,
-    plot: Path | None,
-    overwrite: bool,
-    ending: Ending,
+    ending: DrawnEnding,
 ) -> int:
     """Find when MODEL, a file, first fulfils a condition, or which of several it fulfils first."""
     import fsp
 
     if (target is None) == (not others):
         raise ArgumentError("`--to` must be one condition, or `--or` several with names, but there are none or both.")
-    check_picture(source.model, plot, overwrite)
-    if plot is not None and not times:
+    ending.check(source.model)
+    if ending.plot is not None and not times:
         raise ArgumentError("`--times` must be given for `--plot`, which draws the law, but are missing.")
     conditions = target if target is not None else dict(named(others, "--or", "NAME=CONDITION"))
     network = source.load()
@@ -65,8 +53,5 @@ def passage(
             progress=report,
         )
     print_answer(answer, ending.as_json)
-    if plot is not None:
-        from fsp.output.pictures import write
-
-        write(answer.plot(), plot)
+    ending.draw(answer)
     return 0

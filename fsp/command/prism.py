@@ -34,15 +34,15 @@ def prism(
     """Write MODEL, a file, and questions of a passage for the model checkers PRISM and Storm."""
     from fsp.formats.prism import write_properties
     from fsp.output.files import write
-    from fsp.output.replace import require_outputs
+    from fsp.output.replace import Output, require_outputs
 
     if (condition is None) != (properties is None):
         raise ArgumentError("`--to` and `--properties` must come together, but one of them is missing.")
     if times and condition is None:
         raise ArgumentError("`--times` must come with --to, the passage whose law is asked for, but there is none.")
     outputs = [("--out", out), ("--properties", properties)]
-    asked = [(option, path, lambda _: False) for option, path in outputs if path is not None]
-    require_outputs(asked, inputs=[source.model], overwrite=overwrite)
+    asked = [Output(option, path, is_own=lambda _: False) for option, path in outputs]
+    require_outputs(*asked, inputs=[source.model], overwrite=overwrite)
     largest = {name: _count(text, f"--upper {name}") for name, text in named(upper, "--upper", "NAME=COUNT")}
     network = source.load()
     grid = points(",".join(times), "--times") if times else ()

@@ -89,7 +89,7 @@ def _solve(request: Request, task: str, model: Model, options: dict[str, Any], r
         try:
             return solve(model, progress=Keeper(stop, report, request.files.out, request.files.save_every), **options)
         except KeyboardInterrupt as error:
-            _keep(error, request)
+            keep(error, request.files.out)
             raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
 
 
@@ -105,13 +105,13 @@ def _earlier(request: Request, task: str) -> Any:
     return earlier
 
 
-def _keep(error: KeyboardInterrupt, request: Request) -> None:
+def keep(error: KeyboardInterrupt, out: Path | None, reached: str = "what was reached is") -> None:
     """Save what was reached, and say so."""
     solution = getattr(error, "solution", None)
     kept = "nothing was saved"
-    if solution is not None and request.files.out is not None:
-        solution.save(request.files.out)
-        kept = f"what was reached is in {request.files.out}, and the same command with --resume goes on from there"
+    if solution is not None and out is not None:
+        solution.save(out)
+        kept = f"{reached} in {out}, and the same command with --resume goes on from there"
     elif solution is not None:
         kept += ", since there is no --out"
     click.echo(f"fsp: {error or 'stopped'}; {kept}", err=True)
@@ -142,23 +142,19 @@ def _judge(answer: Answer, tol: float) -> int:
 
 def _checked_model(request: Request, task: str) -> Model:
     """Return the model, once it is known that the answer can be written, and what it may replace."""
-    from fsp.output.replace import is_marked, require_outputs
+    from fsp.output.pictures import SUFFIXES
+    from fsp.output.replace import Output, require_outputs
 
-    if request.files.plot is not None:
-        from fsp.output.pictures import SUFFIXES
-
-        if request.files.plot.suffix.lower() not in SUFFIXES:
-            kinds = ", ".join(SUFFIXES)
-            raise ArgumentError(f"`--plot` must end in one of {kinds}, but is '{request.files.plot}'.")
-    asked = [("--out", request.files.out, _is_answer), ("--plot", request.files.plot, is_marked)]
-    outputs = [(option, path, is_own) for option, path, is_own in asked if path is not None]
-    require_outputs(outputs, inputs=[request.source.model], overwrite=request.files.overwrite)
-    if request.files.out is not None and not (request.files.resume or request.files.overwrite):
-        _require_no_loss(request.files.out, KINDS[task])
+    files = request.files
+    outputs = Output("--plot", files.plot, SUFFIXES), Output("--out", files.out, is_own=is_answer)
+    require_outputs(*outputs, inputs=[request.source.model], overwrite=files.overwrite)
+    if files.out is not None and not (files.resume or files.overwrite):
+        _require_no_loss(files.out, KINDS[task])
     return request.source.load()
 
 
-def _is_answer(path: Path) -> bool:
+def is_answer(path: Path) -> bool:
+    """Tell whether a file is one of results."""
     from fsp.output.storage import kept
 
     return kept(path) is not None

@@ -60,10 +60,9 @@ def plot(run: Path, to: Path, times: str | None, overwrite: bool, **drawn: Any) 
     """Draw what RUN holds, a file that --out wrote."""
     from fsp.output import pictures
     from fsp.output.drawing import draw
-    from fsp.output.replace import is_marked, require_outputs
+    from fsp.output.replace import Output, require_outputs
 
-    check_suffix(to, pictures.SUFFIXES)
-    require_outputs([("--to", to, is_marked)], inputs=[run], overwrite=overwrite)
+    require_outputs(Output("--to", to, pictures.SUFFIXES), inputs=[run], overwrite=overwrite)
     answer, drawing = opened(run, times), Drawing(**drawn)
     drawing.check(answer.species, "--to", type(answer).__name__.lower())
     pictures.write(draw(answer, drawing.species, **drawing.options()), to)
@@ -84,10 +83,9 @@ def export(run: Path, to: Path, times: str | None, states: bool, overwrite: bool
     With --marginal, a row for each count of these species at each time; of a single distribution, for each state.
     """
     from fsp.output import exports, files
-    from fsp.output.replace import require_outputs
+    from fsp.output.replace import Output, require_outputs
 
-    check_suffix(to, exports.SUFFIXES)
-    require_outputs([("--to", to, lambda _: False)], inputs=[run], overwrite=overwrite)
+    require_outputs(Output("--to", to, exports.SUFFIXES, lambda _: False), inputs=[run], overwrite=overwrite)
     kind = to.suffix.lower()
     answer, printing = opened(run, times), Printing(**asked, as_json=kind == ".json", as_csv=False, verbose=True)
     check(answer, printing)
@@ -117,11 +115,10 @@ def view(run: Path, to: Path | None, times: str | None, overwrite: bool) -> int:
     """
     from fsp.output import files
     from fsp.output.page import page
-    from fsp.output.replace import is_marked, require_outputs
+    from fsp.output.replace import Output, require_outputs
 
     place = run.with_suffix(".html") if to is None else to
-    check_suffix(place, (".html",))
-    require_outputs([("--out", place, is_marked)], inputs=[run], overwrite=overwrite)
+    require_outputs(Output("--to", place, (".html",)), inputs=[run], overwrite=overwrite)
     fitted = fit_in(run) if times is None else None
     if fitted is not None:
         fitted.report(place)
@@ -163,12 +160,6 @@ def check(answer: Answer, printing: Printing) -> None:
 
     first = answer if isinstance(answer, fsp.Distribution) else answer._first
     printing.check(answer.species, first.observables, timed=first.t is not None)
-
-
-def check_suffix(to: Path, known: tuple[str, ...]) -> None:
-    """Refuse a file of a kind that is not written."""
-    if to.suffix.lower() not in known:
-        raise ArgumentError(f"`--to` must end in one of {', '.join(known)}, but is '{to}'.")
 
 
 def _refuse_of_export(kind: str, printing: Printing, states: bool) -> None:

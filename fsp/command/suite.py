@@ -13,7 +13,6 @@ from fsp.command.exits import judged
 from fsp.command.options import JSON, OVERWRITE, PROGRESS, SIMULATOR, simulator_of, with_options
 from fsp.command.printing import json_of
 from fsp.command.progress import shown_progress
-from fsp.errors import ArgumentError
 
 
 @click.command()
@@ -44,13 +43,10 @@ def suite(
     where one differs; 2 where one is not decided or cannot be read.
     """
     from fsp.output import files
-    from fsp.output.replace import is_marked, require_outputs
+    from fsp.output.replace import Output, require_outputs
     from fsp.projection import SweepProgress
 
-    for path in out:
-        if path.suffix not in (".csv", ".json"):
-            raise ArgumentError(f"`--out` must be a .csv or .json file, but is '{path}'.")
-    require_outputs([("--out", path, is_marked) for path in out], inputs=[], overwrite=overwrite)
+    require_outputs(*(Output("--out", path, (".csv", ".json")) for path in out), overwrite=overwrite)
     run = _suite_run(**options)
     with shown_progress(quiet, progress) as report:
 
@@ -62,7 +58,7 @@ def suite(
     record = json_of(suite_report)
     click.echo(record if as_json else str(suite_report))
     for path in out:
-        files.write(path, suite_report.to_csv() if path.suffix == ".csv" else record)
+        files.write(path, suite_report.to_csv() if path.suffix.lower() == ".csv" else record)
     return int(suite_report.exit_status)
 
 

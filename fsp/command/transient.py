@@ -10,7 +10,7 @@ import click
 
 from fsp.command.completion import SolverOption
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.extrinsic import EXTRINSIC, laws_in
+from fsp.command.laws import EXTRINSIC, extrinsic_in
 from fsp.command.options import BACKEND, SWEEP, PassesOptions, Request, shared_options, with_options
 from fsp.command.solve import run, run_on_ranks
 from fsp.command.sweeps import refuse_without_sweep, swept
@@ -58,7 +58,7 @@ def transient(
     Options that name one thing, like --times or --set, may be given several times.
     """
     request = Request.of(shared)
-    if laws := laws_in(extrinsic):
+    if laws := extrinsic_in(extrinsic):
         _refuse_beside_laws(request, sweeps=sweeps, backend=backend, start=start, solver=solver, checkpoint=checkpoint)
         refuse_without_sweep(pairs, processes)
         return run(request, "mixture", extrinsic=laws, times=_times(times, request))

@@ -23,7 +23,7 @@ from fsp.command.options import (
 )
 from fsp.errors import ArgumentError
 from fsp.memory import limited
-from fsp.output.replace import is_marked, require_outputs
+from fsp.output.replace import Output, require_outputs
 from fsp.quantities import points, share, size
 
 if TYPE_CHECKING:
@@ -99,10 +99,12 @@ def verify(
     if options.pop("plans"):
         return _plan(source, times, out, as_json, options)
     import fsp
+    from fsp.verification.report import WRITERS
 
     files = options["files"]
     samples = _source(options)
-    _check_files(out, [source.model, *files], overwrite)
+    outputs = [Output("--out", path, tuple(WRITERS)) for path in out]
+    require_outputs(*outputs, inputs=[source.model, *files], overwrite=overwrite)
     network = source.load()
     with _progress(options) as told:
         report: Report = fsp.verify(
@@ -192,13 +194,3 @@ def _source(options: dict[str, Any]) -> dict[str, Any]:
     if simulator is not None:
         return {"simulator": simulator}
     return {"samples": files[0] if len(files) == 1 else list(files), "simulator": ", ".join(files)}
-
-
-def _check_files(out: tuple[Path, ...], inputs: list[str], overwrite: bool) -> None:
-    """Refuse files that cannot be written now, or must not be, rather than after the runs."""
-    from fsp.verification.report import WRITERS
-
-    for path in out:
-        if path.suffix.lower() not in WRITERS:
-            raise ArgumentError(f"`--out` must be a file in {', '.join(WRITERS)}, but is '{path}'.")
-    require_outputs([("--out", path, is_marked) for path in out], inputs=inputs, overwrite=overwrite)

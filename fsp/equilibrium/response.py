@@ -46,6 +46,7 @@ from fsp.moments import moment_bounds
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.moments.polynomial import plus, scaled, shifted, times
 from fsp.space import StateSpace
+from fsp.space.space import successors
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -198,7 +199,7 @@ def _of_parameter(
 ) -> tuple[FloatArray, float]:
     """Return the derivative by one parameter, and its bound (3)."""
     space, y, H, matrix = law.space, law.y, heights.inside, generator.to_csr()
-    index = [space.index(space.states + change) for change in law.model.change]
+    index = successors(space, law.model.change)
     B = matrix_of([of_change.values[k] for of_change in changes], index, len(y))
     source = B @ y
     h = heights.occupation(source)
@@ -218,8 +219,8 @@ def _of_parameter(
     return h, (2.0 * total + abs(float(h.sum()))) * (1.0 + 1e-9) + SUM_ROUNDING * size_of_h
 
 
-def matrix_of(values: Sequence[FloatArray], index: Sequence[IntArray], n: int) -> Any:
-    """Return B of the rates `values` (n,) of jumps to `index` (n,), negative for those out of the space: (n, n)."""
+def matrix_of(values: Sequence[FloatArray], index: IntArray, n: int) -> Any:
+    """Return B of the rates `values` (n,) of jumps to `index` (R, n), negative for those out of the space: (n, n)."""
     every = np.arange(n)
     rows = [np.concatenate([place[place >= 0], every]) for place in index]
     columns = [np.concatenate([every[place >= 0], every]) for place in index]

@@ -18,6 +18,7 @@ import numpy as np
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.equilibrium.certificate import roundings
 from fsp.equilibrium.response import Changes, Heights, Response, StoredLaw, matrix_of
+from fsp.space.space import successors
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -42,7 +43,7 @@ def weighted_errors(
     V = _above_costs(generator, heights, inside, outside)
     if V is None:
         return np.full(len(h), np.inf)
-    index = [space.index(space.states + change) for change in law.model.change]
+    index = successors(space, law.model.change)
     elsewhere = [outside * heights.at(space.states + change) for change in law.model.change]
     at = [np.where(place >= 0, V[place], far) for place, far in zip(index, elsewhere, strict=True)]
     matrix, of_rates = generator.to_csr(), roundings(generator) + 8.0 * UNIT_ROUNDOFF

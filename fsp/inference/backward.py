@@ -26,6 +26,7 @@ from scipy.sparse import block_array, csr_array, diags_array
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.solvers.poisson import poisson_window
+from fsp.space.space import successors
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -58,7 +59,7 @@ class Chain:
         inside = generator.to_csr() / rate + diags_array(np.ones(n))
         P = csr_array(block_array([[inside, None], [csr_array(leaving / rate), csr_array(np.ones((1, 1)))]]))
         changes, of_reactions = np.unique(model.change, axis=0, return_inverse=True)
-        index = np.array([space.index(space.states + change) for change in changes])  # (n_changes, n)
+        index = successors(space, changes)  # (n_changes, n)
         return cls(P, csr_array(P.T), rate, np.where(index < 0, n, index), of_reactions.reshape(-1))
 
     def __len__(self) -> int:

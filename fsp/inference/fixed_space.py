@@ -26,6 +26,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError, ModelError
 from fsp.inference.backward import Chain
 from fsp.solvers.poisson import poisson_window
+from fsp.space.space import successors
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -63,11 +64,11 @@ class FixedSpace:
         self.start = np.zeros(n + 1)  # p(0), with the sink
         np.add.at(self.start, np.where(start < 0, n, start), model.initial_probabilities)
         self._lacks = float(model.start_lacks)
-        targets = [space.index(states + change) for change in model.change]
+        targets = successors(space, model.change)
         _, first, change_of = np.unique(model.change, axis=0, return_index=True, return_inverse=True)
-        led = np.array([np.where(targets[r] < 0, n, targets[r]) for r in first.tolist()])  # (n_changes, n)
-        self._moves = led, change_of.reshape(-1)  # where states are led to by each change, and that of each reaction
-        rows = np.concatenate([*(np.where(target < 0, n, target) for target in targets), np.arange(n + 1)])
+        led = np.where(targets < 0, n, targets)  # (R, n)
+        self._moves = led[first], change_of.reshape(-1)  # where each change leads, and that of each reaction
+        rows = np.concatenate([led.ravel(), np.arange(n + 1)])
         columns = np.concatenate([np.tile(np.arange(n), len(targets)), np.arange(n + 1)])
         order = np.lexsort((columns, rows))
         keys = (rows * (n + 1) + columns)[order]
@@ -245,12 +246,12 @@ class _Diagonals:
     On spaces of boxes a reaction moves all states by the same number of places, so that there are few diagonals.
     """
 
-    def __init__(self, targets: Sequence[IntArray], n: int) -> None:
-        inside = np.concatenate([*(target >= 0 for target in targets), np.ones(n, dtype=np.bool_)])
+    def __init__(self, targets: IntArray, n: int) -> None:
+        inside = np.concatenate([(targets >= 0).ravel(), np.ones(n, dtype=np.bool_)])
         sources = np.tile(np.arange(n), len(targets) + 1)
-        offsets = sources - np.concatenate([*targets, np.arange(n)])
+        offsets = sources - np.concatenate([targets.ravel(), np.arange(n)])
         self._n = n
-        self.outside = np.array([target < 0 for target in targets], dtype=np.float64)  # (R, n)
+        self.outside = (targets < 0).astype(np.float64)  # (R, n)
         self._offsets, row = np.unique(offsets[inside], return_inverse=True)
         self._few = len(self._offsets) <= MOST_DIAGONALS
         keys = (row * n + sources[inside]) if self._few else sources[inside] * n + (sources - offsets)[inside]

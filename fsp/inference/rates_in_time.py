@@ -14,6 +14,7 @@ from fsp.errors import ModelError
 from fsp.model.expression import compiled
 from fsp.model.tree import ZERO, Expression, depends_on_time
 from fsp.solvers.linear import Band
+from fsp.space.space import successors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ class Jumps:
         states = space.states  # (n, d)
         n = len(states)
         self.columns = {name: states[:, i].astype(np.float64) for i, name in enumerate(model.species)}
-        targets = [space.index(states + change) for change in model.change]
+        targets = successors(space, model.change)
         self.sources = [np.flatnonzero(target >= 0) for target in targets]
         self.targets = [target[source] for target, source in zip(targets, self.sources, strict=True)]
         keys = [

@@ -12,6 +12,7 @@ from fsp.inference.on_step import STAGES, height
 from fsp.inference.statewise import split
 from fsp.moments.parts import PartMoments, mean_over, moment_of
 from fsp.solvers.collocation import radau
+from fsp.space.space import successors
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -66,7 +67,7 @@ class Contraction:
     def of(cls, model: Model, space: StateSpace, timed: Timed) -> Contraction:
         """Take the derivatives of a generator apart by reactions."""
         n, (n_changing, q, _) = len(space), timed.sizes.shape
-        index = np.array([space.index(space.states + change) for change in model.change])
+        index = successors(space, model.change)
         tops = np.zeros((model.n_reactions, n_changing, q))
         by_reaction: dict[int, list[tuple[int, FloatArray, FloatArray]]] = {}
         for r, c, values, off in timed.terms:

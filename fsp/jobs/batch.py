@@ -32,7 +32,7 @@ from fsp.jobs.stopping import Keeper, Stop, transient_from
 from fsp.jobs.workers import Crew
 from fsp.output import files
 from fsp.output.locks import locked, not_writable
-from fsp.output.replace import is_marked, require_outputs, require_replaceable
+from fsp.output.replace import Output, require_outputs, require_replaceable
 from fsp.output.storage import Head, kept, read_head
 
 if TYPE_CHECKING:
@@ -181,13 +181,14 @@ def prepare(manifest: Path, folder: Path, *, resume: bool, overwrite: bool = Fal
     plan = BatchPlan(folder, [JobRow(job) for job in jobs])
     broken = _load(plan, jobs)
     killed = _begun_and_not_ended(folder)
-    require_outputs([("--out", folder / SUMMARY, is_marked)], inputs=[manifest], overwrite=overwrite)
+    require_outputs(Output("--out", folder / SUMMARY), inputs=[manifest], overwrite=overwrite)
     for number, job in enumerate(jobs):
         row = plan.rows[number]
         try:
             if job.source in broken:
                 raise broken[job.source]
-            _require_replaceable(folder / job.file, [manifest, job.model], overwrite)
+            place = folder / job.file
+            require_replaceable(place, "--out", inputs=[manifest, job.model], overwrite=overwrite, is_own=_is_solution)
             plan.rows[number] = _kept(plan, number) if resume else row
             plan.model(number)
         except Exception as error:
@@ -228,11 +229,6 @@ def _kept(plan: BatchPlan, number: int) -> JobRow:
     if head is not None and head.complete and head.asked == row.job.asked(plan.model(number)):
         return row.found(KEPT, head)
     return row
-
-
-def _require_replaceable(file: Path, inputs: Sequence[Path], overwrite: bool) -> None:
-    """Refuse the place of a job's file where something else is."""
-    require_replaceable(file, "--out", inputs=inputs, overwrite=overwrite, is_own=_is_solution)
 
 
 def _is_solution(path: Path) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -38,16 +39,25 @@ def is_marked(path: Path) -> bool:
     return any(mark in ends for mark in _MARKS)
 
 
-def require_outputs(
-    outputs: Sequence[tuple[str, Path, IsOwn]],
-    *,
-    inputs: Iterable[str | Path],
-    overwrite: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file that an option of a command names, if it is given."""
+
+    option: str
+    path: Path | None
+    suffixes: tuple[str, ...] = ()  # it must end in one of these, where there are any
+    is_own: IsOwn = is_marked  # whether a file may be replaced by it
+
+
+def require_outputs(*outputs: Output, inputs: Iterable[str | Path] = (), overwrite: bool) -> None:
     """Refuse files that a command must not or cannot write, before it does its work."""
     known = list(inputs)
     seen: set[Path] = set()
-    for option, path, is_own in outputs:
+    for option, path, suffixes, is_own in ((o.option, o.path, o.suffixes, o.is_own) for o in outputs):
+        if path is None:
+            continue
+        if suffixes and path.suffix.lower() not in suffixes:
+            raise ArgumentError(f"`{option}` must end in one of {', '.join(suffixes)}, but is '{path}'.")
         require_replaceable(path, option, inputs=known, overwrite=overwrite, is_own=is_own)
         if (place := place_of(path, option)) in seen:
             raise ArgumentError(f"`{option}` must be another file for each output, but is '{path}' twice.")

@@ -21,6 +21,7 @@ from fsp.moments.envelope import envelope
 from fsp.moments.polynomial import plus
 from fsp.moments.rates import rates
 from fsp.passages.observables import Observable
+from fsp.space.space import successors
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -110,9 +111,8 @@ class Gain:
             return None
         n = len(space)
         total = csr_array((n, n))
-        for k in self.reactions:
+        for k, target in zip(self.reactions, successors(space, model.change[list(self.reactions)]), strict=True):
             rates = model.propensity(k, space.states)
-            target = space.index(space.states + model.change[k])  # (n,)
             here = np.flatnonzero((target >= 0) & (rates > 0.0))
             total = total + csr_array((rates[here], (target[here], here)), shape=(n, n))
         return csr_array(total)

@@ -271,6 +271,13 @@ class StateSpace(BaseSpace):
         return runs
 
 
+def successors(space: StateSpace, changes: IntArray) -> IntArray:
+    """Return the index of each state after each of some changes (m, n_species), (m, n); -1 outside of the space."""
+    states = space.states
+    index = [space.index(states + change) for change in changes]
+    return np.array(index, dtype=np.int64).reshape(len(changes), len(space))
+
+
 def _box_keys(encoding: Encoding, bottom: IntArray, extents: list[int]) -> IntArray:
     keys = np.zeros((*extents, encoding.n_words), dtype=np.int64)
     for s, word, shift in zip(encoding.kept, encoding.word, encoding.shift, strict=True):

@@ -17,7 +17,7 @@ import pytest
 import fsp
 from fsp.output import files, storage
 from fsp.output import pictures as plot
-from fsp.output.replace import is_marked, require_outputs, require_replaceable
+from fsp.output.replace import Output, is_marked, require_outputs, require_replaceable
 from fsp.output.sink import Sink
 
 N = 20_000
@@ -199,5 +199,5 @@ def test_inputs_and_files_of_others_are_refused(tmp_path):
         require_replaceable(notes, "--out")
     require_replaceable(notes, "--out", overwrite=True)
     with pytest.raises(fsp.ArgumentError, match="twice"):
-        require_outputs([("--out", new, is_marked), ("--plot", new, is_marked)], inputs=[], overwrite=False)
+        require_outputs(Output("--out", new), Output("--plot", new), overwrite=False)
     assert names(tmp_path) == ["link.ant", "model.ant", "notes.txt"]

@@ -248,7 +248,7 @@ def test_the_command_fits_on_ranks(fit_words, tmp_path):
     assert files[3].stat().st_size > 0
     drawn = fsp_on_ranks(2, *fit_words, "--backend", "petsc", "--report", tmp_path / "fit.pdf")
     assert drawn.returncode == 2
-    assert drawn.stderr.count("fsp: error: ") == drawn.stderr.count("`--report` must be a file in") == 1, drawn.stderr
+    assert drawn.stderr.count("fsp: error: ") == drawn.stderr.count("`--report` must end in one of") == 1, drawn.stderr
     shared = fsp_on_ranks(2, *fit_words, "--backend", "petsc", "--processes", "2")
     assert shared.returncode == 2
     assert shared.stderr.count("`--processes` must be left out with --backend petsc") == 1, shared.stderr
