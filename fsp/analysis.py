@@ -17,6 +17,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
+from fsp.checks import check_choice
 from fsp.errors import ArgumentError
 
 DENSE_LIMIT = 2**27
@@ -252,6 +253,5 @@ def distance(
 
     `kind` is a key of `DISTANCES`; ``hellinger`` is at most 1, ``wasserstein`` in copies.
     """
-    if kind not in DISTANCES:
-        raise ArgumentError(f"`kind` must be one of {', '.join(DISTANCES)}, but is '{kind}'.")
+    check_choice("kind", kind, DISTANCES)
     return DISTANCES[kind](*align(states, probabilities, other_states, other_probabilities))

@@ -34,6 +34,7 @@ from scipy.integrate import solve_ivp
 
 from fsp.approximation.scaling import require_chain, smooth_law
 from fsp.bars import Course, barred, callback, silent
+from fsp.checks import check_choice
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, ModelError
 from fsp.model.arguments import check_call
@@ -147,8 +148,7 @@ def moment_closure(
            5        B      5.75818       1.5799
     """
     check_call(model, progress=progress)
-    if closure not in CLOSURES:
-        raise ArgumentError(f"`closure` must be one of {', '.join(CLOSURES)}, but is {closure!r}.")
+    check_choice("closure", closure, CLOSURES)
     usual, highest = CLOSURES[closure]
     chosen = usual if order is None else order
     if isinstance(chosen, bool) or not isinstance(chosen, int) or not 2 <= chosen <= highest:

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -139,19 +140,14 @@ def _pair(levels: Sequence[Distribution], spacings: Sequence[float], scheme: str
         truncation=float(np.abs(weights) @ [d.error.total for d in levels]),
         certified=all(d.error.certified for d in levels),
     )
-    return Distribution(
-        states[kept], p[kept] * (fine.mass / p[kept].sum()), fine.species, t=fine.t, error=error, notes=fine.notes,
-        model_name=fine.model_name, model_hash=fine.model_hash, time_unit=fine.time_unit,
-    )  # fmt: skip
+    return replace(fine, states=states[kept], probabilities=p[kept] * (fine.mass / p[kept].sum()), error=error)
 
 
 def with_spacing(d: Distribution, off: float, what: str) -> Distribution:
     """Return a law whose error has what the spacing does, an estimate."""
     note = f"the error has an estimate of what the spacing does, {off:.1e}, in `integration`; {what}"
-    return Distribution(
-        d.states, d.probabilities, d.species, t=d.t, error=d.error + ErrorLedger(integration=off, certified=False),
-        notes=(*d.notes, note), model_name=d.model_name, model_hash=d.model_hash, time_unit=d.time_unit,
-    )  # fmt: skip
+    error = d.error + ErrorLedger(integration=off, certified=False)
+    return replace(d, error=error, notes=(*d.notes, note))
 
 
 def _fraction(h: float) -> str:

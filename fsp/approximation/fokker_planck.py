@@ -25,8 +25,10 @@ from fsp.approximation import extrapolation
 from fsp.approximation.lattice import SCHEMES, diffusion, lattice, on_counts
 from fsp.approximation.scaling import require_chain
 from fsp.bars import barred
+from fsp.checks import check_choice
 from fsp.distribution import Distribution
 from fsp.distribution.display import Displayed
+from fsp.distribution.distribution import Provenance
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.model.arguments import check_call
@@ -245,8 +247,7 @@ def require_lattices(model: Model, spacing: float, scheme: str) -> tuple[float, 
             f"`model` must have at most {MOST_SPECIES} species for the Fokker-Planck equation, but has "
             f"{model.n_species}; `fsp.langevin` samples it."
         )
-    if scheme not in SCHEMES:
-        raise ArgumentError(f"`scheme` must be one of {', '.join(SCHEMES)}, but is {scheme!r}.")
+    check_choice("scheme", scheme, SCHEMES)
     known = isinstance(spacing, float | int) and FINEST <= spacing <= 1.0 and math.frexp(spacing)[0] == 0.5
     if not known:
         raise ArgumentError(f"`spacing` must be 1, 1/2, 1/4, … down to 1/1024, but is {spacing!r}.")
@@ -261,10 +262,7 @@ def require_lattices(model: Model, spacing: float, scheme: str) -> tuple[float, 
 def _on_counts(d: Distribution, h: float, model: Model) -> Distribution:
     """Return a distribution over the lattice as one over whole counts."""
     states, p = on_counts(d.states, d.probabilities, round(1.0 / h))
-    return Distribution(
-        states, p, d.species, t=d.t, error=d.error, notes=d.notes, model_name=model.name, model_hash=model.hash,
-        time_unit=model.time_unit,
-    )  # fmt: skip
+    return Distribution(states, p, d.species, t=d.t, error=d.error, notes=d.notes, **Provenance.of(model))
 
 
 def _at_zero(model: Model, laws: Sequence[Distribution]) -> tuple[float, ...]:

@@ -38,6 +38,7 @@ from fsp.approximation import defaults
 from fsp.approximation.lattice import between_counts
 from fsp.approximation.scaling import require_chain
 from fsp.bars import barred, callback, silent
+from fsp.checks import check_choice
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, ConvergenceError
@@ -225,8 +226,7 @@ def require_paths(times: object, runs: object, steps: object, variant: object) -
         )
     if not (_is_number(runs) and _is_number(steps)):
         raise ArgumentError(f"`runs` and `steps` must be whole numbers, at least 2, but are {runs!r} and {steps!r}.")
-    if variant not in VARIANTS:
-        raise ArgumentError(f"`variant` must be one of {', '.join(VARIANTS)}, but is {variant!r}.")
+    check_choice("variant", variant, VARIANTS)
 
 
 class WeakTrapezoidal:

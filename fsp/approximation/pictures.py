@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp import analysis
+from fsp.checks import check_choice
 from fsp.errors import ArgumentError
 from fsp.output.axes import figure_of, new_axes, new_figure, styled
 from fsp.output.panels import COLOURS
@@ -38,10 +39,8 @@ def draw(
 ) -> Any:
     """Draw what `Approximations.plot` asks for; ``"overview"`` has three volumes above, and the other kinds below."""
     name = comparison.species[0] if species is None else species
-    if name not in comparison.species:
-        raise ArgumentError(f"`species` must be one of {', '.join(comparison.species)}, but is '{name}'.")
-    if kind not in ("overview", *KINDS):
-        raise ArgumentError(f"`kind` must be one of overview, {', '.join(KINDS)}, but is {kind!r}.")
+    check_choice("species", name, comparison.species)
+    check_choice("kind", kind, ("overview", *KINDS))
     if kind == "overview" and ax is not None:
         raise ArgumentError(f"`kind` must be one of {', '.join(KINDS)} for `ax`, but is 'overview', of six panels.")
     if volume is not None and (kind != "laws" or volume not in comparison.volumes):

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
+    from fsp.model import Model
+
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Provenance:
@@ -47,6 +49,11 @@ class Provenance:
     def _of_model(self) -> dict[str, str]:
         """Return what records of all answers begin with."""
         return {"model_name": self.model_name, "model_hash": self.model_hash, "time_unit": self.time_unit}
+
+    @staticmethod
+    def of(model: Model) -> dict[str, Any]:
+        """Return what an answer is told of its model."""
+        return {"model_name": model.name, "model_hash": model.hash, "time_unit": model.time_unit}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

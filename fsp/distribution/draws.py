@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.checks import check_level
 from fsp.distribution.display import Displayed
 from fsp.distribution.ledger import Interval
 from fsp.distribution.text import table
-from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -113,8 +113,7 @@ class Draws(Displayed):
         ArgumentError
             If it is no probability.
         """
-        if not isinstance(level, int | float) or not 0.0 < level < 1.0:
-            raise ArgumentError(f"`level` must be a probability between 0 and 1, such as 0.95, but is {level!r}.")
+        check_level(level)
         flat, weights = self.values.reshape(-1, len(self.names)), self.weights.reshape(-1)
         intervals = {}
         for k, name in enumerate(self.names):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.checks import check_choice, check_level
 from fsp.distribution import doors
 from fsp.distribution.display import Displayed
 from fsp.distribution.fit_comparison import FitComparison
@@ -197,10 +198,8 @@ class Fit(Displayed):
         S. S. Wilks, Ann. Math. Statist. 9 (1938) 60, doi:10.1214/aoms/1177732360.
         """
         level = self.level if level is None else level
-        if not isinstance(level, int | float) or not 0.0 < level < 1.0:
-            raise ArgumentError(f"`level` must be a probability between 0 and 1, such as 0.95, but is {level!r}.")
-        if method not in METHODS:
-            raise ArgumentError(f"`method` must be one of {', '.join(METHODS)}, but is {method!r}.")
+        check_level(level)
+        check_choice("method", method, METHODS)
         root = quantile(level)
         ends = self._by_profile(level, root) if method == "profile" else self._by_information(method, root)
         return {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.checks import check_choice
 from fsp.distribution import bounds, doors
 from fsp.distribution.display import Displayed
 from fsp.distribution.distribution import Provenance
@@ -319,8 +320,7 @@ class Passage(Displayed, Provenance):
         return doors.passage(self, ax)
 
     def _number(self, target: str) -> int:
-        if target not in self.targets:
-            raise ArgumentError(f"`target` must be one of {', '.join(self.targets)}, but is {target!r}.")
+        check_choice("target", target, self.targets)
         return self.targets.index(target)
 
     def _require_moments(self) -> None:

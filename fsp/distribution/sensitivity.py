@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, half_sums
+from fsp.checks import check_choice
 from fsp.distribution import doors, formulas
 from fsp.distribution.display import Displayed
 from fsp.distribution.distribution import Distribution
@@ -123,8 +124,7 @@ class Sensitivity(Displayed):
         ArgumentError
             If the name is unknown.
         """
-        if species not in self.species:
-            raise ArgumentError(f"`species` must be one of {', '.join(self.species)}, but is '{species}'.")
+        check_choice("species", species, self.species)
         column = self.species.index(species)
         weighted = self.derivatives * self.states[:, column]  # (q, n)
         means = {}

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.checks import check_choice
 from fsp.distribution import ErrorLedger
 from fsp.equilibrium.bounded import class_notes
 from fsp.equilibrium.growth_loop import NextSpace, grow_until
-from fsp.errors import ArgumentError, BackendError, StateSpaceError
+from fsp.errors import BackendError, StateSpaceError
 from fsp.model.arguments import check_tolerance
 from fsp.model.structure import irreversible_gain
 from fsp.projection.progress import Progress
@@ -189,8 +190,7 @@ def check_arguments(model: Model, tol: float, method: str = "auto", methods: Col
             "A stationary distribution must have constant propensities, but this network's depend on time."
         )
     check_tolerance(tol)
-    if method != "auto" and method not in methods:
-        raise ArgumentError(f"`method` must be one of {', '.join(['auto', *methods])}, but is {method!r}.")
+    check_choice("method", method, ["auto", *methods])
 
 
 def refuse_accumulation(model: Model, space: AnySpace, p: FloatArray, growths: int) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fsp.checks import check_choice
 from fsp.errors import ArgumentError, ModelError
 from fsp.formats.counted_events import Converted, counted_event
 from fsp.formats.powers import scaled, terms_of, total
@@ -97,8 +98,7 @@ def in_molecules(
 
     `starts`: initial counts that take the place of the file's, by name.
     """
-    if rounding not in ROUNDINGS:
-        raise ArgumentError(f"`rounding` must be one of {', '.join(ROUNDINGS)}, but is {rounding!r}.")
+    check_choice("rounding", rounding, ROUNDINGS)
     plain = restarted(definition, starts)
     amounts = initial_amounts(plain)
     are_whole = not np.isnan(nearest_whole(np.array(list(amounts.values())))).any()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import ArgumentError, BackendError, ConvergenceError
+from fsp.checks import check_choice
+from fsp.errors import BackendError, ConvergenceError
 from fsp.inference.adjoint import Adjoint, Gradient
 from fsp.inference.beginning import of_model
 from fsp.inference.envelopes import Bounds
@@ -38,8 +39,7 @@ def chosen_method(method: str, model: Model, start: str | None) -> str:
     The cost of adjoints is that of three or four vectors: with two parameters as much as forward, with 4 a third
     (measured).
     """
-    if method not in METHODS:
-        raise ArgumentError(f"`method` must be one of {', '.join(METHODS)}, but is {method!r}.")
+    check_choice("method", method, METHODS)
     if method == "forward":
         return method
     return "in time" if model.is_time_dependent or start is not None else "adjoint"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.checks import check_choice
 from fsp.distribution import formulas
 from fsp.distribution.display import Displayed
 from fsp.distribution.text import counted, table
@@ -262,8 +263,7 @@ def check_counts(counts: object) -> None:
 
 
 def _check_arguments(counts: Mapping[str, str], missing: str) -> None:
-    if missing not in MISSING:
-        raise ArgumentError(f"`missing` must be one of {', '.join(MISSING)}, but is {missing!r}.")
+    check_choice("missing", missing, MISSING)
     if not isinstance(counts, Mapping) or not counts:
         raise ArgumentError(
             f"`counts` must give the column of each species, such as {{'X': 'rna'}}, but is {counts!r}."

@@ -11,6 +11,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.bars import barred, callback, silent
+from fsp.checks import check_choice, check_whole
 from fsp.distribution.design import Design
 from fsp.distribution.information import FisherInformation
 from fsp.errors import ArgumentError
@@ -139,10 +140,8 @@ def _checked(
     conditions: Mapping[str, Mapping[str, float]] | None,
 ) -> list[int]:
     """Return the numbers of the parameters of interest."""
-    if not isinstance(cells, int) or cells < 1:
-        raise ArgumentError(f"`cells` must be a whole number of 1 or more, but is {cells!r}.")
-    if criterion not in CRITERIA:
-        raise ArgumentError(f"`criterion` must be one of {', '.join(CRITERIA)}, but is {criterion!r}.")
+    check_whole("cells", cells, 1)
+    check_choice("criterion", criterion, CRITERIA)
     if conditions is not None and (not isinstance(conditions, Mapping) or not conditions):
         raise ArgumentError(f"`conditions` must say what each sets, by label, but are {conditions!r}.")
     names = [parameters] if isinstance(parameters, str) else list(parameters)

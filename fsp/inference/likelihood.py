@@ -33,6 +33,7 @@ import numpy as np
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.bars import barred, callback, silent
+from fsp.checks import check_width
 from fsp.distribution import Interval
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError
@@ -236,8 +237,7 @@ def likelihood(
     """
     check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work, progress=progress)
     check_counts(counts)
-    if not isinstance(width, int | float) or not width > 0.0:
-        raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
+    check_width(width)
     check_start(start)
     if extrinsic is not None:
         require_no_start(start)

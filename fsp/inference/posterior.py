@@ -22,6 +22,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.bars import barred, callback, silent
+from fsp.checks import check_whole, check_width
 from fsp.distribution.draws import Draws
 from fsp.distribution.text import counted
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
@@ -104,8 +105,7 @@ class Posterior:
     ) -> None:
         check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work)
         check_counts(counts)
-        if not isinstance(width, int | float) or not width > 0.0:
-            raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
+        check_width(width)
         laws = posterior_priors(priors)
         unknown = [name for name in laws if name not in model.definition.parameters]
         if unknown:
@@ -276,8 +276,7 @@ class Posterior:
         ArgumentError
             If there are too few points, or the density vanishes wherever the search begins.
         """
-        if not isinstance(points, int) or points < 64:
-            raise ArgumentError(f"`points` must be a whole number of 64 or more, but is {points!r}.")
+        check_whole("points", points, 64)
         each = 2 ** math.ceil(math.log2(points / SCRAMBLES))
         before = 2 ** math.ceil(math.log2(points / (2 * ROUNDS)))
         report, total = callback(progress) or silent, ROUNDS * before + SCRAMBLES * each

@@ -16,6 +16,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.bars import barred, callback
+from fsp.checks import check_choice, check_level, check_whole, check_width
 from fsp.distribution.fit import METHODS, Fit
 from fsp.doors import BACKENDS, ranks_named
 from fsp.errors import ArgumentError, Interrupted, ToleranceWarning
@@ -221,16 +222,12 @@ def _check_arguments(
     counts: Counts, starts: int, width: float, level: float, intervals: str, processes: int | None
 ) -> None:
     check_counts(counts)
-    if not isinstance(starts, int) or starts < 1:
-        raise ArgumentError(f"`starts` must be a whole number of 1 or more, but is {starts!r}.")
-    if not isinstance(width, int | float) or not width > 0.0:
-        raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
-    if not isinstance(level, int | float) or not 0.0 < level < 1.0:
-        raise ArgumentError(f"`level` must be a probability between 0 and 1, such as 0.95, but is {level!r}.")
-    if intervals not in METHODS:
-        raise ArgumentError(f"`intervals` must be one of {', '.join(METHODS)}, but is {intervals!r}.")
-    if processes is not None and (not isinstance(processes, int) or processes < 1):
-        raise ArgumentError(f"`processes` must be at least one, but is {processes!r}.")
+    check_whole("starts", starts, 1)
+    check_width(width)
+    check_level(level)
+    check_choice("intervals", intervals, METHODS)
+    if processes is not None:
+        check_whole("processes", processes, 1)
 
 
 def _values_within(model: Model, ranges: Mapping[str, tuple[float, float]]) -> dict[str, float]:
@@ -249,8 +246,7 @@ def _starts(model: Model, task: FitTask, starts: int, seed: int) -> FloatArray:
     """Return logarithms of parameters (n, q) where the ascents begin."""
     from scipy.stats import qmc
 
-    if not isinstance(seed, int) or seed < 0:
-        raise ArgumentError(f"`seed` must be a whole number of 0 or more, but is {seed!r}.")
+    check_whole("seed", seed, 0)
     low, high = task.low, task.high
     given = np.log([max(model.parameters.get(name, 0.0), 1e-300) for name in task.objective.names])
     inside = ((low <= given) & (given <= high)).all()

@@ -17,6 +17,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.bars import shown
+from fsp.checks import check_choice
 from fsp.distribution import Distribution, Solution, Sweep
 from fsp.distribution.continuation import Request, require_same
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
@@ -139,8 +140,7 @@ def _check_options(options: Mapping[str, Any], errors: str, processes: int | Non
         raise ArgumentError(
             f"Further options of `sweep`{without} must be of {', '.join(known)}, but there is '{unknown[0]}'."
         )
-    if errors not in ERRORS:
-        raise ArgumentError(f"`errors` must be one of {', '.join(ERRORS)}, but is '{errors}'.")
+    check_choice("errors", errors, ERRORS)
     if processes is not None and not processes >= 1:
         raise ArgumentError(f"`processes` must be at least one, but is {processes!r}.")
 

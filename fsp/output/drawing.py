@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fsp.checks import check_choice
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import Sweep
@@ -42,8 +43,7 @@ def draw(
 
 def require(kind: str, of: str, n_species: int, *, log: bool, ax: bool = False) -> None:
     """Refuse a picture that there is not `of` a solution, a distribution or a sweep; it may not be computed yet."""
-    if kind not in KINDS:
-        raise ArgumentError(f"`kind` must be one of {', '.join(KINDS)}, but is {kind!r}.")
+    check_choice("kind", kind, KINDS)
     wanted = {"heat": 1, "marginals": 1, "joint": 2}.get(kind)
     if wanted is not None and n_species != wanted:
         names = "one name" if wanted == 1 else "two names"

@@ -16,6 +16,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.bars import barred, callback, silent
 from fsp.distribution import ErrorLedger, Interval
 from fsp.distribution.committor import Committor, ReactiveFlux, StateFunction
+from fsp.distribution.distribution import Provenance
 from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.estimate import check_arguments
 from fsp.equilibrium.growth_loop import NextSpace, grow_until
@@ -238,8 +239,6 @@ def _answer(model: Model, ways: Reactive, names: tuple[str, str], tol: float) ->
         number(ways.share),
         number(ways.reactive),
         ReactiveFlux(species, states, sources, targets, low, high, rest.certified),
-        model_name=model.name,
-        model_hash=model.hash,
-        time_unit=model.time_unit,
+        **Provenance.of(model),
         notes=(f"the stationary law is an estimate: {rest.reason}",) if rest.reason else (),
     )

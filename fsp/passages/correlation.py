@@ -18,6 +18,7 @@ from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.bars import barred, callback, silent
 from fsp.distribution import ErrorLedger, Interval
 from fsp.distribution.correlation import Correlation
+from fsp.distribution.distribution import Provenance
 from fsp.distribution.passage import Curve
 from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.estimate import check_arguments
@@ -259,9 +260,7 @@ def _answer(model: Model, two: _Two, times: FloatArray, tol: float) -> Correlati
         (means[0], means[1]),
         variances,
         two.spectra,
-        model_name=model.name,
-        model_hash=model.hash,
-        time_unit=model.time_unit,
+        **Provenance.of(model),
         notes=(f"the bounds are estimates: {reason}",) if reason else (),
     )
 

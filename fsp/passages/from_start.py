@@ -25,6 +25,7 @@ import numpy as np
 from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
 from fsp.distribution import Interval, bounds
 from fsp.distribution.correlation import Correlation
+from fsp.distribution.distribution import Provenance
 from fsp.distribution.passage import Curve
 from fsp.errors import BackendError, ToleranceWarning
 from fsp.moments import MomentBounds, PendingBounds, moment_bounds
@@ -86,9 +87,7 @@ def from_start(
         Curve.of(lags, best.coefficients),
         (best.means[0], best.means[1]),
         (best.variances[0], best.variances[1]),
-        model_name=model.name,
-        model_hash=model.hash,
-        time_unit=model.time_unit,
+        **Provenance.of(model),
         notes=tuple(f"the bounds are estimates: {reason}" for reason in best.reasons),
     )
 

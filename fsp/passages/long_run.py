@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fsp import defaults
+from fsp.distribution.distribution import Provenance
 from fsp.distribution.reward import AverageReward
 from fsp.errors import ArgumentError
 from fsp.model.expression import call, to_text
@@ -83,9 +84,7 @@ def average_reward(
         tol,
         rest.means[0],
         None if firings else rest.spectrum([0.0])[0],
-        model_name=model.name,
-        model_hash=model.hash,
-        time_unit=model.time_unit,
+        **Provenance.of(model),
         notes=rest.notes,
     )
 

@@ -19,6 +19,7 @@ from fsp import defaults
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.bars import shown, silent
 from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, bounds
+from fsp.distribution.distribution import Provenance
 from fsp.distribution.passage import Curve, FromEach, Passage, PassageLaw
 from fsp.equilibrium.certified import SPARE
 from fsp.equilibrium.growth_loop import NextSpace, grow_until
@@ -229,9 +230,7 @@ class _Question:
             tol=self.tol,
             from_each=FromEach(states, mean_from, first_from),
             law=None if solution is None else self.law(times, solution),
-            model_name=model.name,
-            model_hash=model.hash,
-            time_unit=model.time_unit,
+            **Provenance.of(model),
             **facts,
         )
 

@@ -27,6 +27,7 @@ from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
 from fsp.bars import barred, callback, silent
 from fsp.distribution import Interval
 from fsp.distribution.bounds import variance
+from fsp.distribution.distribution import Provenance
 from fsp.distribution.passage import Curve
 from fsp.distribution.reward import Reward
 from fsp.equilibrium.stationary import stationary
@@ -180,9 +181,7 @@ def reward(
         *curves,
         Curve.of(asked, spread),
         answer.n_states,
-        model_name=model.name,
-        model_hash=model.hash,
-        time_unit=model.time_unit,
+        **Provenance.of(model),
         notes=tuple(f"the bounds are estimates: {reason}" for reason in reasons),
     )
 

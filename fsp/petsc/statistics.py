@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp import analysis
+from fsp.checks import check_choice
 from fsp.distribution import Distribution as SerialDistribution
 from fsp.distribution.checks import read_only
 from fsp.errors import ArgumentError
@@ -92,8 +93,7 @@ class SpreadStatistics(SerialDistribution):
             raise ArgumentError("`other` must be spread over the same ranks; compare `gathered()` with a serial one.")
         if self.species != other.species:
             raise ArgumentError(f"`other` must have the species {self.species}, but has {other.species}.")
-        if kind not in analysis.DISTANCES:
-            raise ArgumentError(f"`kind` must be one of {', '.join(analysis.DISTANCES)}, but is '{kind}'.")
+        check_choice("kind", kind, analysis.DISTANCES)
         if len(self.species) == 1:
             return self.marginal(*self.species).distance(other.marginal(*other.species), kind)
         carried = other.space.carry(other.probabilities, self.space)  # on the states of this one

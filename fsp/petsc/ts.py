@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.errors import ArgumentError, ConvergenceError
+from fsp.checks import check_choice
+from fsp.errors import ConvergenceError
 from fsp.petsc.environment import load
 from fsp.petsc.generator import require_ranks
 from fsp.petsc.matrices import values_of
@@ -62,8 +63,7 @@ class TS(Solver):
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
-        if self.kind not in KINDS:
-            raise ArgumentError(f"`kind` must be one of {', '.join(KINDS)}, but is {self.kind!r}.")
+        check_choice("kind", self.kind, KINDS)
         object.__setattr__(self, "options", pairs(self.options))
 
     @property

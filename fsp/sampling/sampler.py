@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.bars import barred, callback
-from fsp.errors import ArgumentError, FSPError, ModelError
+from fsp.checks import check_whole
+from fsp.errors import FSPError, ModelError
 from fsp.memory import check_memory, limited
 from fsp.model.arguments import check_call
 from fsp.model.factors import factorise
@@ -167,12 +168,6 @@ def _sample(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return out
-
-
-def check_whole(name: str, given: Any, least: int) -> None:
-    """Raise an ArgumentError unless an argument is a whole number that is large enough."""
-    if isinstance(given, bool) or not hasattr(given, "__index__") or given < least:
-        raise ArgumentError(f"`{name}` must be a whole number >= {least}, but is {given!r}.")
 
 
 @dataclass(frozen=True, slots=True)

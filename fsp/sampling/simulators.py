@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.checks import check_whole
 from fsp.errors import ArgumentError, SimulatorWarning
 from fsp.formats import load
 from fsp.model import Model
@@ -223,8 +224,7 @@ def _check_options(name: str, given: Mapping[str, str]) -> None:
 
 def seeds_of(seed: int, runs: int, first: int = 0) -> list[int]:
     """Return a seed from 1 to 2³¹ - 1 for each run from number `first` on; no two numbers have the same."""
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
-        raise ArgumentError(f"`seed` must be a whole number >= 0, but is {seed!r}.")
+    check_whole("seed", seed, 0)
     if not 1 <= runs < _MODULUS - first:
         raise ArgumentError(f"`runs` must be at least 1 and below 2^31 in all, but is {first + runs}.")
     base = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.bars import Stage, barred, callback, silent
+from fsp.checks import check_whole
 from fsp.distribution import Distribution, Solution
 from fsp.doors import transient
 from fsp.errors import ArgumentError, ToleranceWarning
@@ -19,7 +20,6 @@ from fsp.model import Model
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
 from fsp.sampling.documents import document_for
-from fsp.sampling.sampler import check_whole
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import diagnose
 from fsp.verification.file_reader import with_reader_judged

@@ -255,7 +255,7 @@ def test_two_times_are_told_in_words(rng):
         ({"require": 5}, "at most 0.99, such as 0.05 for 5 %, but is 5"),
         ({"require": "5%"}, "`require` must be a number"),
         ({"until_detectable": 5.0}, "`until_detectable` must be a number"),
-        ({"runs": 0}, "`runs` must be a whole number >= 1, but is 0"),
+        ({"runs": 0}, "`runs` must be a whole number of 1 or more, but is 0"),
         ({"runs": 2.5}, "`runs` must be a whole number"),
         ({"species": "PD"}, "`species` must be a list of names"),
         ({"power": "x"}, "`power` must be a probability"),
