@@ -7,12 +7,14 @@ long or deep.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fsp.errors import BackendError, ModelError
 from fsp.formats.sbml import Finish, as_it_stands, read_sbml
 from fsp.model.libraries import one_at_a_time
+from fsp.model.literals import beyond_doubles
 from fsp.model.model import Model
 
 MOST_OPERATORS = 10_000  # in a statement: the library's time grows with their square, 3 s for this many
@@ -22,6 +24,9 @@ _IMPORT = re.compile(r'\bimport\s+"([^"\n]*)"')
 _UNREAD = re.compile(r'"[^"\n]*"|//[^\n]*|#[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)  # texts and comments
 _MODULE = re.compile(r"^\s*(?:model|module)\s+\*?\s*(\w+).*?^\s*end\b", re.DOTALL | re.MULTILINE)
 _SUBMODEL = re.compile(r":\s*(\w+)\s*\(")
+_UNIT = re.compile(r'\b(?:units|substanceUnits)="(\w+)"')
+_DEFINED = re.compile(r'<unitDefinition[^>]*\bid="(\w+)"[^>/]*>')  # the library lists those that nothing defines too
+_UNKNOWN = re.compile(r"unknown unit definition: '(\w+)'")
 _OPERATOR = re.compile(r"[-+*/^&|<>=]")
 
 
@@ -43,8 +48,12 @@ def sbml_of(text: str, path: Path) -> str:
     antimony.addDirectory(str(path.parent))
     if antimony.loadAntimonyString(text) < 0:
         reason = " ".join(antimony.getLastError().split()).removeprefix("Error in ")
+        _check_units(_UNKNOWN.findall(reason), text, path)
         raise ModelError(f"Antimony file '{path.name}' must be well formed, but has an error in {reason}")
-    return str(antimony.getSBMLString(antimony.getMainModuleName()))
+    sbml = str(antimony.getSBMLString(antimony.getMainModuleName()))
+    defined = set(_DEFINED.findall(sbml))
+    _check_units([unit for unit in dict.fromkeys(_UNIT.findall(sbml)) if unit not in defined], text, path)
+    return sbml
 
 
 def _check(text: str, path: Path, importers: tuple[Path, ...]) -> None:
@@ -77,6 +86,11 @@ def _check_statements(text: str, path: Path) -> None:
             f"Antimony file '{path.name}' must have names of letters a to z, digits and _, but has '{strange}' in "
             f'line {line}; put other texts in quotes, as in: X is "{strange}".'
         )
+    outside = beyond_doubles(text, sys.float_info.min)  # the library reads 1e400 as 1 of the unit e400
+    if outside is not None:
+        raise ModelError(
+            f"Antimony file '{path.name}' must have numbers from 2.3e-308 to 1.7e308, or 0, but has {outside}."
+        )
     _check_modules(text, path)
     for line, statement in _statements(text):
         operators, deepest = len(_OPERATOR.findall(statement)), _deepest(statement)
@@ -85,6 +99,20 @@ def _check_statements(text: str, path: Path) -> None:
                 f"Antimony file '{path.name}' must have statements of at most {MOST_OPERATORS:,} operators and "
                 f"{MOST_PARENTHESES} parentheses within each other, but that in line {line} has {operators:,} and "
                 f"{deepest:,}."
+            )
+
+
+def _check_units(units: Iterable[str], text: str, path: Path) -> None:
+    """Refuse a number such as 1_000, 0x10 or 1d3, which the library reads up to a unit that nothing defines."""
+    import libsbml
+
+    plain = _UNREAD.sub(_blank, text)
+    for unit in units:
+        number = re.search(rf"(?<![\w.])(?:\d+\.?\d*|\.\d+){unit}\b", plain)
+        if number is not None and libsbml.UnitKind_forName(unit) == libsbml.UNIT_KIND_INVALID:
+            raise ModelError(
+                f"Antimony file '{path.name}' must have numbers such as 1000, 0.5 or 1e3, but has {number.group()}, "
+                f"which ends in the unit '{unit}', and nothing defines that; a blank before a unit says that it is one."
             )
 
 

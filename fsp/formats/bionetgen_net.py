@@ -36,13 +36,19 @@ from fsp.model.tree import ONE, ZERO, Expression, Number, Symbol, call
 MOST_NAMES = 20  # species that are renamed are listed up to this many; chosen
 
 _READ = ("parameters", "species", "functions", "groups", "reactions")
+_RULES = {  # blocks of what a network was made from
+    "actions", "anchors", "compartments", "energy patterns", "molecule types", "observables", "population maps",
+    "population types", "reaction rules", "seed species",
+}  # fmt: skip
 _OPTIONS = re.compile(r"(?:setOption|setModelName|version|substanceUnits)\s*\(.*\)\s*;?")
 _ENTRY = {
     "parameters": re.compile(r"(?:\d+\s+)?(?P<name>\w+)\s*(?:=|\s)\s*(?P<value>.+)"),
     "species": re.compile(r"(?P<index>\d+)\s+(?P<name>\S+)\s+(?P<value>.+)"),
     "functions": re.compile(r"(?:\d+\s+)?(?P<name>\w+)\s*\((?P<arguments>[^)]*)\)\s*=?\s*(?P<value>.+)"),
     "groups": re.compile(r"(?:\d+\s+)?(?P<name>\w+)(?:\s+(?P<value>.+))?"),
-    "reactions": re.compile(r"(?P<index>\d+)\s+(?P<reactants>[\d,]+)\s+(?P<products>[\d,]+)\s+(?P<value>.+)"),
+    "reactions": re.compile(
+        r"(?P<index>\d+)\s+(?P<reactants>\d+(?:,\d+)*)\s+(?P<products>\d+(?:,\d+)*)\s+(?P<value>.+)"
+    ),
 }
 _LAW = re.compile(r"(?:(?P<factor>[^\s*]+)\*)?(?P<kind>Ele|Sat|MM|Hill)\s+(?P<constants>.+)")
 
@@ -78,16 +84,32 @@ def _blocks(text: str, source: str) -> dict[str, list[Entry]]:
         if word in ("begin", "end"):
             name = " ".join(rest.split())
             block = name if word == "begin" and name != "model" else ""
+            if block not in ("", *_READ, *_RULES):
+                raise ModelError(
+                    f"BioNetGen file '{source}' must have the blocks {', '.join(_READ)}, but has '{block[:80]}' in "
+                    f"line {number}."
+                )
         elif not block:
             _check_option(line, number, source)
         elif block in _READ:
             blocks[block].append((number, _fields(block, line, number, source)))
-    for name, entries in blocks.items():
-        keys = Counter(fields["index" if "index" in fields else "name"] for _, fields in entries)
-        twice = next((key for key, n in keys.items() if n > 1), None)
+    _check_different(blocks, source)
+    return blocks
+
+
+def _check_different(blocks: Mapping[str, list[Entry]], source: str) -> None:
+    """Refuse two entries of one number or name."""
+    keys = {
+        name: [fields["index" if "index" in fields else "name"] for _, fields in entries]
+        for name, entries in blocks.items()
+    }
+    values = ("parameters", "functions", "groups")
+    keys["patterns of species"] = [fields["name"].lstrip("$") for _, fields in blocks["species"]]
+    keys["parameters, functions and groups"] = [key for name in values for key in keys[name]]
+    for name, given in keys.items():
+        twice = next((key for key, n in Counter(given).items() if n > 1), None)
         if twice is not None:
             raise ModelError(f"BioNetGen file '{source}' must have {name} that differ, but has '{twice}' twice.")
-    return blocks
 
 
 def _fields(block: str, line: str, number: int, source: str) -> dict[str, str]:

@@ -29,6 +29,7 @@ from fsp.model.tree import ZERO, Expression, Number, substitute, symbols
 WALKS = 16  # random paths along which laws are looked at, all at once; chosen, not measured
 STEPS = 40  # jumps of each; fewer where there are many reactions
 EVALUATIONS = 20_000  # laws times steps, so that a network of thousands of reactions takes a second
+LEFT = 50  # counts below those that a reaction consumes, from either end, so that any number of them takes a moment
 VISITS = 200_000  # of symbols and numbers, so that laws of tens of thousands of terms take a second or two
 
 
@@ -168,7 +169,7 @@ def _check(definition: Definition, compiled: Compiled, states: IntArray, in_file
         for name, n in _needed(definition.reactions[k])
         if not (name in never_less and least[name] >= n)
         if n > 1 or not has_factor(law, name)
-        for left in range(n)
+        for left in _fewer(n)
     ]
     rates = Laws((m.law for m in missing), list(definition.species))(states)  # (n_missing, n)
     column = {name: j for j, name in enumerate(definition.species)}
@@ -184,6 +185,12 @@ def _needed(reaction: Reaction) -> Iterator[tuple[str, int]]:
     for name, n in (reaction.reactants or {}).items():
         if reaction.change.get(name, 0) == (reaction.products or {}).get(name, 0) - n:
             yield name, n
+
+
+def _fewer(n: int) -> Iterator[int]:
+    """Yield the counts below n that laws are looked at with: all, or the lowest and the highest."""
+    yield from range(min(n, LEFT))
+    yield from range(max(n - LEFT, LEFT), n)
 
 
 class _Missing(NamedTuple):

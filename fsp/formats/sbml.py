@@ -12,8 +12,8 @@ from typing import Any
 from fsp.errors import ModelError
 from fsp.formats.sbml_documents import check_consistency, read_document
 from fsp.formats.sbml_events import assigned_by_events, read_events
-from fsp.formats.sbml_parts import SbmlParts, each, read_formulas, read_species, read_values, refuse_missing
-from fsp.formats.sbml_reactions import read_reactions
+from fsp.formats.sbml_parts import SbmlParts, Written, each, read_formulas, read_species, read_values, refuse_missing
+from fsp.formats.sbml_reactions import read_laws, read_reactions
 from fsp.formats.units import Units, read_units
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition, InitialLaw
@@ -39,17 +39,18 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
     document, converted = read_document(text, source)
     model = document.getModel()
     _refuse_rules(model)
-    parts = SbmlParts(
+    written = Written(
         functions=_functions(model),
         rules={rule.getVariable(): rule.getMath() for rule in each(model, "Rule") if not rule.isRate()},
         rates={rule.getVariable(): rule.getMath() for rule in each(model, "Rule") if rule.isRate()},
         assignments={a.getSymbol(): a.getMath() for a in each(model, "InitialAssignment")},
-        changed=assigned_by_events(model),
     )
+    parts = SbmlParts(written, changed=assigned_by_events(model))
     read_values(parts, model)
     read_species(parts, model)
+    as_written = read_laws(parts, model)
     read_formulas(parts, model)
-    reactions, laws = read_reactions(parts, model)
+    reactions, laws = read_reactions(parts, model, as_written), as_written.laws
     constraints = _read_constraints(parts, model)
     events = read_events(parts, model)
     refuse_missing(parts, laws, events)
@@ -67,8 +68,8 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
             conversion=Conversion((*converted, *solved)),
             constraints=constraints,
             at_start=parts.at_start,
-            held=frozenset([*map(parts.holder, parts.assignments), *parts.changed])
-            & frozenset(parts.parameters) - frozenset(parts.rules),
+            held=frozenset([*map(parts.holder, parts.written.assignments), *parts.changed])
+            & frozenset(parts.parameters) - frozenset(parts.written.rules),
         ),
         read_units(model),
     )

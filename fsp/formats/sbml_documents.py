@@ -8,11 +8,13 @@ ids that are words of formulas are converted, each with a line that says so.
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 
 from fsp.errors import ModelError
 from fsp.formats.sbml_parts import each
+from fsp.model.literals import beyond_doubles
 from fsp.model.plain import CONSTANTS
 
 Element = Any  # libsbml has no types
@@ -21,6 +23,17 @@ MOST_NESTED = 1_000  # XML elements within each other: libsbml calls itself, and
 
 _TAG = re.compile(r"<(/?)[A-Za-z_](?:[^<>\"']|\"[^\"]*\"|'[^']*')*?(/?)>")
 _UNREAD = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>", re.DOTALL)
+
+_SAID = re.compile(r"<!--.*?-->|<annotation\b.*?</annotation\s*>", re.DOTALL)  # to people and other programs
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_CN = re.compile(r"<(?:[\w.-]+:)?cn\b([^>]*[^/>])?>(.*?)</(?:[\w.-]+:)?cn\s*>", re.DOTALL)
+_ATTRIBUTE = re.compile(r"\b(type|base)\s*=\s*[\"']\s*([^\"']*?)\s*[\"']")
+_SEP = r"\s*<(?:[\w.-]+:)?sep\s*(?:/>|>\s*</(?:[\w.-]+:)?sep\s*>)\s*"
+_WHOLE, _REAL = r"[+-]?[0-9]+", r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_NUMBERS = {  # MathML's types of numbers as MathML writes them
+    "real": re.compile(rf"{_REAL}|[+-]?INF|NaN"), "integer": re.compile(_WHOLE),
+    "rational": re.compile(_WHOLE + _SEP + _WHOLE), "e-notation": re.compile(_REAL + _SEP + _WHOLE),
+}  # fmt: skip
 
 _CATEGORIES = (
     "IDENTIFIER_CONSISTENCY", "MATHML_CONSISTENCY", "GENERAL_CONSISTENCY", "UNITS_CONSISTENCY", "SBO_CONSISTENCY",
@@ -49,6 +62,7 @@ def read_document(text: str, source: str) -> tuple[Element, tuple[str, ...]]:
     import libsbml
 
     _check_text(text, source)
+    _check_numbers(text, source)
     document = libsbml.readSBMLFromString(text)
     flattened = _without_submodels(document, source)
     _refuse_packages(document)
@@ -99,6 +113,31 @@ def _check_text(text: str, source: str) -> None:
                 f"SBML file '{source}' must have at most {MOST_NESTED:,} elements within each other, but has more; "
                 f"give sums and products all their operands at once."
             )
+
+
+def _check_numbers(text: str, source: str) -> None:
+    """Refuse numbers of formulas that libsbml reads in part, `1,5` as 1, or as 0 where they are not."""
+    lines = _SAID.sub(lambda match: "\n" * match.group().count("\n"), text)
+    for element in _CN.finditer(lines):
+        given = dict(_ATTRIBUTE.findall(element.group(1) or ""))
+        content = html.unescape(_CDATA.sub(r"\1", element.group(2))).strip()
+        kind = given.get("type", "real")
+        if kind not in _NUMBERS:
+            continue  # libsbml says which types there are
+        where = f"but line {lines.count(chr(10), 0, element.start()) + 1} has {' '.join(element.group().split())}"
+        if given.get("base", "10") != "10" or not _NUMBERS[kind].fullmatch(content):
+            raise ModelError(
+                f"SBML file '{source}' must write numbers as MathML does, 1.5, 15e-1, or integers where their type "
+                f"says so, in base 10, {where}."
+            )
+        if kind in ("real", "e-notation") and beyond_doubles(_with_one_exponent(content)):
+            raise ModelError(f"SBML file '{source}' must hold numbers in the range of doubles, {where}.")
+
+
+def _with_one_exponent(number: str) -> str:
+    """Return a number without the separators of `e-notation`, of which a first part may have an exponent too."""
+    mantissa, *exponents = re.split("[eE]", re.sub(_SEP, "e", number))
+    return f"{mantissa}e{sum(map(int, exponents))}" if exponents else mantissa
 
 
 def _refuse_errors(document: Element, source: str, must: str) -> None:

@@ -74,10 +74,10 @@ def _assignments(
         if assignment.getMath() is None:
             continue  # of Level 3 Version 2: no assignment
         known = any(find(variable) for find in (model.getSpecies, model.getParameter, model.getCompartment))
-        if not known or variable in parts.rules or variable in parts.missing:
+        if not known or variable in parts.written.rules or variable in parts.missing:
             _refuse(parts, name, variable)
         what = f"Assignment of '{variable}' by event '{name}'"
-        draw = read_draw(assignment.getMath(), what, parts.functions, ())
+        draw = read_draw(assignment.getMath(), what, parts.written.functions, ())
         if draw is None:
             tree: Expression = parts.read_math(assignment.getMath(), what)
         else:
@@ -102,5 +102,9 @@ def _refuse(parts: SbmlParts, name: str, variable: str) -> None:
     if variable in parts.missing:
         kind, has = parts.missing[variable]
         raise ModelError(f"{kind} '{variable}' must have a value before event '{name}' assigns one, but has {has}.")
-    why = "which a rule determines" if variable in parts.rules else "which is no species, parameter or compartment"
+    why = (
+        "which a rule determines"
+        if variable in parts.written.rules
+        else "which is no species, parameter or compartment"
+    )
     raise ModelError(f"Event '{name}' must assign what may change, but assigns '{variable}', {why}.")

@@ -36,15 +36,21 @@ class NoValue(NamedTuple):
     has: str = "none"  # or a value that is not finite
 
 
+class Written(NamedTuple):
+    """Formulas as the file has them."""
+
+    functions: Mapping[str, FunctionDefinition]  # function definitions
+    # mathML of each assignment rule, rate rule and initial assignment, by what it determines
+    rules: dict[str, Element]
+    rates: dict[str, Element]
+    assignments: dict[str, Element]
+
+
 @dataclass(slots=True)
 class SbmlParts:
     """What has been read of a model so far."""
 
-    functions: Mapping[str, FunctionDefinition]  # function definitions
-    # rules, rates, assignments: mathML of each assignment rule, rate rule and initial assignment, by what it determines
-    rules: dict[str, Element]
-    rates: dict[str, Element]
-    assignments: dict[str, Element]
+    written: Written
     changed: set[str] = field(default_factory=set)  # what events assign
     draws: dict[str, Draw] = field(default_factory=dict)  # laws of initial counts
     courses: dict[str, Trajectory] = field(default_factory=dict)  # closed forms of what has a rate rule
@@ -57,6 +63,8 @@ class SbmlParts:
     scale: dict[str, Expression] = field(default_factory=dict)
     # kind of each element that has an id and no finite value, and what it has
     missing: dict[str, NoValue] = field(default_factory=dict)
+    # stoichiometries and rates of reactions, by id; those that a formula uses are parameters
+    named: dict[str, Expression] = field(default_factory=dict)
 
     def holder(self, name: str) -> str:
         """Return the parameter that holds a value that is assigned: that at time zero where a rate rule changes it."""
@@ -66,8 +74,19 @@ class SbmlParts:
         """Return MathML as a tree in which species stand for counts."""
         if ast is None:
             raise ModelError(f"{what} must have math, but has none.")
-        tree = from_ast(ast, what=what, functions=self.functions)
-        return substitute(tree, {**self.scale, **(local or {})})
+        tree = substitute(from_ast(ast, what=what, functions=self.written.functions), {**self.scale, **(local or {})})
+        self.take_named(tree)
+        return tree
+
+    def take_named(self, tree: Expression) -> None:
+        """Make parameters of the stoichiometries and rates of reactions that a formula uses."""
+        pending = [tree] if self.named else []
+        while pending:
+            for name in sorted(
+                symbols(pending.pop()) & self.named.keys() - self.parameters.keys() - self.species.keys()
+            ):
+                self.parameters[name] = self.named[name]
+                pending.append(self.named[name])
 
 
 def each(parent: Element, kind: str) -> Iterator[Element]:
@@ -82,7 +101,7 @@ def read_values(parts: SbmlParts, model: Element) -> None:
     for kind, value in (("Compartment", "Size"), ("Parameter", "Value")):
         for element in each(model, kind):
             name = element.getId()
-            if name in parts.rules or name in parts.assignments:
+            if name in parts.written.rules or name in parts.written.assignments:
                 parts.parameters[name] = Number(0.0)  # holds the place; `read_formulas` fills it
             else:
                 read_number(parts, name, element, value, kind)
@@ -105,15 +124,15 @@ def _finite(value: float, what: str) -> Number:
 
 def read_formulas(parts: SbmlParts, model: Element) -> None:
     """Read assignment rules and initial assignments of all that is not a species of the state."""
-    determined = [n for n in parts.rules if n in parts.parameters]
+    determined = [n for n in parts.written.rules if n in parts.parameters]
     for name in determined:
-        parts.parameters[name] = parts.read_math(parts.rules[name], f"Assignment rule of '{name}'")
+        parts.parameters[name] = parts.read_math(parts.written.rules[name], f"Assignment rule of '{name}'")
     for name in _in_order(parts):
         _solve(parts, name)
-    assigned = [n for n in parts.assignments if n in parts.parameters and n not in parts.rules]
+    assigned = [n for n in parts.written.assignments if n in parts.parameters and n not in parts.written.rules]
     held = {name: parts.holder(name) for name in assigned}
     for given, name in held.items():
-        parts.parameters[name] = parts.read_math(parts.assignments[given], f"Initial assignment of '{given}'")
+        parts.parameters[name] = parts.read_math(parts.written.assignments[given], f"Initial assignment of '{given}'")
     for name in held.values():
         if name not in parts.species:
             _hold(parts, name, parts.parameters[name])
@@ -123,8 +142,8 @@ def read_formulas(parts: SbmlParts, model: Element) -> None:
 
 def _in_order(parts: SbmlParts) -> list[str]:
     """Return what has a rate rule and a value, each after those that its rate depends on."""
-    names = [name for name in parts.rates if name in parts.parameters]
-    trees = {name: parts.read_math(parts.rates[name], f"Rate rule of '{name}'") for name in names}
+    names = [name for name in parts.written.rates if name in parts.parameters]
+    trees = {name: parts.read_math(parts.written.rates[name], f"Rate rule of '{name}'") for name in names}
     order = graphlib.TopologicalSorter(
         {
             name: reached(tree, parts.species, parts.parameters).keys() & set(names) - {name}
@@ -140,7 +159,7 @@ def _in_order(parts: SbmlParts) -> list[str]:
 
 def _solve(parts: SbmlParts, name: str) -> None:
     """Give what has a rate rule its closed form; the value at time zero is a parameter of its own."""
-    rate = parts.read_math(parts.rates[name], f"Rate rule of '{name}'")
+    rate = parts.read_math(parts.written.rates[name], f"Rate rule of '{name}'")
     known = reached(rate, parts.species, parts.parameters)
     random = sorted(known.keys() & (parts.species.keys() | parts.changed) - {name})
     if random:
@@ -148,8 +167,10 @@ def _solve(parts: SbmlParts, name: str) -> None:
             f"rateRule for '{name}' must depend on time and constants alone, but depends on '{random[0]}'; a value "
             f"that changes with the state is a species that reactions change."
         )
-    formulas = {n: value for n, value in known.items() if n in parts.rules or n in parts.courses}
-    constants = {n: value for n, value in known.items() if isinstance(value, Number) and n not in parts.assignments}
+    formulas = {n: value for n, value in known.items() if n in parts.written.rules or n in parts.courses}
+    constants = {
+        n: value for n, value in known.items() if isinstance(value, Number) and n not in parts.written.assignments
+    }
     solution = course(name, substitute(rate, resolve(formulas)), {n: c for n, c in constants.items() if n != name})
     parts.courses[name] = solution
     parts.parameters[solution.start] = parts.parameters[name]
@@ -184,12 +205,12 @@ def read_species(parts: SbmlParts, model: Element) -> None:
     """Sort species into those of the state and those that a rule determines."""
     for species in each(model, "Species"):
         name = species.getId()
-        if name in parts.rules:
+        if name in parts.written.rules:
             parts.parameters[name] = Number(0.0)
         elif is_concentration(species, model):
             parts.scale[name] = call("/", Symbol(name), Symbol(species.getCompartment()))
     for species in each(model, "Species"):
-        if species.getId() not in parts.rules:
+        if species.getId() not in parts.written.rules:
             parts.species[species.getId()] = _initial_count(parts, species, model)
 
 
@@ -206,12 +227,14 @@ def is_concentration(species: Element, model: Element) -> bool:
 
 def _initial_count(parts: SbmlParts, species: Element, model: Element) -> Expression:
     name, size = species.getId(), Symbol(species.getCompartment())
-    if name in parts.assignments:
-        draw = read_draw(parts.assignments[name], f"Initial assignment of '{name}'", parts.functions, ())
+    if name in parts.written.assignments:
+        draw = read_draw(
+            parts.written.assignments[name], f"Initial assignment of '{name}'", parts.written.functions, ()
+        )
         if draw is not None:
             parts.draws[name] = draw.with_values(parts.scale)
             return Number(0.0)
-        value = parts.read_math(parts.assignments[name], f"Initial assignment of '{name}'")
+        value = parts.read_math(parts.written.assignments[name], f"Initial assignment of '{name}'")
         return call("*", value, size) if is_concentration(species, model) else value
     if species.isSetInitialAmount():
         return _finite(species.getInitialAmount(), f"Species '{name}'")

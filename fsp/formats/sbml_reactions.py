@@ -33,8 +33,16 @@ class _Species(NamedTuple):
     constant: bool
 
 
-def read_reactions(parts: SbmlParts, model: Element) -> tuple[list[Reaction], list[Expression]]:
-    """Read the reactions of a model whose species and values are read."""
+class Laws(NamedTuple):
+    """The reactions of a model as written: what each consumes and makes, and its law."""
+
+    elements: list[Element]
+    sides: list[list[_Side]]
+    laws: list[Expression]
+
+
+def read_laws(parts: SbmlParts, model: Element) -> Laws:
+    """Read laws and stoichiometries, before the formulas that may use them by id."""
     elements = list(each(model, "Reaction"))
     for element in elements:
         if element.getFast():
@@ -45,8 +53,15 @@ def read_reactions(parts: SbmlParts, model: Element) -> tuple[list[Reaction], li
     names = [element.getId() for element in elements]
     sides = [_sides(parts, element, name) for element, name in zip(elements, names, strict=True)]
     laws = [_kinetic_law(parts, element, name) for element, name in zip(elements, names, strict=True)]
-    referred = {side.name: side.many for both in sides for side in both if side.name}
-    _add_named_values(parts, {**referred, **dict(zip(names, laws, strict=True))})
+    parts.named.update({side.name: side.many for both in sides for side in both if side.name})
+    parts.named.update(zip(names, laws, strict=True))
+    for tree in (*parts.named.values(), *parts.species.values()):
+        parts.take_named(tree)
+    return Laws(elements, sides, laws)
+
+
+def read_reactions(parts: SbmlParts, model: Element, read: Laws) -> list[Reaction]:
+    """Make reactions of what was read, once the values that stoichiometries use are known."""
     constants = resolve({name: tree for name, tree in parts.parameters.items() if name not in parts.changed})
     factor = model.getConversionFactor()
     species = {
@@ -54,10 +69,11 @@ def read_reactions(parts: SbmlParts, model: Element) -> tuple[list[Reaction], li
         for s in each(model, "Species")
     }
     reactions = []
-    for element, name, law, both in zip(elements, names, laws, sides, strict=True):
+    for element, both, law in zip(*read, strict=True):
+        name = element.getId()
         counted = _stoichiometry(name, parts, species, both, constants)
         reactions.append(Reaction(counted, rate=law, name=name, reversible=bool(element.getReversible())))
-    return reactions, laws
+    return reactions
 
 
 def _kinetic_law(parts: SbmlParts, reaction: Element, name: str) -> Expression:
@@ -89,25 +105,13 @@ def _many(parts: SbmlParts, reaction: str, reference: Element) -> Expression:
     what = f"Stoichiometry of '{reference.getSpecies()}' in reaction '{reaction}'"
     if reference.isSetStoichiometryMath():
         return parts.read_math(reference.getStoichiometryMath().getMath(), what)
-    if name and name in parts.rules:
-        return parts.read_math(parts.rules[name], what)
-    if name and name in parts.assignments:
-        return parts.read_math(parts.assignments[name], what)
+    if name and name in parts.written.rules:
+        return parts.read_math(parts.written.rules[name], what)
+    if name and name in parts.written.assignments:
+        return parts.read_math(parts.written.assignments[name], what)
     if reference.getLevel() > 2 and not reference.isSetStoichiometry():
         raise ModelError(f"{what} must be given, but is not.")
     return Number(reference.getStoichiometry())
-
-
-def _add_named_values(parts: SbmlParts, named: Mapping[str, Expression]) -> None:
-    """Add what formulas may use beside parameters: stoichiometries and rates of reactions, by id."""
-    pending = [*named.values(), *parts.parameters.values()]
-    unread = named.keys() - parts.parameters.keys() - parts.species.keys()
-    while pending:
-        used = symbols(pending.pop()) & unread
-        unread -= used
-        for name in sorted(used):
-            parts.parameters[name] = named[name]
-            pending.append(named[name])
 
 
 def _stoichiometry(
@@ -118,16 +122,19 @@ def _stoichiometry(
     constants: Mapping[str, Expression],
 ) -> Stoichiometry:
     """Return both sides in molecules, and the net change of the species that reactions may change."""
-    consumed: dict[str, int] = {}
-    made: dict[str, int] = {}
+    sums: dict[tuple[str, bool], Expression] = {}
     for side in both:
         _check_changeable(reaction, side.species, species.get(side.species), parts)
-        factor = species[side.species].factor
+        factor, before = species[side.species].factor, sums.get((side.species, side.consumed))
         tree = call("*", side.many, Symbol(factor)) if factor else side.many
-        count = _whole(substitute(tree, constants), reaction, side.species)
-        target = consumed if side.consumed == (count >= 0) else made
-        if count and side.species in parts.species:
-            target[side.species] = target.get(side.species, 0) + abs(count)
+        sums[side.species, side.consumed] = tree if before is None else call("+", before, tree)
+    consumed: dict[str, int] = {}
+    made: dict[str, int] = {}
+    for (name, is_consumed), tree in sums.items():
+        count = _whole(substitute(tree, constants), reaction, name)
+        target = consumed if is_consumed == (count >= 0) else made
+        if count and name in parts.species:
+            target[name] = target.get(name, 0) + abs(count)
     change = net_change(consumed, made)
     return Stoichiometry(consumed, made, {s: n for s, n in change.items() if not species[s].boundary})
 
@@ -138,7 +145,7 @@ def _check_changeable(reaction: str, name: str, species: _Species | None, parts:
         raise ModelError(f"{what} must be between species of the model, but has '{name}'.")
     if species.boundary:
         return
-    if name in parts.rules:
+    if name in parts.written.rules:
         raise ModelError(f"{what} must not change '{name}', which an assignment rule determines, but does.")
     if species.constant:
         raise ModelError(f"{what} must not change '{name}', which is constant, but does.")

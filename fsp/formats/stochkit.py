@@ -12,6 +12,7 @@ K. R. Sanft et al., Bioinformatics 27 (2011) 2457, doi:10.1093/bioinformatics/bt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -26,6 +27,7 @@ from fsp.model.reaction import Reaction, Stoichiometry, net_change
 
 Element = ElementTree.Element
 
+_COUNT = re.compile(r"[0-9]{1,18}")  # more digits are beyond all counts
 _PARTS = {
     "Description", "Info", "NumberOfReactions", "NumberOfSpecies", "Units", "ParametersList", "ReactionsList",
     "SpeciesList",
@@ -46,12 +48,10 @@ def read_stochkit(text: str, path: Path, finish: Finish = as_it_stands) -> Model
         raise ModelError(
             f"StochKit file '{path.name}' must be in population units, but is in {units}; write counts, or SBML."
         )
-    parameters = {
-        _said(element, "Id"): _said(element, "Expression") for element in root.iterfind("ParametersList/Parameter")
-    }
-    species = {
-        _said(element, "Id"): _said(element, "InitialPopulation") for element in root.iterfind("SpeciesList/Species")
-    }
+    parameters = _values(root, "ParametersList/Parameter", "Expression")
+    species = _values(root, "SpeciesList/Species", "InitialPopulation")
+    _check_number(root, "NumberOfSpecies", len(species))
+    _check_number(root, "NumberOfReactions", len(root.findall("ReactionsList/Reaction")))
     names = [*parameters, *species]
     definition = read_definition(
         {name: as_ours(value, names) for name, value in species.items()},
@@ -76,11 +76,32 @@ def parsed_xml(text: str, source: str, what: str) -> Element:
         raise ModelError(f"{what} file '{source}' must be well-formed XML, but is not: {error}.") from None
 
 
+def _values(root: Element, path: str, name: str) -> dict[str, str]:
+    """Return what elements say of themselves, by their ids."""
+    values: dict[str, str] = {}
+    for element in root.iterfind(path):
+        of = _said(element, "Id")
+        if of in values:
+            raise ModelError(f"StochKit's <{element.tag}> must each have an Id of its own, but two have '{of}'.")
+        values[of] = _said(element, name)
+    return values
+
+
+def _check_number(root: Element, name: str, there: int) -> None:
+    """Refuse a file that says another number of parts than it has."""
+    if _said(root, name, str(there)) != str(there):
+        raise ModelError(f"StochKit's <{name}> must be that of the file, {there}, but is {_said(root, name)}.")
+
+
 def _said(element: Element, name: str, otherwise: str | None = None) -> str:
     """Return the text of a part of an element."""
-    text = (element.findtext(name) or "").strip() or otherwise
+    parts = element.findall(name)
+    text = ("".join(parts[0].itertext()) if parts else "").strip() or otherwise
+    of = (element.findtext("Id") or "").strip()
+    if len(parts) > 1 or any(len(part) for part in parts):
+        problem = "elements in it" if len(parts) == 1 else f"{len(parts)} of them"
+        raise ModelError(f"StochKit's <{element.tag}> '{of}' must have one text as <{name}>, but has {problem}.")
     if text is None:
-        of = (element.findtext("Id") or "").strip()
         raise ModelError(f"StochKit's <{element.tag}> '{of}' must have <{name}>, but has none.")
     return text
 
@@ -101,8 +122,8 @@ def _side(element: Element, side: str, name: str) -> Iterator[tuple[str, int]]:
     seen = set()
     for reference in element.iterfind(f"{side}/SpeciesReference"):
         species, count = reference.get("id", ""), reference.get("stoichiometry", "1")
-        if not count.isdecimal() or species in seen:
-            problem = f"'{count}' of '{species}'" if species not in seen else f"'{species}' twice"
+        if not _COUNT.fullmatch(count) or species in seen:
+            problem = f"'{count[:80]}' of '{species}'" if species not in seen else f"'{species}' twice"
             raise ModelError(
                 f"{side} of reaction '{name}' must be species with whole numbers, each once, but has {problem}."
             )

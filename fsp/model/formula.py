@@ -19,6 +19,7 @@ from typing import Any
 from fsp.errors import ModelError
 from fsp.model.functions import FUNCTIONS
 from fsp.model.libraries import one_at_a_time
+from fsp.model.literals import beyond_doubles
 from fsp.model.plain import CONSTANTS, read
 from fsp.model.size import bounded
 from fsp.model.tree import Expression, Number, Symbol, Time, call, joined, substitute, symbols
@@ -65,6 +66,9 @@ def parse(
 ) -> Expression:
     """Read a formula."""
     known = functions or {}
+    outside = beyond_doubles(text) if isinstance(text, str) else None
+    if outside is not None:
+        raise ModelError(f"{_quoted(what, text)} must hold numbers in the range of doubles, but holds {outside}.")
 
     def defined(name: str, arguments: list[Expression]) -> Expression | None:
         return _inlined(name, arguments, _quoted(what, text), known) if name in known else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -17,11 +18,14 @@ from typing import Any, NamedTuple
 from fsp.errors import ModelError
 from fsp.model.formula import is_name
 from fsp.model.tree import Expression, Number, Symbol, call
+from fsp.model.values import LARGEST_COUNT
 
 Rate = str | float | Expression | Callable[..., Any]
 
 _TERM = re.compile(r"\s*(\d+)?\s*\*?\s*([A-Za-z_]\w*)\s*", re.ASCII)
 _EMPTY = ("", "0", "∅")
+_DIGITS = 18  # of a stoichiometry in an equation: more are above `LARGEST_COUNT`, and Python reads 4,300 at most
+_LARGEST_ORDER = 170  # of one species in mass action: 171! is beyond the range of doubles
 
 
 class RateLaw(NamedTuple):
@@ -111,6 +115,7 @@ class Reaction:
             if name is not None and (not isinstance(name, str) or not name.strip()):
                 raise ModelError(f"Name of a reaction must be a text, but is {name!r}.")
             sides = _read_change(label, equation) if isinstance(equation, Mapping) else _read_sides(label, equation)
+        _check_counts(label, sides, mass_action is not None)
         values = {"law": RateLaw(rate, mass_action), "name": name, "reversible": reversible, "burst": burst}
         values |= sides._asdict() | {"part_of": None}
         for key, value in (values | {"equation": _equation(sides)}).items():
@@ -181,6 +186,22 @@ def _check_law(
         raise ModelError(f"`rate` of {label} must be a formula or a callable, but is {rate!r}.")
 
 
+def _check_counts(label: str, sides: Stoichiometry, mass_action: bool) -> None:
+    """Raise a `ModelError` where a stoichiometry is beyond what counts or factorials can be."""
+    for species, n in [(s, n) for side in sides for s, n in (side or {}).items()]:
+        if abs(n) > LARGEST_COUNT:
+            raise ModelError(
+                f"{label} must take or make at most {LARGEST_COUNT:,} '{species}' at once, but has {abs(n):,}."
+            )
+    many = (sides.reactants or {}).values() if mass_action else ()
+    if max(many, default=0) > _LARGEST_ORDER or math.prod(map(math.factorial, many)) > sys.float_info.max:
+        raise ModelError(
+            f"{label} of mass action must let so few molecules meet that a double holds the product of the factorials "
+            f"of their numbers, at most {_LARGEST_ORDER} of one species, but has {_side(sides.reactants or {})}; "
+            "give its propensity as `rate`."
+        )
+
+
 def _is_formula(value: object) -> bool:
     return isinstance(value, str | Expression) or (_is_real(value) and math.isfinite(float(value)))  # type: ignore[arg-type]
 
@@ -240,10 +261,12 @@ def _read_side(label: str, side: str) -> dict[str, int]:
     for term in side.split("+"):
         match = _TERM.fullmatch(term)
         number, species = match.groups() if match else (None, "")
-        if match is None or (number is not None and int(number) == 0):
+        if match is None or (number is not None and not number.strip("0")):
             raise ModelError(
                 f"{label} must be a sum of species with whole numbers, such as '2 A + B', but has '{term.strip()}'."
             )
+        if number is not None and len(number.lstrip("0")) > _DIGITS:
+            raise ModelError(f"{label} must take or make at most {LARGEST_COUNT:,} '{species}' at once, but has more.")
         counts[species] = counts.get(species, 0) + int(number or 1)
     return counts
 

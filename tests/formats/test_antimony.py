@@ -84,3 +84,17 @@ def test_events_count_molecules(read):
     assert (found.initial_value, found.persistent, found.use_trigger_values) == (False, False, False)
     assert model.change.tolist() == [[1], [-4]]  # at 6 molecules one is left
     assert model.propensities([[4], [5]]).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+@pytest.mark.parametrize("number", ["1e400", "1e-400", "1e-310", "0x10", "1_000", "1d3"])
+@pytest.mark.parametrize("place", ["k = 2", "k*X"])
+def test_antimony_numbers_are_read_in_full(read, number, place):
+    """The library reads 1e400 as 1 of the unit e400, and 0x10 as 0 of the unit x10."""
+    text = ANTIMONY.replace(place, place.replace("2", number).replace("k*X", f"{number}*X"))
+    with pytest.raises(ModelError, match=rf"must have numbers .*, but has {number}"):
+        read(text, name="a.ant")
+
+
+@pytest.mark.parametrize("number", ["3 per_second", "3ps; unit ps = 1/second", "3second", "3.0e0", ".3e1"])
+def test_antimony_numbers_may_have_units(read, number):
+    assert rates(read(ANTIMONY.replace("k = 2", f"k = {number}"), name="a.ant"), [2]) == [[6.0]]

@@ -225,6 +225,13 @@ def test_laws_without_their_reactants(load, reactions, why):
         load(reactions)
 
 
+def test_a_law_that_lacks_its_reactants_but_the_highest(load):
+    """Of many that are consumed, the lowest counts and the highest are looked at."""
+    with pytest.raises(ModelError, match="fewer than 900 A, of which it consumes 900, but is 899 in"):
+        load("J: 900 A => C; piecewise(A, A > 898, 0);")
+    assert load("J: 900 A => C; piecewise(A, A > 899, 0);").n_reactions == 1
+
+
 def test_what_is_always_there_may_be_left_out_of_a_law(load):
     """A catalyst that nothing takes away, a boundary species, a complement that says the same."""
     assert load("J: A => A + C; q;").n_reactions == 1

@@ -278,6 +278,55 @@ def test_the_rate_of_a_reaction_by_its_id(read):
     assert rates(model, [6]) == [[12.0, 3.0]]
 
 
+def test_the_rate_of_a_reaction_in_rules_and_assignments(read):
+    """An initial assignment holds what the rate is at the start; a rule follows it; a constraint may speak of it."""
+    model = read(
+        Species=[species("X", 5)],
+        Parameters=[parameter("k", 3), parameter("a", None), parameter("b", None, "false")],
+        InitialAssignments=[assign("a", "d")],
+        Rules=[rule("assignmentRule", "b", apply("times", 2, "d"))],
+        Constraints=[f"<constraint>{math(apply('lt', 'd', 12))}</constraint>"],
+        Reactions=[
+            reaction("d", ["X"], [], apply("times", "k", "X")),
+            reaction("e", [], ["X"], "a"),
+            reaction("f", [], ["X"], "b"),
+        ],
+    )
+    assert rates(model, [5], [1]) == [[15.0, 15.0, 30.0], [3.0, 15.0, 6.0]]
+    assert rates(model.with_initial(X=2), [1]) == [[3.0, 6.0, 6.0]]
+    assert model.constraints == {"constraint_1": "3*X < 12"}
+    with pytest.raises(ModelError, match=r"rateRule for 'b' must depend on time and constants alone, .* on 'X'"):
+        read(
+            Species=[species("X", 5)],
+            Parameters=[parameter("b", 1, "false")],
+            Rules=[rule("rateRule", "b", "d")],
+            Reactions=[reaction("d", ["X"], [], apply("times", "b", "X"))],
+        )
+
+
+def test_stoichiometries_of_a_species_add_up(read):
+    model = read(
+        Species=[species("X", 9), species("Y", 0)],
+        Reactions=[reaction("a", ["X"], [reference("Y", "0.5"), reference("Y", "1.5")], "X")],
+    )
+    assert model.change.tolist() == [[-1, 2]]
+    with pytest.raises(ModelError, match=r"Stoichiometry of 'Y' in reaction 'a' must be a whole number, but is 0.5"):
+        read(
+            Species=[species("X", 9), species("Y", 0)],
+            Reactions=[reaction("a", ["X"], [reference("Y", "0.25"), reference("Y", "0.25")], "X")],
+        )
+
+
+def test_large_stoichiometries(read):
+    """They take no time, and are bounded as counts are."""
+    many = {"Species": [species("X", 6)]}
+    with pytest.raises(ModelError, match="'a' must be 0 where there are fewer than 1000000000 X"):
+        read(**many, Reactions=[reaction("a", [reference("X", "1e9")], [], "X")])
+    with pytest.raises(ModelError, match="'a' must take or make at most 9,007,199,254,740,992 'X'"):
+        read(**many, Reactions=[reaction("a", [], [reference("X", "1e30")], 1)])
+    assert read(**many, Reactions=[reaction("a", [reference("X", "1e9")], [], 0)]).change.tolist() == [[-(10**9)]]
+
+
 def test_a_net_law_is_two_reactions(read):
     model = read(
         Species=[species("X", 9), species("Y", 0)],

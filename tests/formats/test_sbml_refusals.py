@@ -237,3 +237,57 @@ def test_any_xml_declaration_will_do(read, declaration):
 def test_malformed_sbml_names_the_line(read):
     with pytest.raises(ModelError, match="line 3"):
         read('<?xml version="1.0"?>\n<sbml ' + L3 + ">\n<model></sbml>")
+
+
+def with_number(number):
+    return sbml(Species=[species("X", 5)], Reactions=[reaction("r", ["X"], [], apply("times", "X", number))])
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "<cn>1,5</cn>",
+        "<cn> 1 5 </cn>",
+        "<cn>1_000</cn>",
+        "<cn>0x10</cn>",
+        "<cn>1d3</cn>",
+        '<cn type="integer">2.5</cn>',
+        '<cn type="integer" base="16">10</cn>',
+        "<cn type='rational'>1.5<sep/>2</cn>",
+        '<cn type="rational">3</cn>',
+        '<cn type="e-notation">2<sep/>1.5</cn>',
+    ],
+)
+def test_numbers_that_would_be_read_in_part(read, number):
+    """libsbml takes 1,5 for 1, and an integer of 2.5 for 2."""
+    with pytest.raises(ModelError, match=r"must write numbers as MathML does.* line 1 has <cn"):
+        read(with_number(number))
+
+
+@pytest.mark.parametrize("number", ["<cn>1e-400</cn>", '<cn type="e-notation">0.002<sep/>-400</cn>'])
+def test_numbers_that_are_not_zero_are_not_taken_for_it(read, number):
+    with pytest.raises(ModelError, match=r"must hold numbers in the range of doubles, but line 1 has <cn"):
+        read(with_number(number))
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [
+        ("<cn>1<!-- and -->5</cn>", 15.0),
+        ("<cn><![CDATA[15]]></cn>", 15.0),
+        ("<cn>1&#53;</cn>", 15.0),
+        ("<cn type='integer'>\n+3 </cn>", 3.0),
+        ('<cn type="rational"> -6 <sep></sep> -2 </cn>', 3.0),
+        ('<cn type="e-notation">2.5e1<sep/>1</cn>', 250.0),
+        ('<cn type="e-notation">0.0<sep/>-400</cn>', 0.0),
+        ("<cn>.5E+1</cn>", 5.0),
+    ],
+)
+def test_numbers_as_mathml_writes_them(read, number, value):
+    assert rates(read(with_number(number)), [1]) == [[value]]
+
+
+def test_numbers_of_annotations_are_for_others(read):
+    said = "<annotation><a:cn xmlns:a='https://example.org'>1,5</a:cn></annotation>"
+    text = with_number("<cn>3</cn>").replace("<listOfCompartments>", f"{said}<listOfCompartments>")
+    assert rates(read(text), [1]) == [[3.0]]

@@ -651,4 +651,20 @@ MUTANTS = [
         "derivatives",
         only="refused_by_reaction",
     ),
+    mutant(
+        "numbers-underflow-without-a-word",
+        "model/literals.py",
+        "(value == 0.0 or value < least) and",
+        "value < least and",
+        "expression",
+        only="but_arithmetic",
+    ),
+    mutant(
+        "factorials-overflow",
+        "model/reaction.py",
+        "math.factorial, many)) > sys.float_info.max:",
+        "math.factorial, many)) > 10**400:",
+        "model",
+        only="doubles_have_factorials",
+    ),
 ]

@@ -404,7 +404,8 @@ def test_mass_action_counts_combinations(reactants, a, b):
         ("x +", "libsbml says"),
         ("", "formula"),
         ("   ", "formula"),
-        ("1e400", "libsbml says"),
+        ("1e400", "must hold numbers in the range of doubles, but holds 1e400"),
+        ("x + 2e-400", "must hold numbers in the range of doubles, but holds 2e-400"),
         ("a; b", "libsbml says|;"),
     ],
 )

@@ -71,6 +71,9 @@ def test_equations(equation, text, change):
         ({"X": 0.5}, "whole numbers"),
         ({"2X": 1}, "whole numbers"),
         (3, "equation such as"),
+        ("100000000000000000000 X -> Y", "at most 9,007,199,254,740,992 'X' at once"),
+        pytest.param(f"X -> {'9' * 5000} Y", "at most 9,007,199,254,740,992 'Y' at once", id="5000 digits"),
+        ({"X": -(10**20)}, "at most 9,007,199,254,740,992 'X' at once, but has 100,000,000,000,000,000,000"),
     ],
 )
 def test_bad_equations(equation, why):
@@ -93,6 +96,14 @@ def test_bad_equations(equation, why):
 def test_bad_rates(options, why):
     with pytest.raises(ModelError, match=why):
         Reaction("X -> 0", **options)
+
+
+@pytest.mark.parametrize("reactants", ["171 X", "1000000000 X", "100 X + 100 Y"])
+def test_mass_action_of_more_molecules_than_doubles_have_factorials(reactants):
+    with pytest.raises(ModelError, match=r"so few molecules meet .* give its propensity as `rate`"):
+        Reaction(f"{reactants} -> 0", mass_action=1.0)
+    assert Reaction("170 X -> 0", mass_action=1.0).order == 170
+    assert Reaction(f"{reactants} -> 0", rate="0").order is None
 
 
 def test_mass_action_needs_reactants():
