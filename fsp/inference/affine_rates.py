@@ -31,6 +31,7 @@ class AffineRates:
 
     species: tuple[str, ...]
     slopes: Mapping[str, tuple[Expression, ...]]
+    laws: tuple[Expression, ...]  # of species and these parameters
 
     @classmethod
     def of(cls, model: Model, names: Sequence[str], free: Sequence[str] = ()) -> AffineRates:
@@ -56,7 +57,9 @@ class AffineRates:
                 )
             trees.append((str(reaction.name), substitute(law, fixed)))
         return cls(
-            tuple(model.species), {name: tuple(_slope(model, name, r, tree) for r, tree in trees) for name in names}
+            tuple(model.species),
+            {name: tuple(_slope(model, name, r, tree) for r, tree in trees) for name in names},
+            tuple(tree for _, tree in trees),
         )
 
     def on(self, name: str, box: Mapping[str, Range], horizon: float) -> float:

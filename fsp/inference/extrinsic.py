@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
-from scipy.special import digamma, gammainc, gammaincc, gammainccinv, gammaincinv, gammaln, ndtr, ndtri
+from scipy.special import digamma, gammainc, gammaincc, gammainccinv, gammaincinv, gammaln, ndtr, ndtri, polygamma
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ArgumentError
@@ -36,6 +36,8 @@ ROUNDINGS = (
     16.0  # of each term of a logarithm of a density, those of scipy's logarithms among them: at most 4, measured
 )
 TAIL_OFF = 1.0 + 1e-6  # above tails that scipy computes; measured against mpmath, they are off by less than 1e-9
+TRIGAMMA_OFF = 1e-12  # above a times what scipy's trigamma is off, which is below 2 for such a
+MEANS_OFF = 1.0 + 1e-9  # above means over laws, which are a few operations
 STEP = 1.02  # by which an end is moved outwards until the tail is as small as it should be
 SPREAD = (1e-4, 10.0)  # coefficients of variation: rounding of densities grows as 1/cv², their range as 1 + cv²
 
@@ -96,6 +98,18 @@ class ParameterLaw(ABC):
     @abstractmethod
     def slopes(self, theta: FloatArray) -> FloatArray:
         """Return the derivatives (2, n) of the logarithm of the density by those of mean and cv."""
+
+    @abstractmethod
+    def slope_sizes(self, size: FloatArray, logs: FloatArray) -> FloatArray:
+        """Bound the sums of the moduli of their terms where |z| and |log z| are at most as given, (n,): (2, n)."""
+
+    @abstractmethod
+    def slope_squares(self) -> FloatArray:
+        """Bound the means of their squares over the law, (2,)."""
+
+    @abstractmethod
+    def moment(self, order: int) -> float:
+        """Return E θ^order / (E θ)^order."""
 
     @abstractmethod
     def sensitivity(self, theta: FloatArray) -> float:
@@ -174,6 +188,23 @@ class Gamma(ParameterLaw):
         by_shape = np.log(theta / s) - float(digamma(a))
         return np.array([by_scale, 2.0 * by_scale - 2.0 * a * by_shape])
 
+    def slope_sizes(self, size: FloatArray, logs: FloatArray) -> FloatArray:
+        """Add up the moduli of their terms, log z and log s one by one."""
+        a, s = self._shape
+        by_scale = size / s + a
+        by_shape = logs + abs(math.log(s)) + abs(float(digamma(a))) + 1.0  # and as the logarithm of a rounded quotient
+        return np.array([by_scale, 2.0 * by_scale + 2.0 * a * by_shape])
+
+    def slope_squares(self) -> FloatArray:
+        """Return a, the variance of θ/s, and 4 a (a ψ'(a) - 1), with ψ'(a) that of log θ and their covariance 1."""
+        a, _ = self._shape
+        return np.array([a, 4.0 * a * (a * float(polygamma(1, a)) - 1.0 + TRIGAMMA_OFF)]) * MEANS_OFF
+
+    def moment(self, order: int) -> float:
+        """Return Π_j (1 + j cv²)."""
+        cv = self.numbers[1]
+        return math.prod(1.0 + j * cv**2 for j in range(order)) * MEANS_OFF
+
 
 @dataclass(frozen=True, slots=True)
 class LogNormal(ParameterLaw):
@@ -245,6 +276,26 @@ class LogNormal(ParameterLaw):
         change = 2.0 * cv**2 / (1.0 + cv**2)  # of σ²
         by_mean = z / sigma
         return np.array([by_mean, -0.5 * change * by_mean + change * (z**2 - 1.0) / (2.0 * sigma**2)])
+
+    def slope_sizes(self, size: FloatArray, logs: FloatArray) -> FloatArray:
+        """Add up the moduli of their terms, log z and m one by one."""
+        m, sigma = self._normal
+        cv = self.numbers[1]
+        z = (logs + abs(m) + 1.0) / sigma
+        change = 2.0 * cv**2 / (1.0 + cv**2)
+        return np.array([z / sigma, 0.5 * change * z / sigma + change * (z**2 + 1.0) / (2.0 * sigma**2)])
+
+    def slope_squares(self) -> FloatArray:
+        """Return E z²/σ², and by (u + v)² <= 2 u² + 2 v² with E (z² - 1)² = 2."""
+        _, sigma = self._normal
+        cv = self.numbers[1]
+        change = 2.0 * cv**2 / (1.0 + cv**2)
+        squares = np.array([1.0 / sigma**2, 0.5 * change**2 / sigma**2 + change**2 / sigma**4])
+        return squares * MEANS_OFF
+
+    def moment(self, order: int) -> float:
+        """Return (1 + cv²)^(order (order - 1)/2)."""
+        return float((1.0 + self.numbers[1] ** 2) ** (0.5 * order * (order - 1))) * MEANS_OFF
 
 
 def laws_of(given: object, model: Model) -> dict[str, ParameterLaw]:

@@ -102,5 +102,13 @@ def starting(model: Model, names: Sequence[str]) -> list[str]:
     return [name for name in names if any(name in symbols(substitute(tree, fixed)) for tree in start)]
 
 
+def depends_on(model: Model, name: str) -> bool:
+    """Tell whether a rate, or the start, depends on a parameter."""
+    definition = model.definition
+    others = resolve({n: tree for n, tree in definition.parameters.items() if n != name})
+    laws = [law for law in definition.laws if isinstance(law, Expression)]
+    return any(name in symbols(substitute(law, others)) for law in laws) or bool(starting(model, [name]))
+
+
 def _scaled(slope: Expression, name: str) -> Expression:
     return slope if slope == ZERO else call("*", Symbol(name), slope)

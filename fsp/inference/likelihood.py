@@ -36,7 +36,7 @@ from fsp.bars import barred, callback, silent
 from fsp.checks import check_width
 from fsp.distribution import Interval
 from fsp.distribution.display import Displayed
-from fsp.errors import ArgumentError
+from fsp.errors import ArgumentError, BackendError
 from fsp.inference.adjoint_space import chosen_method, require_adjoint, together
 from fsp.inference.counts import Counts, check_counts
 from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
@@ -45,7 +45,7 @@ from fsp.inference.loop import check_start, distributions
 from fsp.inference.mixing import Mixing
 from fsp.inference.observation_channel import Gathered
 from fsp.inference.problem import Limits, Reached
-from fsp.inference.score import by_adjoint, by_adjoint_in_time, by_forward
+from fsp.inference.score import by_adjoint, by_adjoint_in_time, by_forward, by_mixture
 from fsp.inference.timed_events import written_into_rates
 from fsp.model.arguments import check_call
 from fsp.projection.progress import labelled
@@ -113,7 +113,8 @@ class Likelihood(Displayed):
         Parameters
         ----------
         parameters
-            Their names, as for `fsp.sensitivity`.
+            Their names, as for `fsp.sensitivity`; where parameters differ among cells, also those that are the mean or
+            the variation of a law.
         method
             ``"adjoint"``, backwards from the cells, which costs hardly more for many parameters and knows cells however
             improbable they are; ``"forward"``, by the derivatives of the distribution; ``"auto"`` takes the adjoint
@@ -133,15 +134,10 @@ class Likelihood(Displayed):
         ArgumentError
             If a cell has no probability, or what `fsp.sensitivity` refuses.
         BackendError
-            If the adjoint is asked for where it cannot be had.
+            If the adjoint is asked for where it cannot be had, or rates depend on time where cells differ.
         """
         if self.impossible:
             raise ArgumentError(f"A gradient must be of cells that are possible, but {self.impossible[0]}.")
-        if self.extrinsic:
-            raise ArgumentError(
-                f"A gradient must be of one model for all cells, but {', '.join(self.extrinsic)} differ among them; "
-                f"fsp.fit estimates their means and variation, and fsp.Posterior has a gradient without a bound."
-            )
         report = callback(progress) or silent
         if self.by_condition:
             parts = self.by_condition.items()
@@ -150,6 +146,8 @@ class Likelihood(Displayed):
             ]
             return _added(by_label)
         limits = replace(self.limits, report=report)
+        if self.extrinsic:
+            return self._of_mixture(parameters, method, limits)
         chosen = chosen_method(method, self.model, self.start)
         if chosen == "adjoint":
             return by_adjoint(self.model, self.counts, self.instruments, parameters, self.least, limits)
@@ -161,6 +159,16 @@ class Likelihood(Displayed):
                 return found
             require_adjoint(method)
         return by_forward(self.model, self.counts, self.instruments, parameters, self.least, limits, self.start)
+
+    def _of_mixture(self, parameters: Sequence[str], method: str, limits: Limits) -> dict[str, Interval]:
+        """Return the gradient of cells that differ; refuse what is not taken back from the cells."""
+        if chosen_method(method, self.model, None) != "adjoint" or self.extrinsic is None:
+            what = "rates must not depend on time" if self.model.is_time_dependent else "`method` must be 'adjoint'"
+            raise BackendError(
+                f"Where {', '.join(self.extrinsic or ())} differ among cells, {what} for a gradient; differences of "
+                f"log-likelihoods, which are intervals, bound it roughly."
+            )
+        return by_mixture(self.model, self.counts, self.instruments, parameters, self.extrinsic, self.least, limits)
 
     def __str__(self) -> str:
         """Return the value, and that of each time."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import TYPE_CHECKING
+from itertools import islice, product
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,9 @@ WIDER = 1.3  # times the largest counts of the first runs; F is the first power 
 MOST_BOXES = 6  # that are tried, each wider than what the last runs took
 
 
+Found = TypeVar("Found")
+
+
 @dataclass(frozen=True, slots=True)
 class Shares:
     """What rules may be off, laws have outside, and runs lose."""
@@ -53,8 +56,15 @@ class Shares:
 class Mixing:
     """A network, laws of its parameters, and the rules that are used."""
 
-    def __init__(self, model: Model, laws: Mapping[str, ParameterLaw], times: FloatArray, limits: Limits) -> None:
-        self.model, self.times, self._limits = model, times, limits
+    def __init__(
+        self,
+        model: Model,
+        laws: Mapping[str, ParameterLaw],
+        times: FloatArray,
+        limits: Limits,
+        watch: Callable[[AnySpace], None] = lambda space: None,
+    ) -> None:
+        self.model, self.times, self._limits, self._watch = model, times, limits, watch
         self.laws = {name: law.at(model.parameters) for name, law in laws.items()}
         self._affine = AffineRates.of(model, tuple(laws))
         self._top = np.zeros(model.n_species)  # (d,) largest counts of the runs so far
@@ -64,25 +74,48 @@ class Mixing:
     def reached(self, loss: float, report: Callable[[int, int], None] = lambda done, all: None) -> list[Reached]:
         """Return what is known of the mixture at each time, lacking about `loss`."""
         shares = Shares.of(loss)
-        ranges = {name: law.ends(0.5 * shares.tails / len(self.laws)) for name, law in self.laws.items()}
+
+        def added(rules: Sequence[Rule]) -> list[Reached]:
+            mixed = _Sum(rules)
+            for done, (values, weight) in enumerate(self.points(rules)):
+                report(done, self.nodes)
+                mixed.add(weight, self._run(values, shares.runs, f"node {done + 1} of {self.nodes}"))
+            return mixed.reached()
+
+        return self._on_boxes(shares, added)
+
+    def looked_at(self, loss: float, every: int) -> list[Rule]:
+        """Return the rules on a box that holds the states of runs at some of their nodes, one of `every` in a row."""
+        shares = Shares.of(loss)
+
+        def looked(rules: Sequence[Rule]) -> list[Rule]:
+            for values, _ in islice(self.points(rules), every // 2, None, every):
+                self._run(values, shares.runs)
+            return list(rules)
+
+        return self._on_boxes(shares, looked)
+
+    def _on_boxes(self, shares: Shares, visit: Callable[[Sequence[Rule]], list[Found]]) -> list[Found]:
+        """Return what a visit of nodes comes to, with rules on a box that holds all states of its runs."""
+        ranges = self.ranges(shares)
         if not self._top.any():
             for ends in product(*(sorted({low, law.numbers[0], high}) for (low, high), law in self._paired(ranges))):
                 self._run(dict(zip(self.laws, ends, strict=True)), shares.runs)
             self._top = np.minimum(np.ceil(WIDER * self._top), self.model.species_bounds)
         for _ in range(MOST_BOXES):
             box = self._top.copy()
-            rules = self.rules(ranges, shares)
-            mixed = _Sum(rules)
-            for done, (values, weight) in enumerate(self.points(rules)):
-                report(done, self.nodes)
-                mixed.add(weight, self._run(values, shares.runs, f"node {done + 1} of {self.nodes}"))
+            answers = visit(self.rules(ranges, shares))
             if (self._top <= box).all():
-                return mixed.reached()
+                return answers
             self._top = np.minimum(np.ceil(WIDER * self._top), self.model.species_bounds)
         raise ConvergenceError(
             f"The states of the runs at all values of {', '.join(self.laws)} must be in one box, but {MOST_BOXES} were "
             f"too narrow. Ask for a larger `tol`."
         )
+
+    def ranges(self, shares: Shares) -> dict[str, tuple[float, float]]:
+        """Return the ends of each law."""
+        return {name: law.ends(0.5 * shares.tails / len(self.laws)) for name, law in self.laws.items()}
 
     def rules(self, ranges: Mapping[str, tuple[float, float]], shares: Shares) -> list[Rule]:
         """Return the rule of each parameter, on the box of the largest counts."""
@@ -116,6 +149,7 @@ class Mixing:
     def _run(self, values: Mapping[str, float], loss: float, label: str = "") -> list[Reached]:
         def watch(space: AnySpace) -> None:
             self._top = np.maximum(self._top, space.local.states.max(axis=0, initial=0))
+            self._watch(space)
 
         model = self.model.with_parameters(dict(values))
         limits = replace(self._limits, report=labelled(self._limits.report, label))

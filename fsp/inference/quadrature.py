@@ -51,6 +51,9 @@ GAUSS = math.log(64.0 / 15.0)  # the constant of (2)
 SLACK = 1e-6  # of logarithms of M, far above their rounding
 ARCS = 48  # of the upper half of an ellipse, on each of which M is bounded; more change a tenth of the nodes, measured
 RADII = 16  # ellipses that are tried; as above
+# Of the ends of a piece: real parts of ellipses are at least (1 - (16/17)²) times the lower one, moduli at most twice
+# the middle, as ellipses leave out zero.
+INNERMOST, OUTERMOST = 0.1, 2.0
 LEAST_NODES, MOST_NODES = 2, 60  # of a piece: (2) needs two; beyond 60 halves do better
 FEW = 6  # nodes of a piece that is not halved
 FAR_APART = 4.0  # ratio of the ends of a piece beyond which it is halved in the logarithm; chosen

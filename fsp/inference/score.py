@@ -19,7 +19,7 @@ since ``s/p - u = (s - h - u (p - y))/p``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,17 +30,22 @@ from fsp.inference.account import OPEN
 from fsp.inference.adjoint import Adjoint, Gradient, Weights
 from fsp.inference.adjoint_space import refined, refined_in_time
 from fsp.inference.loop import solve
+from fsp.inference.mixed_gradient import OPEN as UNSTORED
+from fsp.inference.mixed_gradient import MixedAdjoint, refined_mixture, slopes_of
 from fsp.inference.observation_channel import Gathered
 from fsp.inference.parameters import derivatives
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.counts import Counts
+    from fsp.inference.extrinsic import ParameterLaw
     from fsp.inference.instruments import Instrument
     from fsp.inference.problem import Limits, Reached
     from fsp.inference.timed_adjoint import TimedAdjoint
     from fsp.model import Model
     from fsp.space import StateSpace
+
+    AnyAdjoint = Adjoint | TimedAdjoint | MixedAdjoint
 
 LOSS = (1e-10, 1e-8)  # of probability: at most, and of the least probability of a cell; chosen
 TAIL = (1e-18, 1e-12)  # of the Poisson weights, in the same way: some products more
@@ -88,12 +93,10 @@ def by_adjoint_in_time(
     return None if gradient is None else _intervals(slopes.names, gradient.values, gradient.off, OPEN)
 
 
-def _asked(
-    model: Model, counts: Counts, instruments: Sequence[Instrument]
-) -> Callable[[Adjoint | TimedAdjoint], Gradient]:
+def _asked(model: Model, counts: Counts, instruments: Sequence[Instrument]) -> Callable[[AnyAdjoint], Gradient]:
     """Return what takes the gradient of cells by an adjoint."""
 
-    def asked(adjoint: Adjoint | TimedAdjoint) -> Gradient:
+    def asked(adjoint: AnyAdjoint) -> Gradient:
         weights = [weights_of(adjoint, model, counts, i, instruments) for i in range(len(counts.times))]
         return adjoint.gradient(weights, signed=False)
 
@@ -108,6 +111,23 @@ def _width(counts: Counts, narrow: float) -> Callable[[Gradient], float]:
         return float((gradient.off / np.maximum(np.abs(gradient.values), scale)).max(initial=0.0)) / narrow
 
     return width
+
+
+def by_mixture(
+    model: Model,
+    counts: Counts,
+    instruments: Sequence[Instrument],
+    parameters: Sequence[str],
+    laws: Mapping[str, ParameterLaw],
+    least: float,
+    limits: Limits,
+) -> dict[str, Interval]:
+    """Bound the same derivatives where parameters differ among cells, by `fsp.inference.mixed_gradient`."""
+    slopes = slopes_of(model, parameters, laws)
+    allowed = NARROW * math.sqrt(counts.n_cells) * least / max(float(n.max()) for n in counts.cells)
+    asked, width = _asked(model, counts, instruments), _width(counts, NARROW)
+    gradient = refined_mixture(model, slopes, laws, counts.times, allowed, limits, asked, width)
+    return _intervals(slopes.names, gradient.values, gradient.off, UNSTORED)
 
 
 def by_forward(
@@ -167,9 +187,7 @@ def _of_time(
     return u @ n, np.where(np.isnan(off), math.inf, off)
 
 
-def weights_of(
-    adjoint: Adjoint | TimedAdjoint, model: Model, counts: Counts, i: int, instruments: Sequence[Instrument]
-) -> Weights:
+def weights_of(adjoint: AnyAdjoint, model: Model, counts: Counts, i: int, instruments: Sequence[Instrument]) -> Weights:
     """Return the weights of the cells of a time, (1)."""
     y = adjoint.probabilities(i)
     t = float(counts.times[i])

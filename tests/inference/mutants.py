@@ -1145,4 +1145,28 @@ MUTANTS = [
         "beforehand",
         only="only_where_it_may_hold",
     ),
+    mutant(
+        "gradients-of-mixtures-lose-nothing",
+        "inference/mixed_gradient.py",
+        "        off += self._roots * float(heights @ lost)  # (1)\n",
+        "",
+        "mixture_gradient",
+        only="laws_leave_out",
+    ),
+    mutant(
+        "scores-of-laws-are-those-of-means",
+        "inference/mixed_gradient.py",
+        "chosen = [(laws.index(mixed), place) for mixed, place in parts]",
+        "chosen = [(laws.index(mixed), 0) for mixed, place in parts]",
+        "mixture_gradient",
+        only="negative_binomial",
+    ),
+    mutant(
+        "scores-vary-as-at-the-mean",
+        "inference/mixed_scores.py",
+        "            matrix[row, column] += factor * float(c) * MARGIN\n",
+        "",
+        "mixture_gradient",
+        only="numbers_of_jumps",
+    ),
 ]
