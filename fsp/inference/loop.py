@@ -258,9 +258,9 @@ class Run:
             h, generator = t - self._t, method.generator
             account.charge(course, step, h * (1.0 + UNIT_ROUNDOFF))
             products = step.products * (AMPLIFIED * generator.roundings + 4.0) * UNIT_ROUNDOFF
-            relative, absolute = step.known or Known(products, 0.0)
-            account.relative += relative
-            account.absolute += absolute + generator.misjudged(self._t, t)
+            known = step.known or Known(products, 0.0)
+            account.relative += known.relative
+            account.absolute += known.absolute + generator.misjudged(self._t, t)
             self._t, self._block = t, step.end
             self._moving.pass_by(t, self._space, self._block, account)
             self._report()

@@ -194,16 +194,17 @@ def weights_of(adjoint: AnyAdjoint, model: Model, counts: Counts, i: int, instru
     gathered = Gathered(adjoint.space.states, counts.observed, model.species, model.observables, t)
     seen = gathered.sight(counts.values[i], instruments)
     stored, n = seen.weights @ gathered.sums(y), counts.cells[i].astype(np.float64)
-    relative = adjoint.relative + seen.relative + SUM_ROUNDING
+    of_sight = seen.relative + SUM_ROUNDING
+    relative = adjoint.relative + of_sight
     low = (1.0 - min(relative, 1.0)) * stored - adjoint.absolute(i)
-    high = (1.0 + 2.0 * relative) * stored + adjoint.lacks(i) + seen.absolute
+    high = math.exp(relative) * (1.0 + SUM_ROUNDING) * stored + adjoint.lacks(i) + seen.absolute
     with np.errstate(divide="ignore", invalid="ignore"):
         g = np.where(low > 0.0, n / stored, 0.0)  # (m,)
         apart = np.where(low > 0.0, np.maximum(n / low - g, g - n / high), np.inf)
     sizes, f = g + apart, gathered.spread(g @ seen.weights)
     if not np.isfinite(sizes).all():
         return Weights(f, np.full(len(y), np.inf), adjoint.level(math.inf))
-    off = gathered.spread(((1.0 + relative) * apart + relative * sizes) @ seen.weights)
+    off = gathered.spread(((1.0 + of_sight) * apart + of_sight * sizes) @ seen.weights)
     off += float(sizes.sum()) * seen.absolute
     return Weights(f, off, adjoint.level(float(sizes.max()) * (1.0 + SUM_ROUNDING)))
 

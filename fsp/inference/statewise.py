@@ -12,7 +12,7 @@ For instance ``v = (1 - E) u - g`` with ``E' = λ ε`` and ``g' = A g + λ η`` 
 
 ε is the least number beyond which states of a total m of `weight` W are left, those that are known up to (2).  That
 makes ε + Σ η / W as small as it can be, as its derivative by ε is 1 less their total over W.
-m is the least Bernstein coefficient of u, which is a polynomial of time.
+Where η of a state counts w times, so does m.  m is the least Bernstein coefficient of u, which is a polynomial of time.
 
 References
 ----------
@@ -54,6 +54,7 @@ class Known(NamedTuple):
 
     relative: float
     absolute: float
+    largest: float = 0.0  # η of a single state, where that is asked for
 
     def cost(self, weight: float) -> float:
         """Return both as one number: what `split` makes as small as it can be."""
@@ -76,16 +77,18 @@ def range_of(points: FloatArray) -> Range:
     return Range(least, np.abs(coefficients).max(axis=0) + off)
 
 
-def split(r: FloatArray, least: FloatArray, weight: float) -> Known:
-    """Return ε and Σ η of residuals that are at most r, (n,)."""
+def split(r: FloatArray, least: FloatArray, weight: float, by: FloatArray | None = None) -> Known:
+    """Return ε, Σ w η and max η of residuals that are at most r, (n,); `by` is w, (n,), else one."""
+    held = least if by is None else by * least
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(least > 0.0, r / least, np.where(r > 0.0, np.inf, 0.0))
     order = np.argsort(ratio)
-    beyond = np.cumsum(least[order][::-1])[::-1] - least[order]  # what lies in states of larger ratios
+    beyond = np.cumsum(held[order][::-1])[::-1] - held[order]  # what lies in states of larger ratios
     below = np.isfinite(ratio[order]) & (beyond <= weight)
-    known = below.any() and least.sum() > weight
+    known = below.any() and held.sum() > weight
     epsilon = float(ratio[order[int(np.argmax(below))]]) if known else 0.0
-    return Known(epsilon, float(np.maximum(r - epsilon * least, 0.0).sum()))
+    rest = np.maximum(r - epsilon * least, 0.0)
+    return Known(epsilon, float(rest.sum() if by is None else by @ rest), float(rest.max(initial=0.0)))
 
 
 def off_by_table(points: FloatArray, table: FloatArray) -> FloatArray:

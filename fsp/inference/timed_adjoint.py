@@ -8,11 +8,13 @@ As in `fsp.inference.adjoint`, λ(x, t) >= 0 is the mean, from x at t, of what i
 the last of `fsp.inference.moving`.  On the stored states J let y be what stays there, y' = A_J y, and λ_J what is asked
 of it, -λ_J' = A_Jᵀ λ_J.  Both are known for each state by `fsp.inference.timed_steps`, of paths u and l,
 
-(2)  |y - u|  <=  E u + g,  Σ g <= G,        |λ_J - l|  <=  Ê (l + κ) ,
+(2)  |y - u|  <=  E u + g,  Σ g <= G,        |λ_J - l|  <=  Ê (l + κ) + ĝ,  Σ_x y ĝ <= Ĝ,  ĝ <= ĝ* ,
 
-where at a time at which f with f - γ <= the true weights <= f + γ comes in, ``Ê (l + κ) + γ <= Ê' (l + f + κ)`` for
+where at a time at which f with f - γ <= the true weights <= f + γ comes in,
 
-(3)  Ê'  =  Ê + max_x max(γ - Ê f, 0) / (l + f + κ) .
+(3)  Ê (l + κ) + γ  <=  (Ê + ε) (l + f + κ) + max(γ - Ê f - ε (l + f + κ), 0)
+
+for any ε >= 0, the last of which goes into ĝ.
 
 So (1) of y and λ_J differs from that of u and l by no more than, with D_k = Σ_r |∂_k a_r|,
 
@@ -33,7 +35,13 @@ have just begun states may be empty that ζ comes to, and are not when a step of
 (7)  ζ(h)  <=  Σ_j (h N)^j / j!  ζ ,
 
 of what is fed to ζ in all, at most, and what of it is no more than a multiple of y(h) goes over into K; what leaves J
-on the way is added.
+on the way is added.  ĝ counts as H φ does, with which it is ``ψ = H φ + ĝ``: where a step leaves η of a state unknown,
+beside a part of it, ``-ĝ' = A_Jᵀ ĝ + λ η``, which expands no maximum, so that by ``y' = A_J y``
+
+(8)  Σ_x y ψ  <=  H δ + Ĝ,   Ĝ = Σ_steps Σ_x y η ,        ψ  <=  H + ĝ*,   ĝ* = Σ_steps max η .
+
+What ĝ gains between the time at which ζ is fed and that to which (7) moves it counts with Σ ζ.  So l may be off by much
+where y is next to nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +58,8 @@ from fsp.generator import Generator
 from fsp.inference.adjoint import Gradient, Weights
 from fsp.inference.moving import Moving, require_smooth
 from fsp.inference.on_step import STAGES
-from fsp.inference.statewise import split
+from fsp.inference.path_ahead import PathAhead
+from fsp.inference.statewise import Known, split
 from fsp.inference.timed import Timed
 from fsp.inference.timed_contraction import LOOSE, ROUNDED, UNSEEN, Contraction, Lost, Truncation, heights_of
 from fsp.inference.timed_steps import FixedSteps, Off, Piece, without_changes
@@ -67,8 +76,12 @@ if TYPE_CHECKING:
     from fsp.projection.progress import ProgressCallback
     from fsp.space import StateSpace
 
+# Σ y λ of all states whose λ is not known as a part of itself, over what is asked in all.  In Σ y D ψ ε counts with the
+# mean of a rate, Ĝ with the largest one: of the STL1 model these are 1e3 apart.  With zero 585 steps are tried, so 500.
+WEIGHT_BACK = 1e-6
 WEIGHT = 1e-10  # probability of all states that are not known as a part of themselves, see `statewise.split`; chosen
-TARGET = 1e-9  # of E and of Ê that steps may add in all, beside rounding; chosen
+# Of E and of Ê that steps may add in all, beside rounding, which is 2e-9 and 3e-9 of the STL1 model; 1e-9: 730 steps.
+TARGET = 1e-8
 FLOOR = 1e-12  # κ over the largest weight, at least
 LOST_MORE = 3.0  # times G: what has left, for which states are worth to be added; chosen
 TOO_MUCH = 0.1  # of E or Ê, from which on nothing is known; below it, second orders are a tenth of the first
@@ -197,13 +210,15 @@ class _Backward:
         self._sums = adjoint._contraction.empty()
         self._height = 0.0  # H
         self.worst = 0.0  # Ê at most
-        self._escape = np.zeros(q)  # (5) but for m
+        E, G = adjoint._off(0.0)
+        self._path = PathAhead(adjoint.pieces, ((1.0 + E) * adjoint.probabilities(0) + G) * ROUNDED_UP)
 
     def gradient(self) -> tuple[FloatArray, FloatArray]:
         """Return (1), and what bounds its error, (q,) each."""
         of = self._of
-        steps = FixedSteps(of._timed, back=True, floor=self._floor, weight=0.0, target=of._target)
-        place = len(of.pieces) - 1
+        steps = FixedSteps(
+            of._timed, back=True, floor=self._floor, weight=self._weight, target=of._target, by=self._path.above
+        )
         breaks = of._breaks[::-1]
         for last, first in zip(breaks, [*breaks[1:], None], strict=True):
             fresh = last in self._asked or of.jumps_at(last)
@@ -212,53 +227,61 @@ class _Backward:
             if first is None:
                 break
             for piece, end, off in steps.through(self._l, self.off, last, first, fresh=fresh):
+                self._path.meet(piece, self.off.largest)
                 self._l, self.off = end, off
-                while place > 0 and of.pieces[place].start >= piece.start + piece.length:
-                    place -= 1
-                self._contract(piece, place)
+                self._contract(piece)
             of._say(of._times[-1] - first, "back from the end")
         self._begin()
         values, errors = of._contraction.gathered(self._sums)
         beyond = self._height * of._truncation.beyond(self._tops)
         self.worst = max(self.worst, self.off.relative)
-        return self._values + values, self._errors + errors + self._escape + np.where(beyond > 0.0, beyond, 0.0)
+        return self._values + values, self._errors + errors + np.where(beyond > 0.0, beyond, 0.0)
 
     def _take_in(self, t: float) -> None:
         """Take in what is asked at a time, (3)."""
         weights = self._asked.get(t)
         if weights is None:
             return
-        relative = self.off.relative
+        off = self.off
         above = self._l + weights.values + self._floor
-        more = float((np.maximum(weights.off - relative * weights.values, 0.0) / above).max(initial=0.0))
+        excess = np.maximum(weights.off - off.relative * weights.values, 0.0)
+        more = split(excess, above, self._weight, self._path.above(t, t))
         self._l = self._l + weights.values
-        self.off = self.off._replace(relative=relative + more * ROUNDED_UP + 2.0 * UNIT_ROUNDOFF)
+        self.off = off._replace(
+            relative=off.relative + more.relative * ROUNDED_UP + 2.0 * UNIT_ROUNDOFF,
+            absolute=off.absolute + more.absolute * ROUNDED_UP,
+            largest=off.largest + more.largest * ROUNDED_UP,
+        )
         self._height += float(weights.height[0])
 
-    def _contract(self, piece: Piece, place: int) -> None:
+    @property
+    def _weight(self) -> float:
+        return WEIGHT_BACK * self._floor
+
+    def _contract(self, piece: Piece) -> None:
         """Add a step's part of (1), (4) and (5)."""
         of, self.worst = self._of, max(self.worst, piece.off.relative)
-        for j in range(place, -1, -1):
+        heights = heights_of(piece)  # (n_changing,)
+        self._tops = np.maximum(self._tops, heights)
+        largest = float(piece.largest.max(initial=0.0)) + self._floor
+        for j, (first, last) in self._path.common(piece):
             forward = of.pieces[j]
-            if forward.start + forward.length <= piece.start:
-                break
-            first = max(piece.start, forward.start)
-            last = min(piece.start + piece.length, forward.start + forward.length)
-            if last > first:
-                off = forward.off.relative + piece.off.relative
-                of._contraction.add(self._sums, forward, piece, (first, last), off, self._floor)
-                heights = heights_of(piece)  # (n_changing,)
-                self._tops = np.maximum(self._tops, heights)
-                largest = float(piece.largest.max(initial=0.0)) + self._floor
-                steepest = heights @ of._contraction.largest * (last - first)  # (q,)
-                self._errors += 2.0 * largest * forward.off.absolute * steepest
-                self._lose(of._truncation.steps[j], heights * (last - first))
+            off = forward.off.relative + piece.off.relative
+            of._contraction.add(self._sums, forward, piece, (first, last), off, self._floor)
+            steepest = heights @ of._contraction.largest * (last - first)  # (q,)
+            self._errors += 2.0 * largest * forward.off.absolute * steepest
+            lately = self._path.lately(j, piece.off.largest)
+            self._lose(of._truncation.steps[j], heights * (last - first), piece.off, lately)
 
-    def _lose(self, lost: Lost, heights: FloatArray) -> None:
+    def _lose(self, lost: Lost, heights: FloatArray, off: Known, lately: float) -> None:
         """Add (5) of a part of a step, by (6); ∫ of functions of time are at most `heights`, (n_changing,)."""
-        gone = self._of._truncation.gone
+        mass, height = self._unknown(off)
         steepest = np.einsum("c,rck->rk", heights, self._of._contraction.tops)  # (R, q)
-        self._escape += self._height * ((lost.ratios * gone + lost.rest) @ steepest) * ROUNDED_UP
+        self._errors += (lost.ratios * mass + lost.rest * height + lost.begun * lately) @ steepest * ROUNDED_UP
+
+    def _unknown(self, off: Off | Known) -> tuple[float, float]:
+        """Return Σ y ψ and ψ of a state at most, of (5) and (8)."""
+        return self._height * self._of._truncation.gone + off.absolute, self._height + off.largest
 
     def _jump(self, t: float) -> None:
         """Add what switches do that move with parameters."""
@@ -267,8 +290,8 @@ class _Backward:
             return
         z, *_, moment = of._at[t]
         E, G = of._off(t)
-        fast = split(self.off.fast, self._l + self._floor, 0.0)
-        relative = E + self.off.relative + fast.relative
+        relative, mass, height = self._known(t)
+        relative += E
         for move in of._moving.moves[t]:
             flow, noise = of._moving.flow(move, t, of.space.states)  # (n,) each, by probability
             to = np.append(self._l, 0.0)[of._contraction.targets[move.reaction]]
@@ -279,10 +302,17 @@ class _Backward:
             error += 2.0 * steepest * (float(self._l.max(initial=0.0)) + self._floor) * G
             ratio, zeta, left = of._contraction.comes(move.reaction, (np.abs(flow) + noise) * z, z, G)
             rest = float(zeta.sum()) + left
-            gone = of._truncation.gone
-            escaped = (LOOSE * ratio + steepest) * gone + LOOSE * rest + 2.0 * steepest * G
-            escaped += of._moving.beyond(move, t, moment) if gone > 0.0 else 0.0
-            self._errors[move.parameter] += (error + self._height * escaped) * ROUNDED_UP
+            error += (LOOSE * ratio + steepest) * mass + (LOOSE * rest + 2.0 * steepest * G) * height
+            if of._truncation.gone > 0.0:
+                error += self._height * of._moving.beyond(move, t, moment)
+            self._errors[move.parameter] += error * ROUNDED_UP
+
+    def _known(self, t: float) -> tuple[float, float, float]:
+        """Return Ê, Σ y ψ and ψ of a state at most, at a time, B among them."""
+        off = self.off
+        fast = split(off.fast, self._l + self._floor, self._weight, self._path.above(t, t))
+        mass, height = self._unknown(off)
+        return off.relative + fast.relative, mass + fast.absolute, height + fast.largest
 
     def _begin(self) -> None:
         """Add what the start changes."""
@@ -291,23 +321,23 @@ class _Backward:
         if not len(h) or not (h.any() or begun.errors.any()):
             return
         l = self._l[place]  # noqa: E741 - as in (1)
-        fast = split(self.off.fast, self._l + self._floor, 0.0)
-        relative = self.off.relative + fast.relative + SUM_ROUNDING
+        relative, mass, height = self._known(0.0)
+        relative += SUM_ROUNDING
         self._values += h @ l
-        self._errors += np.abs(h) @ (l + self._floor) * relative + self._of_start(relative)
+        self._errors += np.abs(h) @ (l + self._floor) * relative + self._of_start(relative, mass, height)
         u = begun.probabilities
         _, G = of._off(0.0)
         good = u >= max(4.0 * G, UNSEEN)
         K = (np.abs(h)[:, good] / u[good]).max(axis=1, initial=0.0) * LOOSE
-        self._escape += self._height * (K * of._truncation.gone + np.abs(h)[:, ~good].sum(axis=1))
+        self._errors += K * mass + np.abs(h)[:, ~good].sum(axis=1) * height
 
-    def _of_start(self, relative: float) -> FloatArray:
-        """Bound Σ λ of what the derivatives of the start are off, (q,); φ <= δ/y, as y φ is what leaves."""
+    def _of_start(self, relative: float, mass: float, height: float) -> FloatArray:
+        """Bound Σ λ of what the derivatives of the start are off, (q,); Σ y ψ is known."""
         of, begun, H = self._of, self._of._beginning, self._height
         if begun.moments.weighted is None:
             return H * begun.errors
         u, (_, G) = of._at[0.0][0], of._off(0.0)
-        leaving = np.where(u >= max(4.0 * G, UNSEEN), LOOSE * of._truncation.gone / np.maximum(u, UNSEEN), 1.0)
-        inside = np.minimum((1.0 + relative) * (self._l + self._floor) + H * np.minimum(leaving, 1.0), H)
+        unknown = np.where(u >= max(4.0 * G, UNSEEN), LOOSE * mass / np.maximum(u, UNSEEN), height)
+        inside = np.minimum((1.0 + relative) * (self._l + self._floor) + np.minimum(unknown, height), H)
         mean = float(u @ inside) * SECOND + H * (of._truncation.gone + G)
         return begun.moments.weighted(of.space, inside, H, mean)

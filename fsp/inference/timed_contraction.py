@@ -136,6 +136,7 @@ class Lost(NamedTuple):
 
     ratios: FloatArray
     rest: FloatArray
+    begun: FloatArray  # ζ before (7), and what leaves at once
 
 
 class Truncation:
@@ -179,15 +180,16 @@ class Truncation:
         moved = self._part.advance([gauge.moved(h) for gauge in followed], fed, h)
         self._integrals = [a + b for a, b in zip(self._integrals, moved, strict=True)]
         self._time += h * self.gone * ROUNDED_UP
-        ratios, rest = np.zeros((2, len(self._contraction.targets)))
+        ratios, rest, begun = np.zeros((3, len(self._contraction.targets)))
         for reaction in self._contraction.reactions:
             flow = np.zeros(len(piece.largest))
             flow[reaction.rows] = piece.largest[reaction.rows]
             r = reaction.number
             ratio, zeta, left = self._contraction.comes(r, flow, piece.least, self._absolute)
             later, zeta_left = self._later(zeta, piece, heights)
-            ratios[r], rest[r] = ratio + later, zeta_left + left
-        self.steps.append(Lost(LOOSE * ratios + 1.0, LOOSE * rest + 2.0 * self._absolute))
+            ratios[r], rest[r], begun[r] = ratio + later, zeta_left + left, float(zeta.sum()) + left
+        leaves = 2.0 * self._absolute
+        self.steps.append(Lost(LOOSE * ratios + 1.0, LOOSE * rest + leaves, LOOSE * begun + leaves))
 
     def _later(self, zeta: FloatArray, piece: Piece, heights: FloatArray) -> tuple[float, float]:
         """Return what ζ is of y when a step ends, at most, and the sum of what is more and of what leaves on the step.

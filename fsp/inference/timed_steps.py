@@ -16,11 +16,14 @@ at the beginning of the step, where B lives on F.  It holds on all of the step, 
 for any ε >= 0, as ``-M B >= e B - Σ_{y in F} M_xy B(y)``, ``B' = -e_* B_0 exp(-e_* τ)``, and b may as well be S ∫λ up
 to τ.  So what is wrong with a state that is left at once counts by the time it has: the rounding of flows of 10⁵ a
 minute does not spoil the others.  Where B_0 lives on states that are not in F it goes over into E and g.  ε is chosen
-by `fsp.inference.statewise.split`.
+by `fsp.inference.statewise.split`.  As forward M does not expand sums, (3) adds up g.  Back it may add up w g, with
+w(x) >= y(x, t) on all of the step for a path y >= 0 that goes forward, ``y' = Mᵀ y``: then Σ y g changes by what g is
+fed with times y.  The largest g changes by the largest C - ε (u + κ) at most, as M expands no maximum then.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +38,7 @@ from fsp.model.taylor import Parts
 from fsp.solvers.clocks import chebyshev_nodes, reach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from fsp.arrays import BoolArray, FloatArray
     from fsp.inference.timed import Timed
@@ -66,7 +69,7 @@ class Piece:
     points: FloatArray  # where it comes from, and at the stages, (n, 1 + s)
     largest: FloatArray  # of its modulus, (n,)
     least: FloatArray  # at least zero, (n,)
-    off: Known  # E and Σ g of (1) on all of the step, B among them
+    off: Known  # E, Σ w g and the largest g of (1) on all of the step, B among them
     on_step: OnStep  # functions of time, by time
 
 
@@ -74,8 +77,9 @@ class Off(NamedTuple):
     """What a vector is off, (1)."""
 
     relative: float  # E
-    absolute: float  # Σ g
+    absolute: float  # Σ w g
     fast: FloatArray  # B, (n,)
+    largest: float = 0.0  # g of a single state
 
 
 class _Seen(NamedTuple):
@@ -85,21 +89,77 @@ class _Seen(NamedTuple):
     truncation: Known
 
 
-class FixedSteps:
-    """Steps in one direction of time; `floor` is κ, and `weight` that of `split`."""
+class _Way:
+    """How far steps from a time to another are."""
 
-    def __init__(self, timed: Timed, *, back: bool, floor: float, weight: float, target: float) -> None:
+    def __init__(self, first: float, last: float, falls: float) -> None:
+        self.t, self._first, self.last = first, first, last
+        self._end = last  # or just before it, where a function is not known up to it
+        self.before, self.falls = np.inf, falls  # the rounding of a step in vain, and what the next one must have of it
+        self.beside = 0.0  # a step that is tried again once the shortest one has left a switch behind
+
+    @property
+    def left(self) -> float:
+        """How long the next step may be."""
+        return abs(self._end - self.t)
+
+    def go_on(self, h: float, *, back: bool) -> None:
+        """Go on by a step."""
+        self.t = self._end if h >= self.left else (self.t - h if back else self.t + h)
+        self._end = self.last if self.t == self._end else self._end
+        self.before, self.falls, self.beside = np.inf, FALLS[False], 0.0
+
+    def beside_switch(self, h: float, least: float) -> float:
+        """Return what to try after a step on which some function is unknown, zero where no switch at its ends is why.
+
+        A switch where steps begin, or end, is a singularity of derivatives: the shortest step goes over it.
+        """
+        if self.t == self._first and not self.beside:
+            self.beside = h
+            return least
+        if h >= self.left and self._end == self.last:
+            self._end -= math.copysign(0.5 * least, self.last - self._first)
+            return h
+        return 0.0
+
+
+@dataclass(slots=True)
+class _Pace:
+    """What the next step is chosen by."""
+
+    fast: BoolArray  # F of the last one, (n,)
+    length: float = 0.0
+    growth: float = GROWTH  # at most
+    taken: int = 0  # steps in all
+
+
+class FixedSteps:
+    """Steps in one direction of time.
+
+    `floor` is κ, `weight` that of `split`, and `by` bounds w from a time to another, (n,).
+    """
+
+    def __init__(
+        self,
+        timed: Timed,
+        *,
+        back: bool,
+        floor: float,
+        weight: float,
+        target: float,
+        by: Callable[[float, float], FloatArray] | None = None,
+    ) -> None:
         self._by_time, self._ahead = without_changes(timed), Ahead(timed.changing)
         self._back, self.floor, self._weight = back, floor, weight
         self._target = target  # of ε by time
+        self._by = by
         transposed = replace(
             timed, parts=[part.T.tocsr() for part in timed.parts], moduli=[part.T.tocsr() for part in timed.moduli]
         )
         self.timed = transposed if back else timed
         self._stages = Stages(self.timed)
         self._apart = [(part - diags_array(part.diagonal())).tocsr() for part in self.timed.moduli]
-        self._length, self._taken = 0.0, 0
-        self._growth = GROWTH  # of the next step, at most
+        self._pace = _Pace(np.zeros(len(timed.generator), dtype=np.bool_))
 
     # ---- the march
 
@@ -107,38 +167,49 @@ class FixedSteps:
         self, z: FloatArray, off: Off, first: float, last: float, *, fresh: bool
     ) -> Iterator[tuple[Piece, FloatArray, Off]]:
         """Go from a time to another, with no switch between; yield pieces, ends, and what these are off."""
-        t, before, falls = first, np.inf, FALLS[fresh]  # `before` the rounding of a step in vain
-        while t != last:
-            left = abs(last - t)
-            if fresh or self._length == 0.0:
-                self._length, self._growth, fresh = self._first(t, left), GROWTH, False
-            asked = left if self._length >= left else min(self._length, 0.5 * left)
+        way = _Way(first, last, FALLS[fresh])
+        if fresh or self._pace.length == 0.0:
+            self._pace.length, self._pace.growth = self._first(first, way.left), GROWTH
+        while way.t != last:
+            t, left = way.t, way.left
+            asked = left if self._pace.length >= left else min(self._pace.length, 0.5 * left)
             on_step, h, known = self._within(t, asked, left)
+            fast = self._fast_states(on_step, h, left)
             points = self._stages.solved(z, self._directed(on_step), h)
-            piece, seen, after = self._judged(points, on_step, h, left, off)
-            ratio, rounding = self._ratio(seen, h), self._cost(seen.rounding)
-            hidden = TOLERATED < rounding < falls * before  # smaller steps have less of it, not only more steps
-            if (ratio > 1.0 or hidden) and h > SHORTEST * max(abs(t), abs(last)):
-                self._length, before = h * (max(SHRUNK, min(0.7, _factor(ratio))) if ratio > 1.0 else 0.5), rounding
-                self._growth = CLOSER
+            piece, seen, after = self._judged(points, on_step, h, fast, off)
+            if self._is_in_vain(way, seen, h):
                 continue
             long = h > self._least(t, left)
             if self._back:
                 changing = self._ahead.on(on_step.t, h, last, known, fitted=not long)
                 piece = replace(piece, on_step=replace(on_step, changing=changing))
             if not piece.on_step.certified and long:
-                self._length, self._growth = 0.25 * h, CLOSER
+                shorter = way.beside_switch(h, self._least(t, left))
+                self._pace.length, self._pace.growth = (shorter, self._pace.growth) if shorter else (0.25 * h, CLOSER)
                 continue
-            before, falls, self._taken = np.inf, FALLS[False], self._taken + 1
-            if self._taken > MOST_STEPS:
-                raise ConvergenceError(f"Steps must be {MOST_STEPS:,} at most, but are more.")
-            self._length = max(self._length if h < asked else 0.0, h * min(self._growth, max(1.0, _factor(ratio))))
-            self._growth = min(GROWTH, CLOSER * self._growth)
-            t = last if h >= left else (t - h if self._back else t + h)
-            end = points[:, -1]
-            off = after._replace(absolute=after.absolute - float(np.minimum(end, 0.0).sum()))
-            z = np.maximum(end, 0.0)
+            self._take(way, h, asked, self._ratio(seen, h))
+            self._pace.fast, z, off = fast, np.maximum(points[:, -1], 0.0), after
             yield piece, z, off
+
+    def _is_in_vain(self, way: _Way, seen: _Seen, h: float) -> bool:
+        """Tell whether a step adds too much, and choose a shorter one."""
+        ratio, rounding = self._ratio(seen, h), self._cost(seen.rounding)
+        hidden = TOLERATED < rounding < way.falls * way.before  # smaller steps have less of it, not only more steps
+        if not (ratio > 1.0 or hidden) or h <= SHORTEST * max(abs(way.t), abs(way.last)):
+            return False
+        self._pace.length = h * (max(SHRUNK, min(0.7, _factor(ratio))) if ratio > 1.0 else 0.5)
+        way.before, self._pace.growth = rounding, CLOSER
+        return True
+
+    def _take(self, way: _Way, h: float, asked: float, ratio: float) -> None:
+        """Go on by a step, and choose the next one."""
+        self._pace.taken += 1
+        if self._pace.taken > MOST_STEPS:
+            raise ConvergenceError(f"Steps must be {MOST_STEPS:,} at most, but are more.")
+        length = h * min(self._pace.growth, max(1.0, _factor(ratio)))
+        self._pace.length = max(self._pace.length if h < asked else 0.0, length, way.beside)
+        self._pace.growth = min(GROWTH, CLOSER * self._pace.growth)
+        way.go_on(h, back=self._back)
 
     def _first(self, t: float, left: float) -> float:
         """Return a step in which the fastest state is left about once, where that is less than there is left."""
@@ -183,38 +254,49 @@ class FixedSteps:
 
     # ---- what a step is off
 
-    def _judged(self, points: FloatArray, on_step: OnStep, h: float, left: float, off: Off) -> tuple[Piece, _Seen, Off]:
+    def _judged(
+        self, points: FloatArray, on_step: OnStep, h: float, fast: BoolArray, off: Off
+    ) -> tuple[Piece, _Seen, Off]:
         """Return the step, what it adds, and what the vector is off at its end, (2) and (3)."""
         least, largest = range_of(points)
         directed = self._directed(on_step)
         fallen, noise, integral = residuals(self.timed, points, _rest(self.timed, points, directed, h), directed, h)
-        fast, rates = self._fast(on_step, h, left)
-        profile = least + self.floor
+        rates = np.where(fast, self._slowest(on_step, h) * (1.0 - 1e-12), 1.0)  # e_F, one elsewhere
+        profile, by = least + self.floor, None if self._by is None else self._by(on_step.t, on_step.t + h)
         begun = np.where(fast, off.fast, 0.0)
-        settled = split(off.fast - begun, profile, self._weight)  # B_0 that is not on F
+        settled = split(off.fast - begun, profile, self._weight, by)  # B_0 that is not on F
         slowest = float(rates[fast].min()) if fast.any() else 0.0  # e_*
         held = begun * min(1.0 / max(slowest, 1e-300), h)
         peak = chebyshev_nodes(len(directed.tau)).lebesgue * h / integral  # max λ over its mean
         flow = _Flow(self._apart, np.array([height(clock, h) for clock in on_step.clocks]), fast, rates, h, peak)
         added, rounding, truncation = (
-            split(flow.charged(r * integral, kept), profile, self._weight)
+            split(flow.charged(r * integral, kept), profile, self._weight, by)
             for r, kept in ((fallen + noise, held), (noise, 0.0 * held), (fallen, 0.0 * held))
         )
         sources = flow.kept((fallen + noise) * integral)
-        bounded = split(begun + sources, profile, self._weight)  # B on the step
+        bounded = split(begun + sources, profile, self._weight, by)  # B on the step
         relative = off.relative + settled.relative
         relative += (1.0 + relative) * added.relative * ROUNDED_UP + self._misjudged(on_step, largest, profile)
         absolute = off.absolute + (settled.absolute + added.absolute) * ROUNDED_UP
-        after = Off(relative, absolute, (begun * np.exp(-h * slowest) + sources) * ROUNDED_UP)
-        on_it = Known(relative + bounded.relative, absolute + bounded.absolute)
+        largest_rest = off.largest + (settled.largest + added.largest) * ROUNDED_UP
+        after = Off(relative, absolute, (begun * np.exp(-h * slowest) + sources) * ROUNDED_UP, largest_rest)
+        on_it = Known(relative + bounded.relative, absolute + bounded.absolute, largest_rest + bounded.largest)
         piece = Piece(on_step.t, h, points, largest, least, on_it, on_step)
         return piece, _Seen(rounding, truncation), after
 
-    def _fast(self, on_step: OnStep, h: float, left: float) -> tuple[BoolArray, FloatArray]:
-        """Return F, (n,), and rates at which its states are left at least, one elsewhere."""
-        slowest = np.maximum(np.array([lowest(clock, h) for clock in on_step.clocks]) @ self.timed.exits, 0.0)
-        fast = slowest >= max(FAST_JUMPS / left, FAST_SHARE * float(slowest.max(initial=0.0)))
-        return fast, np.where(fast, slowest * (1.0 - 1e-12), 1.0)
+    def _slowest(self, on_step: OnStep, h: float) -> FloatArray:
+        """Return the exit rates at least, (n,)."""
+        lows = np.array([lowest(clock, h) for clock in on_step.clocks])
+        return np.asarray(np.maximum(lows @ self.timed.exits, 0.0), dtype=np.float64)
+
+    def _fast_states(self, on_step: OnStep, h: float, left: float) -> BoolArray:
+        """Return F, (n,): a state stays in it while it is one of the fastest, however little time is left.
+
+        Else rounding of flows of 10⁵ a minute counts in full on short steps before a switch.
+        """
+        slowest = self._slowest(on_step, h)
+        fastest = slowest >= FAST_SHARE * max(float(slowest.max(initial=0.0)), 1e-300)
+        return np.asarray(fastest & (self._pace.fast | (slowest >= FAST_JUMPS / left)), dtype=np.bool_)
 
     def _misjudged(self, on_step: OnStep, largest: FloatArray, profile: FloatArray) -> float:
         """Bound, as a part of the profile, what comes of rates whose formulas are off by more than their rounding."""

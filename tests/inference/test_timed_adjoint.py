@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -9,12 +11,13 @@ from scipy.integrate import solve_ivp
 
 import fsp
 from fsp.equilibrium import response
-from fsp.inference import adjoint_space, on_step, timed_steps
+from fsp.inference import adjoint_space, on_step, timed_adjoint, timed_steps
 from fsp.inference.adjoint import Weights
 from fsp.inference.beginning import of_model
 from fsp.inference.envelopes import Bounds
 from fsp.inference.on_step import height
 from fsp.inference.parameters import derivatives
+from fsp.inference.path_ahead import PathAhead
 from fsp.inference.timed_adjoint import TimedAdjoint
 from fsp.inference.timed_events import written_into_rates
 from fsp.solvers.clocks import chebyshev_nodes
@@ -181,6 +184,85 @@ def test_stages_that_are_wrong_are_charged(monkeypatch):
     asked = Weights((own.space.states[:, 0] > 6).astype(float), np.zeros(61), own.level(1.0))
     found = own.gradient([asked], signed=False)
     assert abs(found.values[0] - slope * stats.poisson.pmf(6, m)) <= found.off[0] < 0.5
+
+
+@pytest.mark.parametrize("kind", LAWS)
+def test_what_is_wrong_on_the_way_back_counts_by_who_is_there(monkeypatch, kind):
+    """No state is known as a part of itself, so that all that is wrong counts with probabilities."""
+    rate, law = LAWS[kind]
+    own = adjoint(births(rate), list(PARAMETERS), fsp.StateSpace.box(births(rate), upper={"X": 60}), [2.5])
+    asked = Weights((own.space.states[:, 0] > 6).astype(float), np.zeros(61), own.level(1.0))
+    exact = timed_steps.Stages.solved
+
+    def wrong(self, z, on_step, h):
+        points = exact(self, z, on_step, h)
+        points[7:, 1:] *= 1.0 + 1e-7
+        return points
+
+    monkeypatch.setattr(timed_adjoint, "WEIGHT_BACK", 1e30)
+    monkeypatch.setattr(timed_steps.Stages, "solved", wrong)
+    found = own.gradient([asked], signed=False)
+    for name, value, off in zip(PARAMETERS, found.values, found.off, strict=True):
+        slope, m = slope_of_mean(name, law, None, 2.5)
+        gap = abs(value - slope * stats.poisson.pmf(6, m))
+        assert 1e-9 < gap <= off < 1.0
+
+
+def test_states_that_are_hardly_met_do_not_count():
+    """Weights are unknown where X > 30, which has a probability of 1e-11."""
+    rate, law = LAWS["signal"]
+    own = adjoint(births(rate), list(PARAMETERS), fsp.StateSpace.box(births(rate), upper={"X": 60}), [2.5])
+    x = own.space.states[:, 0]
+    off = np.where(x > 30, 1.0, 0.0)
+    found = own.gradient([Weights((x > 6).astype(float) - 0.5 * off, off, own.level(2.0))], signed=False)
+    for name, value, bound in zip(PARAMETERS, found.values, found.off, strict=True):
+        slope, m = slope_of_mean(name, law, None, 2.5)
+        gap = abs(value - slope * stats.poisson.pmf(6, m))
+        assert 1e-14 < gap <= bound < 1e-5
+
+
+def test_probabilities_lie_below_what_a_pass_back_takes_for_them():
+    rate, _ = LAWS["signal"]
+    own = adjoint(births(rate), ["k"], fsp.StateSpace.box(births(rate), upper={"X": 60}), [0.7, 2.5])
+    path = PathAhead(own.pieces, own.probabilities(0))
+    ends = np.linspace(0.0, 2.5, 40)
+    for first, last in [*pairwise(ends), (0.0, 0.0), (0.7, 0.7), (0.3, 2.1)]:
+        above = path.above(first, last)
+        for t in (first, 0.5 * (first + last), last):
+            p = stats.poisson.pmf(np.arange(61), slope_of_mean("k", LAWS["signal"][1], None, t)[1] if t else 0.0)
+            assert (p <= above * (1.0 + 1e-7) + 1e-18).all()  # what the integration of m knows
+    assert path.above(0.0, 0.0)[0] >= 1.0
+    assert path.above(2.4, 2.5)[0] < 0.01
+
+
+def test_switches_at_which_derivatives_are_singular_take_few_steps(monkeypatch):
+    """The derivative of (t - s)^n by n has a logarithm at s, which no polynomial is near to."""
+    exact, tried = timed_steps.Stages.solved, []
+
+    def counted(self, z, on_step, h):
+        tried.append(self)
+        return exact(self, z, on_step, h)
+
+    monkeypatch.setattr(timed_steps.Stages, "solved", counted)
+    signal = "(4*piecewise(time - s, time > s, 0))^n"
+    model = fsp.Model(
+        species={"off": 0, "on": 1, "X": 0},
+        parameters={"a": 5.0, "b": 2e4, "k": 8.0, "g": 1.0, "s": 0.4, "n": 3.1},
+        reactions=[
+            fsp.Reaction("off -> on", mass_action="a"),
+            fsp.Reaction("on -> off", rate=f"piecewise(b*(1 - {signal}), {signal} < 1, 0)*on"),
+            fsp.Reaction("on -> on + X", mass_action="k"),
+            fsp.Reaction("X -> 0", mass_action="g"),
+        ],
+    )
+    space = fsp.StateSpace.box(model, upper={"off": 1, "on": 1, "X": 20})
+    own = adjoint(model, ["s", "n"], space, [0.8])
+    forward = len(tried)
+    found = own.gradient(
+        [Weights((space.states[:, 2] > 0).astype(float), np.zeros(len(space)), own.level(1.0))], signed=False
+    )
+    assert np.isfinite(found.off).all()
+    assert len(tried) - forward < 60  # 44; without care for the switch 83, without that for fast states 107
 
 
 def test_a_start_that_is_off_is_charged(monkeypatch):
