@@ -20,6 +20,8 @@ An instrument makes z of what is there with probabilities of which W is a lower 
 is one that W counts is one more thing to know, so that (1) holds as it stands.  In (2), what W lacks, η, adds
 ``η ‖h_k‖₁`` to E_k and η to ρ.
 
+The number of an instrument may be a parameter as well: `fsp.inference.instrument_scores` says what its h and v are.
+
 (3)  |F_kl - C_kl|  <=  √(R_kk R_ll) + √((R_kk + M_kk)(R_ll + M_ll)) .
 
 References
@@ -44,11 +46,13 @@ from fsp.bars import barred, callback, silent
 from fsp.distribution.information import OPEN, FisherInformation
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.inference.account import Scores
+from fsp.inference.instrument_scores import Asked, told_of
 from fsp.inference.instruments import Instrument
-from fsp.inference.loop import solve
+from fsp.inference.loop import check_start, distributions, solve
 from fsp.inference.observation_channel import categories, channel, instruments_for
 from fsp.inference.problem import Limits
-from fsp.model.arguments import check_call
+from fsp.model.arguments import check_call, check_tolerance
+from fsp.model.times import checked_times
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
@@ -93,8 +97,8 @@ def fisher(
         What is seen of a cell: a species, a formula such as ``"A + B"``, or several of them together; all species
         without.
     instrument
-        What makes the counts that are seen of those in the cells, as for `fsp.likelihood`; its own parameters are
-        taken to be known.
+        What makes the counts that are seen of those in the cells, as for `fsp.likelihood`.  A parameter of the model
+        that is its capture probability is told as others are where it is named in `parameters`, and else known.
     log
         Whether the information is about the logarithms of the parameters.
     tol
@@ -170,40 +174,27 @@ def of_cells(
     """Return the information of one cell at each time."""
     check_call(model)
     instruments = instruments_for(instrument, observe, model.species, model.parameters)
-    _require_known(instrument, parameters)
-    reached, slopes, _ = solve(model, times, parameters, tol, limits, log=log, scores=True, start=start)
-    return of_reached(reached, slopes.names, observe, instruments, log=log)
+    asked = Asked.of(model, parameters, observe, instrument)
+    if asked.of_rates:
+        reached, *_ = solve(model, times, asked.of_rates, tol, limits, log=log, scores=True, start=start)
+    else:
+        check_start(start)
+        check_tolerance(tol)
+        reached = distributions(model, checked_times(times), tol, limits, start)
+    return of_reached(reached, asked, observe, instruments, log=log)
 
 
 def of_reached(
     reached: Sequence[Reached],
-    names: tuple[str, ...],
+    asked: Asked,
     observe: str | Sequence[str] | None,
     instruments: Sequence[Instrument] | None,
     *,
     log: bool,
 ) -> list[FisherInformation]:
     """Return the information of one cell at each time, of what is known there."""
-    parts = [_of_time(part, observe, instruments) for part in reached]
-    return [FisherInformation(names, part.matrix, part.above, part.below, part.off, log) for part in parts]
-
-
-def _require_known(instrument: Any | Mapping[str, Any] | None, parameters: Sequence[str]) -> None:
-    """Refuse an instrument whose own parameter is to be told."""
-    given = instrument.values() if isinstance(instrument, Mapping) else [instrument]
-    asked = [parameters] if isinstance(parameters, str) else list(parameters)
-    told = [
-        name
-        for given_instrument in given
-        if isinstance(given_instrument, Instrument)
-        for name in given_instrument.depends
-        if name in asked
-    ]
-    if told:
-        raise ArgumentError(
-            f"`parameters` must not be those of the instrument, but '{told[0]}' is; leave it out, or give the "
-            f"instrument a number."
-        )
+    parts = [_of_time(part, asked, observe, instruments, log=log) for part in reached]
+    return [FisherInformation(asked.names, part.matrix, part.above, part.below, part.off, log) for part in parts]
 
 
 def _checked_cells(cells: float | Sequence[float], n_times: int) -> FloatArray:
@@ -239,7 +230,12 @@ class _Known(NamedTuple):
 
 
 def _of_time(
-    reached: Reached, observe: str | Sequence[str] | None, instruments: Sequence[Instrument] | None
+    reached: Reached,
+    asked: Asked,
+    observe: str | Sequence[str] | None,
+    instruments: Sequence[Instrument] | None,
+    *,
+    log: bool,
 ) -> _OfCell:
     """Return the information of one cell at one time; the best Z is chosen."""
     scores, ledger = reached.scores or _unknown(reached), reached.distribution.error
@@ -247,23 +243,26 @@ def _of_time(
     rows = np.concatenate([reached.distribution.probabilities[None], reached.derivatives, scores.stored])
     y, *rest = (np.bincount(place, row).astype(np.float64) for row in rows)
     q = len(reached.derivatives)
-    h, v = np.array(rest[:q]), np.array(rest[q:])
+    h, v = np.array(rest[:q]).reshape(q, len(y)), np.array(rest[q:]).reshape(q, len(y))
     noise = np.array([error.integration + error.rounding for error in reached.errors]) + reached.begun
     noise += SUM_ROUNDING * np.abs(h).sum(axis=1)
-    scores_of_all, off = scores.whole, scores.off + SUM_ROUNDING * np.abs(v).sum(axis=1)
-    beyond = np.maximum(scores_of_all - v.sum(axis=1) + off, 0.0)  # of all stored states, (q,)
+    whole, off = scores.whole, scores.off + SUM_ROUNDING * np.abs(v).sum(axis=1)
     lacking = ledger.truncation + ledger.pruning + ledger.integration
     errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
+    beyond = np.maximum(whole - v.sum(axis=1) + off, 0.0)  # of all stored states, (q,)
     errors = np.minimum(errors, np.sqrt(beyond * max(lacking, 1e-300)) + noise)
     rho = ledger.rounding + ledger.integration + SUM_ROUNDING
     if instruments is not None:
-        weights, missed = channel(there, instruments)
-        errors, rho = errors + missed * np.abs(h).sum(axis=1), rho + missed
-        y, h, v = weights @ y, h @ weights.T, v @ weights.T
-    tried = [
-        _bounded(y, h, v, chosen, _Known(scores_of_all, off, noise, errors, lacking, rho))
-        for chosen in _choices(y, rho)
-    ]
+        seen = channel(there, instruments)
+        errors, rho = errors + seen.lacking * np.abs(h).sum(axis=1), rho + seen.lacking
+        of_all = whole, off, noise, errors
+        y, h, v, there_y = seen.weights @ y, h @ seen.weights.T, v @ seen.weights.T, y
+        told = [
+            told_of(reached.distribution, asked.texts, there, there_y, seen, instruments, chosen, rho)
+            for chosen in asked.of_instruments.values()
+        ]
+        h, v, (whole, off, noise, errors) = asked.together(h, v, of_all, told, lacking, log)
+    tried = [_bounded(y, h, v, chosen, _Known(whole, off, noise, errors, lacking, rho)) for chosen in _choices(y, rho)]
     if not np.isfinite(tried[0].above).all():  # then what is proved from below counts
         return max(tried, key=lambda bounds: float((bounds.matrix - bounds.below).trace()))
     return min(tried, key=lambda bounds: float((bounds.above + bounds.below.diagonal()).sum()))

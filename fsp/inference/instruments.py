@@ -143,6 +143,16 @@ class Binomial(Instrument):
         values: FloatArray = self.table(seen, largest).values * (z - np.maximum(x - z, 0) * (c / (1.0 - c)))
         return values
 
+    def scores(self, seen: FloatArray, there: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return ∂ log T/∂ log c = z - (x - z) c/(1 - c) of z (m,) and x (n,), and its terms added up, (m, n) each."""
+        odds = float(self.capture) / (1.0 - float(self.capture))
+        missed = odds * np.maximum(there - seen[:, None], 0.0)
+        return seen[:, None] - missed, seen[:, None] + missed
+
+    def information(self, there: FloatArray) -> FloatArray:
+        """Return what z tells of log c, x c/(1 - c), of x (n,)."""
+        return np.asarray(there * (float(self.capture) / (1.0 - float(self.capture))))
+
     def table(self, seen: int, largest: int) -> Table:
         """Add one molecule after another: sums of two positive products."""
         p = float(self.capture)

@@ -33,6 +33,7 @@ class Channel(NamedTuple):
 
     weights: FloatArray  # W, (m, n)
     lacking: float  # η
+    outcomes: FloatArray  # (m, n_formulas) what is seen
 
 
 class Sight(NamedTuple):
@@ -153,7 +154,7 @@ def categories(
 
 def channel(there: FloatArray, instruments: Sequence[Instrument]) -> Channel:
     """Return what instruments make of the counts `there`, (n, n_formulas)."""
-    weights, off, absolute = np.ones((1, len(there))), 0.0, 0.0
+    weights, off, absolute, outcomes = np.ones((1, len(there))), 0.0, 0.0, np.empty((1, 0))
     for values, instrument in zip(there.T, instruments, strict=True):
         if isinstance(instrument, Exact):
             seen, place = np.unique(values, return_inverse=True)
@@ -173,9 +174,11 @@ def channel(there: FloatArray, instruments: Sequence[Instrument]) -> Channel:
                 f"{len(weights) * table_rows.size:,}; observe less, or a sum."
             )
         weights = khatri_rao(weights, table_rows)
+        before = np.repeat(outcomes, len(seen), axis=0)
+        outcomes = np.column_stack([before, np.tile(seen, len(outcomes))])
     off += SUM_ROUNDING
     # W <= T <= (1 + off) W/(1 - off) + absolute, and T sums to at most one
-    return Channel(weights * (1.0 - off), 3.0 * off + absolute)
+    return Channel(weights * (1.0 - off), 3.0 * off + absolute, outcomes)
 
 
 def _counts(values: FloatArray) -> IntArray:

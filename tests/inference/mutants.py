@@ -294,8 +294,8 @@ MUTANTS = [
     mutant(
         "scores-see-through-instruments",
         "inference/fisher.py",
-        "h @ weights.T, v @ weights.T",
-        "h @ weights.T, 0.99 * v @ weights.T + 0.02 * (v @ weights.T)",
+        "h @ seen.weights.T, v @ seen.weights.T",
+        "h @ seen.weights.T, 1.01 * v @ seen.weights.T",
         "fisher",
         only="instruments_leave",
     ),
@@ -1216,5 +1216,21 @@ MUTANTS = [
         "",
         "mixture_gradient",
         only="numbers_of_jumps",
+    ),
+    mutant(
+        "captures-tell-less-than-they-do",
+        "inference/instruments.py",
+        "return np.asarray(there * (float(self.capture) / (1.0 - float(self.capture))))",
+        "return np.asarray(there * float(self.capture))",
+        "fisher",
+        only="thinned",
+    ),
+    mutant(
+        "captures-miss-nobody",
+        "inference/instruments.py",
+        "return seen[:, None] - missed, seen[:, None] + missed",
+        "return seen[:, None] - 0.99 * missed, seen[:, None] + missed",
+        "fisher",
+        only="thinned",
     ),
 ]

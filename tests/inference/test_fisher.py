@@ -226,7 +226,7 @@ def test_designs_see_what_instruments_leave():
         (np.eye(5), "must have a column for each count .* has 5 and needs"),
         (2.0 * np.eye(200), "at most 1, but the least is 0 and the largest sum 2"),
         (lambda m, x: -1.0 + 0.0 * m * x, "the least is -1"),
-        (fsp.Binomial("g"), "must not be those of the instrument, but 'g' is"),
+        (fsp.Binomial("g"), "must not be both of rates and of the instrument, but 'g' is"),
     ],
 )
 def test_instruments_that_are_none_are_refused(instrument, words):
@@ -234,6 +234,56 @@ def test_instruments_that_are_none_are_refused(instrument, words):
         fsp.fisher(immigration_death(), [1.0], ["k", "g"], instrument=instrument)
     with pytest.raises(fsp.ArgumentError, match="of counts where there is an instrument"):
         fsp.fisher(immigration_death(), [1.0], ["k"], observe="X/2", instrument=fsp.Poisson(1.0))
+
+
+def captured(c=0.3, **parameters):
+    """Return two genes of the same kind, with a capture probability and whatever else there is."""
+    return fsp.Model(
+        species={"A": 0, "B": 0},
+        parameters={"k": 4.0, "g": 1.0, "c": c, **parameters},
+        reactions=[
+            fsp.Reaction("0 -> A", rate="k"),
+            fsp.Reaction("A -> 0", mass_action="g"),
+            fsp.Reaction("0 -> B", rate="k"),
+            fsp.Reaction("B -> 0", mass_action="g"),
+        ],
+    )
+
+
+@pytest.mark.parametrize("log", [True, False])
+@pytest.mark.parametrize("tol", [1e-2, 1e-6])
+def test_capture_probabilities_are_told_as_thinned_poisson_laws_tell_them(log, tol):
+    mean, c, k = -4.0 * math.expm1(-1.5), 0.3, 4.0
+    scale = np.array([1.0, 1.0]) if log else np.array([1.0 / c, 1.0 / k])
+    cases = (  # means of what tells (c, k), by what is seen of each gene
+        ("A", {"A": fsp.Binomial("c")}, (c * mean, c * mean, c * mean)),
+        (["A", "B"], fsp.Binomial("c"), (2.0 * c * mean, 2.0 * c * mean, 2.0 * c * mean)),
+        (["A", "B"], {"A": fsp.Binomial("c")}, (c * mean, c * mean, (1.0 + c) * mean)),
+        ("A + B", fsp.Binomial("c"), (2.0 * c * mean, 2.0 * c * mean, 2.0 * c * mean)),
+    )
+    for observe, instrument, (of_c, both, of_k) in cases:
+        exact = np.array([[of_c, both], [both, of_k]]) * np.outer(scale, scale)
+        for names, chosen in ((["c", "k"], [0, 1]), (["k", "c"], [1, 0]), (["c"], [0])):
+            found = fsp.fisher(captured(), [1.5], names, observe=observe, instrument=instrument, log=log, tol=tol)
+            right, slack = exact[np.ix_(chosen, chosen)], 1e-9 * scale.max() ** 2
+            assert found.certified
+            assert found.parameters == tuple(names)
+            assert (found.lower - slack <= right).all()
+            assert (right <= found.upper + slack).all()
+            assert (found.upper - found.lower).max() <= 20.0 * tol * scale.max() ** 2
+
+
+def test_numbers_of_instruments_that_nothing_tells_are_refused():
+    for model, words in (
+        (captured(1.0), "must be below 1 where it is told by cells"),
+        (captured(half=0.5).with_parameters({"c": 1.0}), "must be below 1"),
+    ):
+        with pytest.raises(fsp.ArgumentError, match=words):
+            fsp.fisher(model, [1.0], ["c"], instrument=fsp.Binomial("c"))
+    with pytest.raises(fsp.ArgumentError, match="'d' is a formula"):
+        fsp.fisher(captured(d="c/2"), [1.0], ["d"], instrument=fsp.Binomial("d"))
+    with pytest.raises(fsp.ArgumentError, match="no rate depends on 'c'"):
+        fsp.fisher(captured(), [1.0], ["c"], instrument=fsp.Binomial(0.3))
 
 
 def test_numbers_of_instruments_are_of_any_kind_and_have_limits():
