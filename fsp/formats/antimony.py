@@ -22,7 +22,7 @@ MOST_PARENTHESES = 500  # within each other: the library's time grows with their
 
 _IMPORT = re.compile(r'\bimport\s+"([^"\n]*)"')
 _UNREAD = re.compile(r'"[^"\n]*"|//[^\n]*|#[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)  # texts and comments
-_MODULE = re.compile(r"^\s*(?:model|module)\s+\*?\s*(\w+).*?^\s*end\b", re.DOTALL | re.MULTILINE)
+_BOUND = re.compile(r"^[ \t]*(?:(?:model|module)\s++\*?\s*+(\w+)|end\b)", re.MULTILINE)  # of a module
 _SUBMODEL = re.compile(r":\s*(\w+)\s*\(")
 _UNIT = re.compile(r'\b(?:units|substanceUnits)="(\w+)"')
 _DEFINED = re.compile(r'<unitDefinition[^>]*\bid="(\w+)"[^>/]*>')  # the library lists those that nothing defines too
@@ -118,7 +118,7 @@ def _check_units(units: Iterable[str], text: str, path: Path) -> None:
 
 def _check_modules(text: str, path: Path) -> None:
     """Refuse models that are submodels of themselves, at which the library crashes."""
-    inside = {match.group(1): set(_SUBMODEL.findall(match.group())) for match in _MODULE.finditer(text)}
+    inside = {name: set(_SUBMODEL.findall(module)) for name, module in _modules(text)}
     for name in inside:
         reached, due = set[str](), [name]
         while due:
@@ -127,6 +127,15 @@ def _check_modules(text: str, path: Path) -> None:
             due += more
         if name in reached:
             raise ModelError(f"Antimony file '{path.name}' must have no model within itself, but '{name}' is.")
+
+
+def _modules(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each module."""
+    name, begin = "", 0
+    for bound in _BOUND.finditer(text):
+        if name:
+            yield name, text[begin : bound.start()]
+        name, begin = bound.group(1) or "", bound.end()
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

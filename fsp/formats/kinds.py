@@ -31,9 +31,10 @@ _WAYS = {
     ".sbproj": "a SimBiology project; export SBML with sbmlexport",
 }
 
-_ROOT = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>|\s)*<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL)
+# Possessive and without overlaps, so that the time is that of one pass over the text, whatever it holds.
+_ROOT = re.compile(r"(?:\s++|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>)*+<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL)
 _BLOCK = re.compile(r"^[ \t]*begin[ \t]+(\w+(?:[ \t]+\w+)*)[ \t]*(?:#.*)?$", re.MULTILINE)
-_ANTIMONY = re.compile(r"^\s*(?:model|module|function)\b|(?:->|=>)[^;\n]*;", re.MULTILINE)
+_ANTIMONY = re.compile(r"^[ \t]*(?:model|module|function)\b|(?:->|=>)(?:(?!->|=>)[^;\n])*+;", re.MULTILINE)
 
 
 def kind_of(text: str, name: str) -> str:

@@ -21,12 +21,17 @@ Element = Any  # libsbml has no types
 
 MOST_NESTED = 1_000  # XML elements within each other: libsbml calls itself, and 10,000 end the process
 
-_TAG = re.compile(r"<(/?)[A-Za-z_](?:[^<>\"']|\"[^\"]*\"|'[^']*')*?(/?)>")
-_UNREAD = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>", re.DOTALL)
+_LONGEST_QUOTE, _LONGEST_REASON = 80, 500  # characters of a message; libsbml repeats what it cannot read
 
-_SAID = re.compile(r"<!--.*?-->|<annotation\b.*?</annotation\s*>", re.DOTALL)  # to people and other programs
+# Each pattern ends at the next `<`, or at the end of the text, so that the time is that of one pass over any text.
+_TAG = re.compile(r"<(/?)[A-Za-z_](?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*?(/?)>")
+_UNREAD = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)", re.DOTALL)
+
+_SAID = re.compile(  # to people and other programs
+    r"<!--.*?(?:-->|\Z)|<annotation\b(?:[^<>]*+(?<=/)>|.*?(?:</annotation\s*>|\Z))", re.DOTALL
+)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
-_CN = re.compile(r"<(?:[\w.-]+:)?cn\b([^>]*[^/>])?>(.*?)</(?:[\w.-]+:)?cn\s*>", re.DOTALL)
+_CN = re.compile(r"<(?:[\w.-]+:)?cn\b([^<>]*+)(?<!/)>([^<]*+(?:<(?!/?(?:[\w.-]+:)?cn\b)[^<]*+)*+)</(?:[\w.-]+:)?cn\s*>")
 _ATTRIBUTE = re.compile(r"\b(type|base)\s*=\s*[\"']\s*([^\"']*?)\s*[\"']")
 _SEP = r"\s*<(?:[\w.-]+:)?sep\s*(?:/>|>\s*</(?:[\w.-]+:)?sep\s*>)\s*"
 _WHOLE, _REAL = r"[+-]?[0-9]+", r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
@@ -124,7 +129,8 @@ def _check_numbers(text: str, source: str) -> None:
         kind = given.get("type", "real")
         if kind not in _NUMBERS:
             continue  # libsbml says which types there are
-        where = f"but line {lines.count(chr(10), 0, element.start()) + 1} has {' '.join(element.group().split())}"
+        shown = " ".join(element.group().split())[:_LONGEST_QUOTE]
+        where = f"but line {lines.count(chr(10), 0, element.start()) + 1} has {shown}"
         if given.get("base", "10") != "10" or not _NUMBERS[kind].fullmatch(content):
             raise ModelError(
                 f"SBML file '{source}' must write numbers as MathML does, 1.5, 15e-1, or integers where their type "
@@ -157,7 +163,7 @@ def _reason(error: Element) -> str:
     """Return what libsbml says of this file, without the rule that it recites before."""
     lines = [" ".join(line.split()) for line in str(error.getMessage()).splitlines()]
     said = [line for line in lines if line and not line.startswith("Reference: ")]
-    return said[-1] if said else str(error.getShortMessage())
+    return (said[-1] if said else str(error.getShortMessage()))[:_LONGEST_REASON]
 
 
 # ---------------------------------------------------------------------- packages

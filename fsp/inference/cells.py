@@ -23,7 +23,8 @@ def columns_of(source: str | Path | Mapping[str, Any], wanted: Sequence[str]) ->
     if isinstance(source, str | Path):
         path = Path(source)
         if not path.is_file():
-            raise ArgumentError(f"`source` must be a file that exists, but '{path}' does not.")
+            problem = "is a folder" if path.is_dir() else "does not"
+            raise ArgumentError(f"`source` must be a file that exists, but '{path}' {problem}.")
         if path.suffix.lower() == ".h5ad":
             return _of_annotated(_read_annotated(path), wanted)
         return _chosen(read_columns(path), wanted)

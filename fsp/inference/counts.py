@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +25,15 @@ if TYPE_CHECKING:
     from fsp.inference.instruments import Instrument
     from fsp.model import Model
 
+MOST_SHOWN = 5  # of the values of a column, in messages
 MISSING = ("refuse", "drop", "unseen")
 MOST_COUNT = 2**53  # floats hold every whole number up to this one, and no fraction from a half of it on
+_THOUSANDS = re.compile(r"\s*[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?\s*")
+_OTHER_NUMBERS = {
+    "c": "complex ones",
+    "M": "dates; give the time since one of them, as in (date - date.min()).dt.total_seconds()",
+    "m": "durations, whose unit it does not say; give numbers, as in duration.dt.total_seconds()",
+}
 # What units of time are called, without the s of the plural.
 UNITS = {
     name: letter
@@ -228,7 +236,9 @@ def read_counts(
     lacking = np.isnan(numbers)
     kept &= ~(lacking.any(axis=0) if missing == "drop" else lacking[0] | lacking[1:].all(axis=0))
     if not kept.any():
-        asked = f" where {', '.join(f'{name} is {value!r}' for name, value in where.items())}" if where else ""
+        asked = (
+            f" where {', '.join(_asked(name, value, columns[name]) for name, value in where.items())}" if where else ""
+        )
         raise ArgumentError(f"`source` must have a row with a time and a count{asked}, but has none.")
     for name, values in zip(counts.values(), numbers[1:], strict=True):
         _check_counts(values, name, kept & ~np.isnan(values))
@@ -253,6 +263,13 @@ def read_counts(
     return Counts(tuple(counts), times, (), (), tuple(file_conditions), time_unit=time_unit)
 
 
+def _asked(name: str, value: object, column: NDArray[Any]) -> str:
+    """Return what a column was to be, with what it holds where that is something else."""
+    held = np.unique(column).tolist() if column.dtype.kind != "O" else []
+    others = "" if not held or value in held else f" (it holds {', '.join(map(repr, held[:MOST_SHOWN]))})"
+    return f"{name} is {value!r}{others}"
+
+
 def check_counts(counts: object) -> None:
     """Refuse what is not the answer of `read_counts`, as a table that was not read yet."""
     if not isinstance(counts, Counts):
@@ -271,13 +288,15 @@ def _check_arguments(counts: Mapping[str, str], missing: str) -> None:
 
 
 def _numbers(column: NDArray[Any], name: str, kept: NDArray[np.bool_], missing: str) -> FloatArray:
+    if column.dtype.kind in _OTHER_NUMBERS:
+        raise ArgumentError(f"Column '{name}' must hold numbers, but holds {_OTHER_NUMBERS[column.dtype.kind]}.")
     try:
         values = np.asarray(column, dtype=np.float64)
     except (TypeError, ValueError):
         row, word = next((i, word_here) for i, word_here in enumerate(column.tolist()) if not _is_number(word_here))
-        comma = isinstance(word, str) and _is_number(word.replace(",", ".", 1))
-        way = f"; write {word.replace(',', '.', 1)}, with a point" if comma else ""
-        raise ArgumentError(f"Column '{name}' must hold numbers, but has {word!r} in row {row + 1}{way}.") from None
+        raise ArgumentError(
+            f"Column '{name}' must hold numbers, but has {word!r} in row {row + 1}{_way_to_write(word)}."
+        ) from None
     empty = np.isnan(values) & kept
     if missing == "refuse" and empty.any():
         row = int(np.argmax(empty)) + 1
@@ -286,6 +305,16 @@ def _numbers(column: NDArray[Any], name: str, kept: NDArray[np.bool_], missing: 
             f"leave such rows out with missing='drop'."
         )
     return values
+
+
+def _way_to_write(word: object) -> str:
+    """Return how to write a number with commas, which are decimal ones or between thousands."""
+    ways = []
+    if isinstance(word, str) and _THOUSANDS.fullmatch(word):
+        ways.append(f"{word.replace(',', '')}, without commas")
+    if isinstance(word, str) and "," in word and _is_number(word.replace(",", ".", 1)):
+        ways.append(f"{word.replace(',', '.', 1)}, with a point")
+    return f"; write {', or '.join(ways)}" if ways else ""
 
 
 def _check_counts(values: FloatArray, name: str, kept: NDArray[np.bool_]) -> None:

@@ -506,4 +506,20 @@ MUTANTS = [
         "other_formats",
         only="says_the_way_in",
     ),
+    mutant(
+        "blanks-are-counted-in-every-way",
+        "formats/kinds.py",
+        "(?:\\s++|<\\?.*?\\?>|<!--.*?-->|<!DOCTYPE[^>]*>)*+<",
+        "\\s*(?:\\s|<\\?.*?\\?>|<!--.*?-->|<!DOCTYPE[^>]*>)*<",
+        "model_files",
+        only="one_pass",
+    ),
+    mutant(
+        "comments-that-do-not-end-are-looked-for-again",
+        "formats/sbml_documents.py",
+        '_UNREAD = re.compile(r"<!--.*?(?:-->|\\Z)|',
+        '_UNREAD = re.compile(r"<!--.*?-->|',
+        "model_files",
+        only="one_pass",
+    ),
 ]

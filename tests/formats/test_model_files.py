@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 from written_sbml import ANTIMONY, GOOD, sbml
@@ -98,3 +99,36 @@ def test_missing_files(tmp_path):
     binary.write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(ModelError, match="UTF-8"):
         load(binary)
+
+
+MANY = 30_000
+SECONDS = 2.0  # of CPU; where the time grows with the square of the text, these take 6 or more
+INSIDE = "<listOfSpecies>"  # of the SBML that what is repeated comes before
+
+
+LONG = {
+    "model.xml": "\n" * MANY + "x",
+    "comments.xml": sbml(**GOOD).replace(INSIDE, "<!-- " * MANY + INSIDE),
+    "data.xml": sbml(**GOOD).replace(INSIDE, "<![CDATA[" * MANY + INSIDE),
+    "annotations.xml": sbml(**GOOD).replace(INSIDE, "<annotation " * MANY + INSIDE),
+    "attributes.xml": sbml(**GOOD).replace(INSIDE, "<a \"' " * (MANY + 1) + INSIDE),
+    "numbers.xml": sbml(**GOOD).replace(INSIDE, "<cn " * MANY + INSIDE),
+    "models.ant": "model a()\n" * MANY + "end here",
+    "arrows.txt": "->" * 2 * MANY,
+    "blanks.ant": "\n" * MANY + ANTIMONY + "model",
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_what_is_no_model_is_refused_after_one_pass(read, name):
+    begun = time.process_time()
+    with pytest.raises(ModelError) as refused:
+        read(LONG[name], name=name)
+    assert time.process_time() - begun < SECONDS
+    assert len(str(refused.value)) < 1000
+
+
+def test_blank_lines_take_one_pass(read):
+    begun = time.process_time()
+    assert read("\n" * MANY + ANTIMONY, name="model").species == ("X",)
+    assert time.process_time() - begun < SECONDS

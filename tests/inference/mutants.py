@@ -1233,4 +1233,20 @@ MUTANTS = [
         "fisher",
         only="thinned",
     ),
+    mutant(
+        "thousands-are-decimals",
+        "inference/counts.py",
+        "if isinstance(word, str) and _THOUSANDS.fullmatch(word):",
+        "if False:",
+        "cells",
+        only="with_their_row",
+    ),
+    mutant(
+        "durations-are-numbers",
+        "inference/counts.py",
+        "    if column.dtype.kind in _OTHER_NUMBERS:",
+        "    if column.dtype.kind in ():",
+        "cells",
+        only="with_their_row",
+    ),
 ]

@@ -204,6 +204,14 @@ def test_bad_words_are_refused_by_their_option(files, words, said):
         ({"x": [3, 1e300, 4, 9]}, "less than 9,007,199,254,740,992, but has 1e.300 in row 2"),
         ({"x": ["3", "4", "many", "9"]}, "must hold numbers, but has 'many' in row 3"),
         ({"time": ["1", "1", "1,5", "2"]}, "has '1,5' in row 3; write 1.5, with a point"),
+        ({"x": ["3", "1,000", "4", "9"]}, "has '1,000' in row 2; write 1000, without commas, or 1.000, with a point"),
+        ({"x": ["3", "1,000,000", "4", "9"]}, "row 2; write 1000000, without commas.$"),
+        ({"x": [3, 5 + 1j, 4, 9]}, "'x' must hold numbers, but holds complex ones"),
+        (
+            {"time": np.array([1, 2, 3, 4], dtype="M8[s]")},
+            "'time' must hold numbers, but holds dates; give the time since",
+        ),
+        ({"time": np.array([1, 2, 3, 4], dtype="m8[ns]")}, "'time' must hold numbers, but holds durations, whose unit"),
         ({"x": [3, 5, 4]}, "of one length, but 'time' holds 4 values and 'x' 3"),
         ({"x": [[3, 5], [4, 9], [1, 1], [2, 2]]}, r"'x' must hold a value for each cell, but has the shape \(4, 2\)"),
         ({"x": [[3, 5], [4], [1, 1], [2, 2]]}, "'x' must hold a value for each cell, but holds rows"),
@@ -214,6 +222,13 @@ def test_bad_words_are_refused_by_their_option(files, words, said):
 def test_columns_that_are_none_are_refused_with_their_row(changed, words):
     with pytest.raises(fsp.ArgumentError, match=words):
         fsp.read_counts(TABLE | changed, counts={"X": "x"}, conditions={"dose": "k"})
+
+
+def test_what_a_column_holds_instead_is_said(tmp_path):
+    with pytest.raises(fsp.ArgumentError, match=r"where dose is '1' \(it holds 1.0, 2.0\), but has none"):
+        fsp.read_counts(TABLE, counts={"X": "x"}, where={"dose": "1"})
+    with pytest.raises(fsp.ArgumentError, match=r"must be a file that exists, but .* is a folder"):
+        fsp.read_counts(tmp_path, counts={"X": "x"})
 
 
 def test_conditions_without_a_label_are_refused_in_words_too():
