@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fsp.moments.lyapunov import DriftCondition
     from fsp.projection.growth import Growth
     from fsp.space import StateSpace
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 SPARE = 0.25  # share of the drift elsewhere that excepted states may lack without being stored
 IMPROBABLE = 0.1  # of the most probable state, below which a state is not good to build bounds around
@@ -77,7 +77,7 @@ class StationaryCertifier:
         warn_if_above(proof.best, self._tol, stacklevel=5)
         return proof.best
 
-    def attempt(self, space: AnySpace, guess: FloatArray | None) -> Bounded:
+    def attempt(self, space: BaseSpace, guess: FloatArray | None) -> Bounded:
         """Solve and certify on those states of a space that may be reached; `guess` (n,) is the answer so far."""
         space = serial(space)
         reached = self._reach.reached(space, self._model.initial_states)

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.chains.classes import Absorption
     from fsp.chains.null_vectors import NullVector
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.model import Model
     from fsp.projection.growth import Growth
     from fsp.projection.progress import ProgressCallback
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 GAINING_GROWTHS = 5  # of the space, before it is looked at whether molecules are made and never lost
 NEGLIGIBLE = 1e-14  # probability of a closed class that is not solved
@@ -46,7 +46,7 @@ NO_FLOW = 1e-300  # jumps in unit time, so that shares of them are finite
 class Estimate:
     """The answer on one space; vectors are those of this process's own states, (n,)."""
 
-    generator: AnyGenerator
+    generator: BaseGenerator
     p: FloatArray  # of mass 1 less what was lost
     occupation: FloatArray  # mean times in transient states
     lost: float  # probability of leaving the space before a closed class is reached
@@ -100,7 +100,7 @@ class ClosedClass:
 
 
 def weighted(
-    generator: AnyGenerator, end: Absorption, classes: Iterable[ClosedClass], guess: FloatArray | None
+    generator: BaseGenerator, end: Absorption, classes: Iterable[ClosedClass], guess: FloatArray | None
 ) -> Estimate:
     """Return the answer of classes weighted by the probability of ending in each; `guess` (n,) is about that."""
     p = np.zeros(len(end.occupation))
@@ -124,7 +124,7 @@ def converged_answer(
     tol: float,
     solve: Callable[[Any, FloatArray | None], Estimate],
     report: ProgressCallback | None = None,
-    follow: Callable[[Estimate], AnySpace | None] = lambda estimate: None,
+    follow: Callable[[Estimate], BaseSpace | None] = lambda estimate: None,
 ) -> tuple[Estimate, float]:
     """Return the answer on a space that has grown until it settled, and its change under the last growth.
 
@@ -145,14 +145,14 @@ class _Change:
         growth: Growth,
         tol: float,
         report: ProgressCallback | None,
-        follow: Callable[[Estimate], AnySpace | None],
+        follow: Callable[[Estimate], BaseSpace | None],
     ) -> None:
         self._model, self._growth, self._tol = model, growth, tol
         self._report, self._follow = report, follow
         self.change = 2.0
         self._settled = False
         self._error = 0.0  # of the null vectors before
-        self._larger: AnySpace | None = None
+        self._larger: BaseSpace | None = None
 
     def judge(self, candidate: Estimate, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None where the answer has settled, or nothing leaves the space."""
@@ -193,7 +193,7 @@ def check_arguments(model: Model, tol: float, method: str = "auto", methods: Col
     check_choice("method", method, ["auto", *methods])
 
 
-def refuse_accumulation(model: Model, space: AnySpace, p: FloatArray, growths: int) -> None:
+def refuse_accumulation(model: Model, space: BaseSpace, p: FloatArray, growths: int) -> None:
     """Raise where molecules are made and never lost: the answer would be one of the boundary only."""
     if growths < GAINING_GROWTHS:
         return
@@ -206,7 +206,7 @@ def refuse_accumulation(model: Model, space: AnySpace, p: FloatArray, growths: i
         )
 
 
-def gaining(model: Model, space: AnySpace, p: FloatArray) -> int | None:
+def gaining(model: Model, space: BaseSpace, p: FloatArray) -> int | None:
     """Return a reaction that goes on although nothing undoes what it adds; none does where states are finitely many."""
     if model.is_finite:
         return None

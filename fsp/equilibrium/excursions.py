@@ -25,11 +25,11 @@ from fsp.space.places import places
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.model import Model
     from fsp.projection.growth import Growth
     from fsp.space import StateSpace
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 MOST_AWAY = 0.5  # share of the excursions by one kind of jump that may go on out of the space they are followed in
 FAINTEST = 1e-200  # share of the excursions: below, products of rates are not normal numbers
@@ -47,7 +47,7 @@ class Exits:
     changes: tuple[tuple[int, ...], ...]  # the kinds
 
     @classmethod
-    def of(cls, generator: AnyGenerator, p: FloatArray, known: tuple[tuple[int, ...], ...] = ()) -> Exits:
+    def of(cls, generator: BaseGenerator, p: FloatArray, known: tuple[tuple[int, ...], ...] = ()) -> Exits:
         """Return the exits, by kinds of jumps that are not known, where the probabilities are `p` (n,)."""
         leaving = [(leak, leak.rates * p[leak.sources]) for leak in generator.leaks]
         leaving = [(leak, flux) for leak, flux in leaving if flux.any() and tuple(leak.change.tolist()) not in known]
@@ -84,7 +84,7 @@ class Away:
     trapped: bool  # whether they may end in a closed class that does not lead back, or stay for longer than can be told
 
 
-def unfollowed(model: Model, growth: Growth, generator: AnyGenerator, p: FloatArray, tol: float) -> StateSpace | None:
+def unfollowed(model: Model, growth: Growth, generator: BaseGenerator, p: FloatArray, tol: float) -> StateSpace | None:
     """Return a larger space to solve on, where what leaves one has found more; None where it comes back.
 
     Kinds of jumps that are met on the way out are followed like those that lead out first.  The answer on the space
@@ -114,13 +114,13 @@ def unfollowed(model: Model, growth: Growth, generator: AnyGenerator, p: FloatAr
     )
 
 
-def never_seen(model: Model, space: AnySpace) -> list[str]:
+def never_seen(model: Model, space: BaseSpace) -> list[str]:
     """Return the names of reactions that have no jump from any state of a space."""
     rates = model.propensities(serial(space).states)
     return [str(reaction.name) for reaction, rate in zip(model.reactions, rates, strict=True) if not rate.any()]
 
 
-def unreturned(model: Model, growth: Growth, generator: AnyGenerator, p: FloatArray) -> StateSpace | None:
+def unreturned(model: Model, growth: Growth, generator: BaseGenerator, p: FloatArray) -> StateSpace | None:
     """Return a space with more around stored states that come back only by a reaction that was never seen, if any do.
 
     Where jumps out of a space lead back to the most probable state, such states pass on at once what may stay there for

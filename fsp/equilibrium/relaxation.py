@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fsp.arrays import ComplexArray, FloatArray, IntArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.model import Model
     from fsp.projection.progress import ProgressCallback
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 SETTLED = 1e-6  # relative error of an eigenvalue that is printed without ≈
 STALLED = 8  # growths of the space after which the eigenvalues change no less
@@ -65,7 +65,7 @@ GROWN_STATES = 30_000  # beyond which a space that was larger at first is grown 
 class ModesOnSpace:
     """The modes on one space; vectors are those of this process's own states."""
 
-    generator: AnyGenerator
+    generator: BaseGenerator
     members: IntArray  # which of the states the modes are on, (m,)
     n_states: int  # number of these, of all processes
     modes: Modes  # in falling order of the real parts of their eigenvalues
@@ -192,7 +192,7 @@ def _beginning(
 
 def converged_modes(
     growth: Growth,
-    space: AnySpace,
+    space: BaseSpace,
     modes_on: Callable[[Any], ModesOnSpace],
     report: ProgressCallback | None = None,
 ) -> tuple[ModesOnSpace, FloatArray]:
@@ -252,7 +252,7 @@ def _absorbs(generator: Generator, members: IntArray) -> bool:
     return len(members) == 1 and not generator.leak_rates[members].any()
 
 
-def _modes_on(model: Model, n_modes: int, mode: IntArray | None, space: AnySpace) -> ModesOnSpace:
+def _modes_on(model: Model, n_modes: int, mode: IntArray | None, space: BaseSpace) -> ModesOnSpace:
     """Return the modes on a space whose leaks are led back to the state `mode`, or reflected where there is none."""
     space = serial(space)
     generator = Generator(model, space)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from fsp.chains.classes import Classes
     from fsp.model import Model
     from fsp.space import StateSpace
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 CERTIFIED_STATES = 100_000  # of a space that is given; chosen, not measured
 SUM = 1e-12  # relative rounding of a sum of distances, far above that of pairwise sums of so many states
@@ -194,7 +194,7 @@ def _solve(
     model: Model,
     method: str,
     reach: Reachability,
-    space: AnySpace,
+    space: BaseSpace,
     guess: FloatArray | None,
     *,
     reflecting: bool = False,

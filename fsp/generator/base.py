@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator.matrices import Rows
     from fsp.generator.operator import Operator
+    from fsp.generator.rate_errors import RateErrors
     from fsp.generator.sinks import Leak, Sinks
     from fsp.model import Model
     from fsp.model.tree import Expression
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 
 class BaseGenerator(ABC):
     """A generator, whose vectors are those of this process's own states, (n,)."""
 
     model: Model
-    space: AnySpace
+    space: BaseSpace
     t: float
     is_constant: bool
     """Whether no propensity depends on time."""
@@ -61,7 +62,58 @@ class BaseGenerator(ABC):
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint."""
 
+    # ---- time ---------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def is_scalable(self) -> bool:
+        """Whether ``A(t) = Σ_l clock_l(t) A_l`` with constant A_l."""
+
+    @abstractmethod
+    def at(self, t: float) -> Self:
+        """Return the generator at time `t`: itself if no propensity depends on time."""
+
+    @abstractmethod
+    def held(self, values: FloatArray) -> Self:
+        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: where the functions of time stay as they are."""
+
+    @abstractmethod
+    def part(self, index: int) -> Self:
+        """Return A_l, the part of the generator that one clock multiplies."""
+
+    @abstractmethod
+    def with_clocks(self, values: FloatArray) -> Self:
+        """Return ``Σ_l values[l] A_l``, (n_clocks,)."""
+
+    @abstractmethod
+    def is_near(self, other: Self, tolerance: float) -> bool:
+        """Return whether the clocks of another generator of the family are within a relative tolerance of these."""
+
     # ---- rates, and what leaves the space -----------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def largest_exit_rate(self) -> float:
+        """Largest exit rate of all states, 1/time."""
+
+    @property
+    @abstractmethod
+    def work(self) -> int:
+        """Multiply-adds of one product, in all processes."""
+
+    @property
+    @abstractmethod
+    def roundings(self) -> float:
+        """Most rounded operations behind one entry of a product, with those that its rates stand for."""
+
+    @property
+    @abstractmethod
+    def rate_errors(self) -> RateErrors:
+        """How far rates may be from the exact ones, on any process."""
+
+    @abstractmethod
+    def misjudged(self, start: float, end: float) -> float:
+        """Bound the integral of ``2 Σ |error of a rate|`` out of any state, but for what `roundings` covers."""
 
     @property
     @abstractmethod
@@ -107,7 +159,7 @@ class BaseGenerator(ABC):
         return len(self.sink_names)
 
 
-def check_space(model: Model, space: AnySpace) -> None:
+def check_space(model: Model, space: BaseSpace) -> None:
     """Raise a StateSpaceError unless a space holds states of the model."""
     if space.species != model.species:
         raise StateSpaceError(f"The space must be of the model's species {model.species}, but is of {space.species}.")

@@ -32,8 +32,9 @@ from fsp.generator.slices import expanded, mode_of, scaled, slices_of
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
+    from fsp.generator.base import BaseGenerator
     from fsp.generator.kernels import Plan
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.rate_errors import RateErrors
     from fsp.generator.sinks import Sinks
     from fsp.model import Model
     from fsp.space import StateSpace
@@ -206,7 +207,6 @@ class Generator(_Matrices):
             weighted(family.forward, family.clocks, weights),
             weighted(family.adjoint, family.clocks, weights),
         )
-        self.rate_errors = family.errors
         self._family, self._weights = family, weights
         self._part: int | None = (
             None  # which one this is: most rates of a part are zero, and its matrix leaves them out
@@ -284,17 +284,18 @@ class Generator(_Matrices):
         first, end = plan.products.T  # of the factors of each product
         return len(plan.scales) + int((end - first).max(initial=0)) + 3
 
+    @property
+    def rate_errors(self) -> RateErrors:
+        """How far rates may be from the exact ones."""
+        return self._family.errors
+
     def misjudged(self, start: float, end: float) -> float:
         """Bound the integral of ``2 Σ |error of a rate|`` out of any state, but for what `roundings` covers."""
         return self.rate_errors.charge(self.clocks, self._weights if self._is_held else None, start, end)
 
 
-def in_one_process(generator: AnyGenerator) -> Generator:
+def in_one_process(generator: BaseGenerator) -> Generator:
     """Return a generator of one process as what it is, for those who need its matrix; refuse one on ranks."""
     if not isinstance(generator, Generator):
         raise BackendError(f"`generator` must be of one process to have a matrix, but is {generator!r}.")
     return generator
-
-
-if TYPE_CHECKING:
-    _SERIAL: type[AnyGenerator] = Generator

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fsp.inference.parameters import Derivatives
     from fsp.inference.problem import Limits
     from fsp.model import Model
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 # Where rates depend on time: of probability, by which states are chosen, and which a stationary start may lack; jumps
 # by which states grow where too much leaves them; and how many may be kept, with 13 numbers each a step.  Chosen.
@@ -126,12 +126,12 @@ def refined_in_time(
 
 def states_of(model: Model, times: FloatArray, loss: float, limits: Limits, start: str | None = None) -> StateSpace:
     """Return all states that are met on the way to the last time."""
-    spaces: list[AnySpace] = []
+    spaces: list[BaseSpace] = []
     run_of(model, times, loss, limits, start, watch=spaces.append).results()
     return together(spaces)
 
 
-def together(spaces: Sequence[AnySpace]) -> StateSpace:
+def together(spaces: Sequence[BaseSpace]) -> StateSpace:
     """Return all states of the spaces that a run was on."""
     union = serial(spaces[-1])
     for space in spaces[-2::-1]:

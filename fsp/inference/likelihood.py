@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.projection.progress import ProgressCallback
     from fsp.space import StateSpace
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 FIRST_LOSS = 1e-7  # of probability, with which the first run begins
 FIRST_CHANGING = 1e-12  # where rates change: there less loss takes a few states more, and no more steps
@@ -282,7 +282,7 @@ def _narrowed(
     before = [math.inf] * len(counts.times)
     mixing = None if extrinsic is None else Mixing(model, extrinsic, counts.times, limits)
     for run in range(MOST_RUNS):
-        spaces: list[AnySpace] = []
+        spaces: list[BaseSpace] = []
         if mixing:
             reached = mixing.reached(loss)
         else:

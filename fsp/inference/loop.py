@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from fsp.inference.derived import RateChangeBounds
     from fsp.inference.expansion import Expansion
     from fsp.model import Model
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 LOOKED_AT = 65  # times at which functions of time are looked at for a first guess; chosen, not measured
 MOST_RUNS = 6  # with ever smaller losses of p
@@ -110,7 +110,7 @@ def distributions(
     loss: float,
     limits: Limits,
     start: str | None = None,
-    watch: Callable[[AnySpace], None] | None = None,
+    watch: Callable[[BaseSpace], None] | None = None,
 ) -> list[Reached]:
     """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`.
 
@@ -128,7 +128,7 @@ def run_of(
     loss: float,
     limits: Limits,
     start: str | None = None,
-    watch: Callable[[AnySpace], None] | None = None,
+    watch: Callable[[BaseSpace], None] | None = None,
 ) -> Run:
     """Return the run that finds distributions; `watch` is shown each space that it is on."""
     model = written_into_rates(model)
@@ -210,7 +210,7 @@ class Run:
             raise ValueError("a run must be bound to a space.")
         return self._method
 
-    def _bind(self, space: AnySpace, block: FloatArray, *, goes_on: bool = False) -> None:
+    def _bind(self, space: BaseSpace, block: FloatArray, *, goes_on: bool = False) -> None:
         self._space, self._block, problem = serial(space), block, self.problem
         before = self._method
         if problem.watch is not None:
@@ -354,7 +354,7 @@ class Run:
             smaller = self._space.restrict(kept)
             self._bind(smaller, self._carried(smaller), goes_on=True)
 
-    def _carried(self, space: AnySpace) -> FloatArray:
+    def _carried(self, space: BaseSpace) -> FloatArray:
         return np.array([self._space.carry(v, serial(space)) for v in self._block])
 
     # ---- what it comes to

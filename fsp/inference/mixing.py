@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fsp.inference.extrinsic import ParameterLaw
     from fsp.model import Model
     from fsp.model.spans import Range
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 MOST_NODES = 20_000  # of all parameters together: minutes, at 10 ms each
 # Shares of what may be lost: by the errors of the rules, which count three times, by what laws have outside, by runs.
@@ -147,7 +147,7 @@ class Mixing:
         return [(ranges[name], law) for name, law in self.laws.items()]
 
     def _run(self, values: Mapping[str, float], loss: float, label: str = "") -> list[Reached]:
-        def watch(space: AnySpace) -> None:
+        def watch(space: BaseSpace) -> None:
             self._top = np.maximum(self._top, space.local.states.max(axis=0, initial=0))
             self._watch(space)
 

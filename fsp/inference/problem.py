@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.projection.progress import Progress
     from fsp.space import StateSpace
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 # Shares of the tolerance: what leaves the space, what is dropped; the rest is for what p lacks, and for rounding.
 LEAVING, DROPPED = 0.3, 0.05
@@ -65,7 +65,7 @@ class Problem:
     limits: Limits
     scores: bool = False
     widened: float = 1.0
-    watch: Callable[[AnySpace], None] | None = None  # is shown each space of the run
+    watch: Callable[[BaseSpace], None] | None = None  # is shown each space of the run
     space: StateSpace | None = None  # that it begins on, if that was found beforehand
 
     @property

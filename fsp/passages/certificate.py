@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from fsp.moments.lyapunov import DriftCondition
     from fsp.passages.systems import ExitSystem
     from fsp.passages.targets import Targets
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 NEAR = 0.01  # relative width of a moment from which on a proof of (3) for the next one is worth its time
 NEAR_ALPHA = 0.05  # relative change of α_{k-1} for which (3) is not proved anew
@@ -104,7 +104,7 @@ class PassageCertifier:
         """The drift condition, without states that are not met before a target."""
         return self._condition
 
-    def attempt(self, space: AnySpace, guess: FloatArray | None) -> PassageBounds:
+    def attempt(self, space: BaseSpace, guess: FloatArray | None) -> PassageBounds:
         """Solve on a space; `guess` is not used."""
         local = serial(space)
         start = self._stopping.initial_states

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.moments.lyapunov import DriftCondition
     from fsp.passages.targets import Condition
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 IMPROVES = 0.9  # of the least width, or of what is outside: growths that leave more of both are of no use
 PATIENCE = 3  # such growths in a row; chosen
@@ -170,7 +170,7 @@ class _Certifier:
             raise NoDriftCondition(f"a bound needs {len(states):,} states")
         return states
 
-    def attempt(self, space: AnySpace, guess: FloatArray | None) -> Reactive:
+    def attempt(self, space: BaseSpace, guess: FloatArray | None) -> Reactive:
         """Solve on those states of a space that may be reached; `guess` (n,) is the stationary law so far."""
         rest = self._rest.attempt(space, guess)
         return ReactivePaths(rest, self._targets).solved(self._contained, met(self._outer, space, rest.generator))

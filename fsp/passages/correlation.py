@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.distribution import Distribution, Solution
     from fsp.model import Model
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 SHARE = 0.25  # of the tolerance for what is off whatever the lag, and as much for the transients
 LEAST_TOL, LARGEST_TOL = 1e-13, 1e-3  # of a transient: what solvers bound, and what they are made for
@@ -177,7 +177,7 @@ def _proved(
     if not growth.affords(len(wanted)):
         raise NoDriftCondition(f"a bound needs {len(wanted):,} states")
 
-    def attempt(space: AnySpace, guess: FloatArray | None) -> _Two:
+    def attempt(space: BaseSpace, guess: FloatArray | None) -> _Two:
         rest = certifier.attempt(space, guess)
         return _two(rest, centred, [rest.beyond(met(f, space, rest.generator)) for f in paid])
 

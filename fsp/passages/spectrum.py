@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fsp.passages.products import ObservedLaw
     from fsp.passages.stationary_law import StationaryLaw, StationaryLawCertifier
     from fsp.projection.growth import Growth
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 
 MARGIN = Fraction(1, 10**9)  # relative, of what is paid for, above the rounding of the function that pays
@@ -63,7 +63,7 @@ class Spectra:
         model: Model,
         pair: tuple[Observable, Observable],
         known: Laws,
-        growing: tuple[StationaryLawCertifier, Growth, Callable[[AnySpace, FloatArray | None], Laws]] | None,
+        growing: tuple[StationaryLawCertifier, Growth, Callable[[BaseSpace, FloatArray | None], Laws]] | None,
         condition: DriftCondition | None,
         tol: float,
     ) -> None:
@@ -81,7 +81,7 @@ class Spectra:
         if not growth.affords(len(wanted)):
             return Excursions(rest, laws, (None, None)).spectrum(frequencies)
 
-        def on(space: AnySpace, guess: FloatArray | None) -> _Candidate:
+        def on(space: BaseSpace, guess: FloatArray | None) -> _Candidate:
             two = self._known if space is rest.generator.space else attempt(space, guess)
             paid = [met(f, space, two.rest.generator) for f in self.paid]
             return _Candidate(two.rest, Excursions(two.rest, two.laws, paid).spectrum(frequencies))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.model import Model
     from fsp.moments.lyapunov import DriftCondition
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 ROUGH = 0.1  # tolerance of a stationary law that is solved without a subtraction afterwards
 SMALL = 0.1  # bound of truncation and rounding in (1)
@@ -115,7 +115,7 @@ class StationaryLawCertifier:
         others = [condition.states for condition in paid if condition is not None]
         return np.concatenate([self._certifier.excepted(), *others, *(states for states in more if states is not None)])
 
-    def attempt(self, space: AnySpace, guess: FloatArray | None) -> StationaryLaw:
+    def attempt(self, space: BaseSpace, guess: FloatArray | None) -> StationaryLaw:
         """Solve on those states of a space that may be reached; `guess` (n,) is the stationary law so far."""
         bounded = self._certifier.attempt(space, guess)
         generator, outside = bounded.generator, bounded.error.total
@@ -129,7 +129,7 @@ class StationaryLawCertifier:
         return StationaryLaw(generator, bounded.p, lower, np.maximum(lower, upper), min(outside, 1.0), near)
 
 
-def met(paid: DriftCondition | None, space: AnySpace, generator: Generator) -> DriftCondition | None:
+def met(paid: DriftCondition | None, space: BaseSpace, generator: Generator) -> DriftCondition | None:
     """Return a condition without states of `space` that turned out not to be reached: those the generator lacks."""
     if paid is None:
         return None

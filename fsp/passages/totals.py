@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from fsp.passages.systems import ExitSystem
     from fsp.passages.targets import Targets
     from fsp.projection.start import Start
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 MARGIN = Fraction(1, 10**9)  # relative, of what is paid for, above the rounding of the function that pays
 IMPROVES, PATIENCE = 0.9, 2  # growths in a row that leave more of the width are of no use; chosen
@@ -154,7 +154,7 @@ class TotalCertifier:
         nothing = np.zeros((0, self._model.n_species), dtype=np.int64)
         return np.concatenate([nothing, *(f.states for f in (self._first, self._second) if f is not None)])
 
-    def attempt(self, space: AnySpace, guess: FloatArray | None) -> TotalBounds:
+    def attempt(self, space: BaseSpace, guess: FloatArray | None) -> TotalBounds:
         """Solve on a space; `guess` is not used."""
         inner, start = serial(space), self._stopping.initial_states
         generator = Generator(self._stopping, inner)

@@ -11,15 +11,14 @@ from fsp.petsc.generator import Generator
 from fsp.petsc.mfn import MFN
 from fsp.petsc.space import StateSpace
 from fsp.petsc.ts import TS
+from fsp.projection.backend import Backend
 from fsp.solvers import SOLVERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fsp.arrays import FloatArray
     from fsp.model import Model
     from fsp.solvers import Solver
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 RANK_SOLVERS: dict[str, type[Solver]] = {
     **{name: kind for name, kind in SOLVERS.items() if kind.on_ranks},
@@ -27,10 +26,11 @@ RANK_SOLVERS: dict[str, type[Solver]] = {
 }
 
 
-class Ranks:
+class Ranks(Backend):
     """A group of ranks: a communicator of mpi4py, petsc4py or this package; None for all ranks."""
 
-    solvers: Mapping[str, type[Solver]] = RANK_SOLVERS
+    comm: Communicator
+    solvers = RANK_SOLVERS
     automatic = tuple(name for name, kind in RANK_SOLVERS.items() if kind.is_reproducible)
 
     def __init__(self, comm: Any = None) -> None:
@@ -49,16 +49,16 @@ class Ranks:
         """Return the states that a network reaches."""
         return StateSpace.reachable(model, steps=steps, max_states=max_states, comm=self.comm)
 
-    def generator(self, model: Model, space: AnySpace, t: float = 0.0) -> Generator:
+    def generator(self, model: Model, space: BaseSpace, t: float = 0.0) -> Generator:
         """Return the generator of a space at a time."""
         return Generator(model, spread(space), t)
 
-    def distribution(self, space: AnySpace, p: FloatArray, **rest: Any) -> Distribution:
+    def distribution(self, space: BaseSpace, p: FloatArray, **rest: Any) -> Distribution:
         """Return the answer."""
         return Distribution(spread(space), p, **rest)
 
 
-def spread(space: AnySpace) -> StateSpace:
+def spread(space: BaseSpace) -> StateSpace:
     """Return a space that is spread over ranks as what it is; raise an ArgumentError for any other."""
     if not isinstance(space, StateSpace):
         raise ArgumentError(f"`space` must be a fsp.petsc.StateSpace with backend='petsc', but is {space!r}.")

@@ -20,6 +20,7 @@ import numpy as np
 from fsp.errors import ArgumentError, BackendError, FSPError
 from fsp.petsc.environment import load
 from fsp.petsc.termination import A_FAILURE, THE_END, compare, end_all, wait_for_the_end, watch_exceptions
+from fsp.space.communicator import Processes
 
 if TYPE_CHECKING:
     from fsp.arrays import IntArray
@@ -44,7 +45,7 @@ _INTEGER_MARKS = _FLOAT_MARKS[::-1].copy().view(np.int64)  # as above
 PATIENCE = 30.0  # seconds after which a rank says that it waits for the others to ask the same
 
 
-class Communicator:
+class Communicator(Processes):
     """A group of ranks: those of a communicator of mpi4py or petsc4py, or all."""
 
     def __init__(self, comm: Any = None) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fsp.petsc.distribution import Distribution
     from fsp.petsc.space import StateSpace
     from fsp.projection.progress import ProgressCallback
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 MOST_RESIDUAL = 1e-5  # relative to the eigenvalue; chosen, not measured
 # Of an eigenvalue, of which nothing is known where left vectors are not computed: a residual moves it so much at most.
@@ -123,7 +123,7 @@ def _most_probable(rest: Distribution) -> IntArray:
 
 
 def _led_back_modes(
-    model: Model, n_modes: int, mode: IntArray, method: str, asked: Options, space: AnySpace
+    model: Model, n_modes: int, mode: IntArray, method: str, asked: Options, space: BaseSpace
 ) -> ModesOnSpace:
     """Return the modes on the closed class of a space whose leaks are led back to the state `mode` (1, d)."""
     space = spread(space)

@@ -29,7 +29,6 @@ from fsp.petsc.matrices import PETScMatrices
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.jumps import Jumps
-    from fsp.generator.protocol import AnyGenerator
     from fsp.generator.rate_errors import RateErrors
     from fsp.model import Model
     from fsp.petsc.space import StateSpace
@@ -238,7 +237,3 @@ def _own_leaks(sinks: Sinks, halo: Halo, jumps: Jumps) -> dict[int, tuple[Leak, 
             inside = replace(leak, sources=leak.sources[here] - first, rates=leak.rates[here])
             leaks[numbers[tuple(leak.change.tolist())]] = inside, rows[here]
     return leaks
-
-
-if TYPE_CHECKING:
-    _SPREAD: type[AnyGenerator] = Generator

@@ -82,7 +82,7 @@ class MFN(Solver):
         require_ranks(generator, "MFN")
         self.check(generator.local)
         with ExitStack() as stack:
-            yield Stepper(generator, self, _Exponential(generator, self, stack))
+            yield _Exponential(generator, self, stack)
 
 
 class _Closed:
@@ -103,12 +103,13 @@ class _Closed:
         self._operator.product(values_of(x), y.getArray())
 
 
-class _Exponential:
+class _Exponential(Stepper):
     """Takes steps with SLEPc."""
 
     def __init__(self, generator: Generator, solver: MFN, stack: ExitStack) -> None:
+        super().__init__(generator, solver)
         environment = load()
-        self._operator, self._closed, self._solver = generator.operator, _Closed(generator), solver
+        self._operator, self._closed, self._dimension = generator.operator, _Closed(generator), solver.dimension
         size = self._operator.size
         of_all = int(generator.comm.sum(size))
         self._root = sqrt(of_all)
@@ -126,8 +127,8 @@ class _Exponential:
         self._mfn.setDimensions(min(solver.dimension, of_all))
         self._options = Options(generator.comm, dict(pairs(solver.options)))
 
-    def step(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
-        """Return exp(hA) z for a vector of the closed chain, with an error of about `tol`."""
+    def integrate(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
+        """Return exp(hA) z; see `Stepper.integrate`."""
         before, mass = self._closed.count, self._operator.added(float(z.sum()))
         if mass == 0.0:
             return Step(z.copy(), h)
@@ -146,7 +147,7 @@ class _Exponential:
         if reason < 0:
             raise ConvergenceError(
                 f"MFN stopped at t = {t:.6g} for SLEPc's reason {reason} (-1: too many steps, -2: breakdown). Loosen "
-                f"`tol`, raise `dimension` ({self._solver.dimension}), or use solver='chebyshev'."
+                f"`tol`, raise `dimension` ({self._dimension}), or use solver='chebyshev'."
             )
         y = np.array(values_of(self._y))
         error = EXPOKIT_FACTOR * self._root * h * asked

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from fsp.space.constraints import Constraint, ConstraintLike
     from fsp.space.encoding import Encoding
     from fsp.space.limits import Limit
-    from fsp.space.protocol import AnySpace
 
 
 class StateSpace(BaseSpace):
@@ -69,8 +68,8 @@ class StateSpace(BaseSpace):
             ranges = Ranges.of(comm, runs)
         self.comm: Communicator = comm
         self.ranges = ranges
-        self.local = LocalSpace(species, encoding, runs, constraints)
-        self.species, self.constraints = self.local.species, self.local.constraints
+        self._local = LocalSpace(species, encoding, runs, constraints)
+        self.species, self.constraints = self._local.species, self._local.constraints
         self.encoding, self.runs = encoding, runs
 
     # ---- making one ---------------------------------------------------------------------------------------
@@ -146,6 +145,11 @@ class StateSpace(BaseSpace):
 
     def __repr__(self) -> str:
         return f"StateSpace({len(self):,} states of {', '.join(self.species)} on {self.comm.size} ranks)"
+
+    @property
+    def local(self) -> LocalSpace:
+        """The states of this rank."""
+        return self._local
 
     @property
     def n_local(self) -> int:
@@ -253,7 +257,3 @@ def _box_runs(encoding: Encoding, bottom: IntArray, extents: Sequence[int], firs
     starts = np.stack([*fibers, np.zeros(high - low, dtype=np.int64)], axis=1).astype(np.int64) + bottom
     runs = KeyRuns.of_lengths(encoding.encode(starts), np.full(high - low, length))
     return runs.part(first - low * length, end - low * length)
-
-
-if TYPE_CHECKING:
-    _SPREAD: type[AnySpace] = StateSpace

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fsp.petsc.classes import ClosedChain
     from fsp.petsc.space import StateSpace
     from fsp.projection.progress import ProgressCallback
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 NULL_VECTOR_SHARE = 0.1  # of the tolerance for the error of null vectors; chosen, not measured
 GOLDEN = 0.6180339887498949  # ratio whose multiples are spread evenly over an interval
@@ -98,7 +98,7 @@ def _on_fixed_space(estimate: Estimate, tol: float) -> Distribution:
     return answer
 
 
-def _solve(model: Model, settings: Settings, space: AnySpace, guess: FloatArray | None) -> Estimate:
+def _solve(model: Model, settings: Settings, space: BaseSpace, guess: FloatArray | None) -> Estimate:
     space = spread(space)
     generator = Generator(model, space)
     start = starting_vector(model, space)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.solvers import kernels
@@ -27,25 +28,17 @@ def pairs(options: Mapping[str, Any] | Pairs) -> Pairs:
     return tuple(sorted((str(name), str(value)) for name, value in named))
 
 
-class Integrator(Protocol):
-    """Takes steps on vectors of the closed chain."""
-
-    def step(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
-        """Return the step to t + h, with an error of about `tol`."""
-        ...
-
-
 class Stepper(Propagator):
-    """A propagator that takes the steps of an integrator; `generator` is distributed."""
+    """A propagator whose steps an integrator of PETSc or SLEPc takes; `generator` is distributed."""
 
-    def __init__(self, generator: Any, solver: Any, integrator: Integrator) -> None:
-        super().__init__(generator, solver)
-        self._integrator = integrator
+    @abstractmethod
+    def integrate(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
+        """Return the step to t + h for a vector of the closed chain, with an error of about `tol`."""
 
     def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
         """Take the integrator's step, with half of the error for what is clipped; see `Propagator.step`."""
         h = step_to(t, (REPORTED_STRIDE if limit.offset == inf else self.stride) / self.rate, t1)
-        step = self._integrator.step(z, t, h, 0.5 * tol_rate * h)
+        step = self.integrate(z, t, h, 0.5 * tol_rate * h)
         error = step.error + self.added(kernels.clip(step.z))
         jumps, mass = 2.0 * self.rate * h, self.added(float(step.z.sum()))
         rounding = UNIT_ROUNDOFF * (jumps * self.roundings + step.n_matvec) * mass

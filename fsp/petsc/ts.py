@@ -76,14 +76,15 @@ class TS(Solver):
         """Bind to a distributed `generator`."""
         require_ranks(generator, "TS")
         with ExitStack() as stack:
-            yield Stepper(generator, self, _Stepping(generator, self, stack))
+            yield _Stepping(generator, self, stack)
 
 
-class _Stepping:
+class _Stepping(Stepper):
     """Takes steps with PETSc, on vectors in which every rank has sinks of its own for its own states."""
 
     def __init__(self, generator: Generator, solver: TS, stack: ExitStack) -> None:
-        self._PETSc, self._solver, self._comm = load().PETSc, solver, generator.comm
+        super().__init__(generator, solver)
+        self._PETSc, self._kind, self._comm = load().PETSc, solver.kind, generator.comm
         self._operator = generator.operator
         self._system = _System(generator, stack)
         self._share = FIRST_SHARE
@@ -98,7 +99,7 @@ class _Stepping:
         try:
             ts.setProblemType(ts.ProblemType.LINEAR)
             ts.setEquationType(ts.EquationType.IMPLICIT)
-            ts.setType(self._solver.kind)
+            ts.setType(self._kind)
             ts.setIFunction(system.residual, system.f)
             ts.setIJacobian(system.jacobian_of, system.jacobian)
             ts.setExactFinalTime(ts.ExactFinalTime.MATCHSTEP)
@@ -106,14 +107,14 @@ class _Stepping:
             snes = ts.getSNES()
             snes.setType("ksponly")
             snes.getKSP().setTolerances(rtol=LINEAR_TOL, atol=0.0, max_it=1000)
-            if self._solver.kind == "arkimex":
+            if self._kind == "arkimex":
                 ts.setARKIMEXFullyImplicit(True)
             yield ts
         finally:
             ts.destroy()
 
-    def step(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
-        """Return the vector at t + h for a vector of the closed chain, with an error of about `tol`."""
+    def integrate(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
+        """Return the vector at t + h; see `Stepper.integrate`."""
         before, added, n = self._system.n_products, self._operator.added, self._operator.n
         mass = added(float(z.sum()))
         if mass == 0.0:

@@ -16,7 +16,7 @@ from fsp.distribution import ErrorLedger
 from fsp.solvers import LossLimit
 
 if TYPE_CHECKING:
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.projection.start import Start
     from fsp.solvers import Advance
 
@@ -73,7 +73,7 @@ class Budget:
         """The flux out of the space that a growth may leave as it is, 1/time."""
         return BEARABLE_SHARE * self.truncation_rate
 
-    def charge(self, step: Advance, start: float, generator: AnyGenerator, *, certified: bool) -> None:
+    def charge(self, step: Advance, start: float, generator: BaseGenerator, *, certified: bool) -> None:
         """Enter what an advance from `start` on did, by a solver that is `certified` or not."""
         of_rates = min(2.0, generator.misjudged(start, step.t))  # beside what the solver charges
         if of_rates:

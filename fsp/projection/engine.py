@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray
     from fsp.errors import ConvergenceError
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.model import Model
     from fsp.projection.backend import Backend
     from fsp.projection.budget import Budget
     from fsp.projection.pacing import Pacing
     from fsp.solvers.base import Advance, Memory
     from fsp.solvers.stepping import Propagator, Solver
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
     Carry: TypeAlias = "Callable[[FloatArray], FloatArray]"
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Engine:
     """Bind, choose, open and change solvers; `stack` holds the one that is open."""
 
-    generator: AnyGenerator
+    generator: BaseGenerator
     propagator: Propagator
     """The solver that is open, on this generator."""
     _choice: Choice
@@ -63,7 +63,7 @@ class Engine:
 
     # ---- the generator
 
-    def bind(self, space: AnySpace, t: float, carry: Carry | None = None) -> None:
+    def bind(self, space: BaseSpace, t: float, carry: Carry | None = None) -> None:
         """Build the generator of a space and open a solver on it; `carry` takes vectors of the last space there."""
         generator = self._backend.generator(self._model, space, t)
         self.generator = generator if self._held is None else generator.held(self._held)

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.distribution import ErrorLedger
     from fsp.generator import Leak
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.model import Model
     from fsp.projection.backend import Backend
     from fsp.projection.lines import Lines
-    from fsp.space.communicator import AnyCommunicator
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
+    from fsp.space.communicator import Processes
 
-S = TypeVar("S", bound="AnySpace")
+S = TypeVar("S", bound="BaseSpace")
 
 MAX_STATES = 10_000_000  # on each process, unless a limit is given: 640 bytes each are 6.4 GB
 FIRST_STEPS = 2  # reactions from the initial states within which the first ones lie; chosen, not measured
@@ -103,7 +103,7 @@ class Growth:
                 raise ArgumentError(f"`{name}` must allow at least one state, but is {value!r}.")
         self._max_states, self._max_memory, self._of_state = max_states, max_memory, of_state
         self._pace = _Pace()
-        self._kept: AnySpace | None = None  # of the last answer
+        self._kept: BaseSpace | None = None  # of the last answer
         self.count = 0
 
     @property
@@ -121,7 +121,7 @@ class Growth:
         limit = self._max_states * self._of_state if self._max_memory is None else int(self._max_memory)
         return max(0, left(limit)) // self._of_state
 
-    def keep(self, answer: AnySpace, space: AnySpace) -> None:
+    def keep(self, answer: BaseSpace, space: BaseSpace) -> None:
         """Take note of an answer on some states, or raise a StateSpaceError where the space has no room beside."""
         keep(len(answer) * 8 * (1 + (answer is not self._kept) * len(answer.species)))  # states are shared
         self._kept = answer
@@ -145,7 +145,7 @@ class Growth:
         """Tell whether `n` states leave room for as many more."""
         return 2 * n <= self.limit
 
-    def first(self) -> AnySpace:
+    def first(self) -> BaseSpace:
         """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
         limit = ENUMERATED_STATES
         if self._stationary and self._model.is_finite:
@@ -171,7 +171,7 @@ class Growth:
     def grow(
         self,
         space: S,
-        generator: AnyGenerator,
+        generator: BaseGenerator,
         weight: FloatArray,
         t: float | None,
         ledger: ErrorLedger,
@@ -244,7 +244,7 @@ class Growth:
         return grown
 
     def _followed(
-        self, space: AnySpace, generator: AnyGenerator, flux: Sequence[FloatArray], threshold: float, paces: list[int]
+        self, space: BaseSpace, generator: BaseGenerator, flux: Sequence[FloatArray], threshold: float, paces: list[int]
     ) -> tuple[list[Lines], float, float]:
         """Repeat each kind of jump; return the lines, and what was followed and asked for on all processes."""
         for leaves in (False, True):  # a callable may fire at times at which it was not asked: its sinks say where
@@ -258,7 +258,7 @@ class Growth:
         return lines, float(followed), float(asked)
 
     def _lines(
-        self, space: AnySpace, leak: Leak, flux: FloatArray, threshold: float, paced: int, t: float, leaves: bool
+        self, space: BaseSpace, leak: Leak, flux: FloatArray, threshold: float, paced: int, t: float, leaves: bool
     ) -> Lines:
         """Repeat one kind of jump from the states that feed it with more than `threshold` at time `t`."""
         chosen = np.flatnonzero(flux >= threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
@@ -271,7 +271,7 @@ class Growth:
 
     def _refuse_escape(
         self,
-        space: AnySpace,
+        space: BaseSpace,
         leaks: Sequence[Leak],
         flux: Sequence[FloatArray],
         t: float | None,
@@ -341,7 +341,7 @@ def most_states(model: Model) -> int:
     return MAX_STATES * BYTES_PER_STATE // bytes_per_state(model)
 
 
-def starting_vector(model: Model, space: AnySpace) -> FloatArray:
+def starting_vector(model: Model, space: BaseSpace) -> FloatArray:
     """Return the initial distribution on `space`, (n,); raise a StateSpaceError if an initial state is missing."""
     index = space.local.index(model.initial_states)
     missing = np.asarray(space.comm.max(index)) < 0
@@ -354,7 +354,7 @@ def starting_vector(model: Model, space: AnySpace) -> FloatArray:
     return p
 
 
-def _reach(space: AnySpace, change: IntArray, *, far: bool) -> int:
+def _reach(space: BaseSpace, change: IntArray, *, far: bool) -> int:
     """Return how many jumps by `change` a line may have at most: the extent of the space along them or a share."""
     moved = change != 0
     extent = space.top - space.bottom
@@ -363,7 +363,7 @@ def _reach(space: AnySpace, change: IntArray, *, far: bool) -> int:
     return ceil((1.0 if far else share) * int((extent[moved] // np.abs(change)[moved]).min()))
 
 
-def _threshold(flux: FloatArray, bearable: float, comm: AnyCommunicator) -> float:
+def _threshold(flux: FloatArray, bearable: float, comm: Processes) -> float:
     """Return the flux below which sources together carry at most `bearable` or NEGLECTED_FLUX of all, and not half."""
     levels = Thresholds(flux, comm)
     total = levels.masses[-1]

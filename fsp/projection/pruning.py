@@ -22,7 +22,7 @@ from fsp.projection.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
 
 INFLOW_SHARE = 0.02  # of the rate at which probability may leave the space, for what flows into dropped states
 BISECTIONS = 7  # of the number of states that are dropped
@@ -37,7 +37,7 @@ class Pruning:
 
 
 def choose(
-    generator: AnyGenerator,
+    generator: BaseGenerator,
     p: FloatArray,
     ahead: FloatArray | None,
     mass: float,
@@ -59,7 +59,7 @@ def choose(
 
 
 def _highest_level(
-    generator: AnyGenerator, present: FloatArray, levels: Thresholds, mass: float, allowed: float
+    generator: BaseGenerator, present: FloatArray, levels: Thresholds, mass: float, allowed: float
 ) -> int:
     """Return the highest level below which at most `mass` lies, and the flux into which is at most `allowed`."""
     low, high = 0, levels.highest(mass)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.model.phases import Phase
     from fsp.projection.growth import Growth
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 LEAST_LEFT = 0.01  # of the tolerance, for what comes after events that it was spent before
 HINT_SHARE = 1e-4  # of the tolerance: probability, over all states of a hint, that is not worth their place
@@ -39,7 +39,7 @@ class Start:
     error: ErrorLedger  # of the distribution of the start
     tol: float  # that is left
     exact: bool = True  # whether the distribution is the law that the network starts from, and not a result
-    spread: tuple[AnySpace, FloatArray] | None = None  # over ranks: a space, and probabilities (n_local,)
+    spread: tuple[BaseSpace, FloatArray] | None = None  # over ranks: a space, and probabilities (n_local,)
     exact_since: float = 0.0  # the time at which the network starts from it
     initial: Carried | None = None  # known of the moments at time `t`, where the distribution is not exact
     holds_all: bool = True  # whether the states of the distribution are all that have probability
@@ -130,7 +130,7 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
             f"{first.error}. Ask for a larger `tol`, or solve the start with a smaller one."
         )
     t, left = 0.0 if first.t is None else first.t, tol - first.error.total
-    space: AnySpace | None = getattr(first, "space", None)
+    space: BaseSpace | None = getattr(first, "space", None)
     if space is not None:
         if first.species != model.species:
             raise ArgumentError(
@@ -185,7 +185,7 @@ def worth_keeping(solution: Solution) -> IntArray:
     return np.unique(np.concatenate(kept), axis=0)
 
 
-def first_space(growth: Growth, begin: Start, hint: IntArray | None) -> AnySpace:
+def first_space(growth: Growth, begin: Start, hint: IntArray | None) -> BaseSpace:
     """Return the first states of a computation, with those of `hint` (n, n_species) where they fit in.
 
     A hint costs nothing of the certificate: states that turn out to be of no use hold no probability.
@@ -199,7 +199,7 @@ def first_space(growth: Growth, begin: Start, hint: IntArray | None) -> AnySpace
         return space
 
 
-def first_vector(begin: Start, space: AnySpace) -> FloatArray:
+def first_vector(begin: Start, space: BaseSpace) -> FloatArray:
     """Return the distribution of a start on `space`, (n,); raise a StateSpaceError if that lacks one of its states."""
     if begin.spread is None:
         return starting_vector(begin.model, space)

@@ -12,7 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
-    from fsp.space.communicator import AnyCommunicator
+    from fsp.space.communicator import Processes
 
 STEPS = 64  # of a level, to a factor of two: one percent
 SMALLEST = 5e-324  # the least positive number: zero counts as that
@@ -27,7 +27,7 @@ class Thresholds:
     `numbers` and `masses` (m,) say how many values lie below each level, and their sum.
     """
 
-    def __init__(self, values: FloatArray, comm: AnyCommunicator) -> None:
+    def __init__(self, values: FloatArray, comm: Processes) -> None:
         place = np.floor(STEPS * np.log2(np.maximum(values, SMALLEST))).astype(np.int64)
         ends = np.array([-place.min(), place.max()]) if len(place) else np.array([LOWEST, LOWEST])
         below, highest = comm.max(ends).tolist()

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from fsp.projection.backend import Backend
     from fsp.projection.engine import Carry
     from fsp.solvers import Advance, Solver
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 
 def solve(
@@ -62,7 +62,7 @@ def solve(
     *,
     start: Solution | Distribution | None = None,
     hint: IntArray | None = None,
-    space: AnySpace | None = None,
+    space: BaseSpace | None = None,
     solver: str | Solver = "auto",
     max_states: int | None = None,
     max_memory: int | None = None,
@@ -123,7 +123,7 @@ class LoopState:
     """Where a computation is, kept together since Ctrl-C may come between two assignments."""
 
     t: float
-    space: AnySpace
+    space: BaseSpace
     p: FloatArray  # (n,)
     ledger: ErrorLedger  # what was added to the error of the start
     closed: bool  # whether every state that the chain can reach is in the space
@@ -150,9 +150,9 @@ class Loop:
         self.budget, self.engine, self.pacing, self.watch = budget, engine, pacing, watch
         self._growth, self._forecast = growth, forecast
         self._until = inf  # where events take place, so that what is reached there is not yet the answer
-        self._hinted: AnySpace | None = None  # states that stay, as a similar network needed them
+        self._hinted: BaseSpace | None = None  # states that stay, as a similar network needed them
 
-    def enter(self, space: AnySpace, *, hinted: bool) -> None:
+    def enter(self, space: BaseSpace, *, hinted: bool) -> None:
         """Begin in a space."""
         self._hinted = space if hinted else None
         p = first_vector(self.begin, space)
@@ -258,7 +258,7 @@ class Loop:
 
     # ---- from one space to the next
 
-    def _move_to(self, space: AnySpace) -> None:
+    def _move_to(self, space: BaseSpace) -> None:
         """Go on in another space; what it does not hold is pruned."""
         before = self.now
         p = before.space.carry(before.p, space)
@@ -267,11 +267,11 @@ class Loop:
         self._bind(space, before.t, partial(before.space.carry, other=space))
         self._accept(before.t, space, p)
 
-    def _bind(self, space: AnySpace, t: float, carry: Carry | None = None) -> None:
+    def _bind(self, space: BaseSpace, t: float, carry: Carry | None = None) -> None:
         self.engine.bind(space, t, carry)
         self.recorder.note_space(len(space))
 
-    def _accept(self, t: float, space: AnySpace, p: FloatArray) -> None:
+    def _accept(self, t: float, space: BaseSpace, p: FloatArray) -> None:
         self.now = LoopState(t, space, p, self.budget.ledger, self._closed)
         if t < self._until:
             self.accepted = self.now
@@ -323,7 +323,7 @@ class Loop:
         return Progress(float(t), self.recorder.t_end, len(space), error, type(self.engine.solver).__name__, reached)
 
 
-def _check_events(backend: Backend, space: AnySpace | None) -> None:
+def _check_events(backend: Backend, space: BaseSpace | None) -> None:
     """Refuse what events at known times do not go with."""
     if backend is not SERIAL:
         raise BackendError("Events at known times must be solved with backend='serial'; on ranks they are not treated.")

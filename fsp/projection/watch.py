@@ -10,7 +10,7 @@ from fsp.bars import silent
 if TYPE_CHECKING:
     from fsp.distribution import Solution
     from fsp.projection.progress import Progress, ProgressCallback
-    from fsp.space.communicator import AnyCommunicator
+    from fsp.space.communicator import Processes
 
 Checkpoint: TypeAlias = "Callable[[Callable[[], Solution]], None]"
 
@@ -18,7 +18,7 @@ Checkpoint: TypeAlias = "Callable[[Callable[[], Solution]], None]"
 class Watch:
     """Report to the first rank's `progress` and to all ranks' `checkpoint`; any rank may have one.  Collective."""
 
-    def __init__(self, comm: AnyCommunicator, progress: ProgressCallback | None, checkpoint: Checkpoint | None) -> None:
+    def __init__(self, comm: Processes, progress: ProgressCallback | None, checkpoint: Checkpoint | None) -> None:
         self._comm, self._checkpoint = comm, checkpoint
         self._progress = None if progress is silent else progress
         self._is_on = comm.any(self._progress is not None or checkpoint is not None)

@@ -23,7 +23,7 @@ from fsp.solvers.clocks import chebyshev_nodes
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.solvers.stepping import Heart
 
 # Vectors of many states are made orthogonal to few others.  That holds while the polynomials beside the state are so
@@ -50,7 +50,7 @@ class Forcing:
 class Space:
     """A Krylov space: ``y(s) = scale Σ_j u_j(s) V_j``, u(s) = exp(sH) e_1."""
 
-    frozen: AnyGenerator  # B, and its rates
+    frozen: BaseGenerator  # B, and its rates
     tick: float  # lengths of steps are whole numbers of it
     H: FloatArray  # the projected matrix
     size: int  # number of basis vectors
@@ -84,7 +84,7 @@ class AugmentedBasis:
     """Room for one Krylov space, which is built anew in every pass; `products` counts all."""
 
     def __init__(
-        self, generator: AnyGenerator, exits: FloatArray, size: int, orthogonalization: int, limit: int, heart: Heart
+        self, generator: BaseGenerator, exits: FloatArray, size: int, orthogonalization: int, limit: int, heart: Heart
     ) -> None:
         self._operator, self._roundings, self._heart = generator.operator, generator.roundings, heart
         self._n, self._all = self._operator.n, self._operator.size
@@ -100,7 +100,7 @@ class AugmentedBasis:
         self,
         z: FloatArray,
         f: Forcing,
-        frozen: AnyGenerator,
+        frozen: BaseGenerator,
         t: float,
         tick: float,
         error_rate: float,
@@ -175,7 +175,7 @@ class AugmentedBasis:
             value[: self._n] = self._operator.leave(value)
         return History(start, s, values[:, : self._n])
 
-    def _begin(self, z: FloatArray, f: Forcing, frozen: AnyGenerator, tick: float) -> Space:
+    def _begin(self, z: FloatArray, f: Forcing, frozen: BaseGenerator, tick: float) -> Space:
         """Return the space of one vector: the state, and beside it the polynomials of the forcing.
 
         Every rank has polynomials of its own, which drive its own states.

@@ -35,7 +35,7 @@ from fsp.solvers.stepping import Propagator, Solver, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.solvers.costs import Cost, Stretch
 
 # Λ times the first step, and the shortest one; chosen, not measured.
@@ -67,12 +67,12 @@ class Chebyshev(Solver):
         check_tol(self.tol)
         check_count("degree", self.degree, 20)
 
-    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
+    def cost(self, generator: BaseGenerator, stretch: Stretch) -> Cost:
         """Expect fewer products than jumps, unless steps are cut short: then whole ones are lost; see `Solver.cost`."""
         products = inf if stretch.growing else 0.3 * costs.jumps(generator, stretch) + 120.0
         return costs.of_products(generator, stretch, products, STATE_WORK, CALL_WORK, may_stall=True)
 
-    def bind(self, generator: AnyGenerator) -> _ChebyshevPropagator:
+    def bind(self, generator: BaseGenerator) -> _ChebyshevPropagator:
         """Return the propagator of a generator."""
         return _ChebyshevPropagator(generator, self)
 
@@ -80,7 +80,7 @@ class Chebyshev(Solver):
 class _ChebyshevPropagator(Propagator):
     first, shortest = FIRST_STRIDE, SHORTEST_STRIDE
 
-    def __init__(self, generator: AnyGenerator, solver: Chebyshev) -> None:
+    def __init__(self, generator: BaseGenerator, solver: Chebyshev) -> None:
         super().__init__(generator, solver)
         self._degree = solver.degree
         self._operator = generator.operator

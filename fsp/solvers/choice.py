@@ -15,7 +15,7 @@ from fsp.solvers.stepping import Solver
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.solvers.base import Advance
     from fsp.solvers.costs import Cost
 
@@ -90,7 +90,7 @@ class Chooser:
         return self._tol if self._asked is None else self._asked.tol
 
     def choose(
-        self, generator: AnyGenerator, duration: float, current: Choice | None = None, *, growing: bool = False
+        self, generator: BaseGenerator, duration: float, current: Choice | None = None, *, growing: bool = False
     ) -> Choice:
         """Return the solver for `duration` units of time on `generator`; leave `current` only for a clear gain.
 
@@ -131,7 +131,7 @@ class Chooser:
         if anew:
             self._gave_way.clear()
 
-    def advanced(self, solver: Solver, generator: AnyGenerator, step: Advance, covered: float) -> float:
+    def advanced(self, solver: Solver, generator: BaseGenerator, step: Advance, covered: float) -> float:
         """Take note of what an advance took, and return it, in multiply-adds; what is known of others fades."""
         used = solver.name()
         stride = generator.largest_exit_rate * step.step_length  # 0 where no jump can happen, or no step is known
@@ -154,17 +154,17 @@ class Chooser:
             elif n_matvec and 0.0 < expected < inf:
                 self._factor[name] = min(max(n_matvec / expected, 1.0 / LARGEST_FACTOR), LARGEST_FACTOR)
 
-    def products_of_a_report(self, solver: Solver, generator: AnyGenerator) -> float:
+    def products_of_a_report(self, solver: Solver, generator: BaseGenerator) -> float:
         """Return after how many products a solver should return, to say how far it is; it counts what is not a call."""
         unseen = solver.cost(generator, Stretch(0.0)).unseen
         return max(1.0, REPORT_WORK / unseen) if unseen else inf
 
-    def least_work(self, generator: AnyGenerator, duration: float) -> float:
+    def least_work(self, generator: BaseGenerator, duration: float) -> float:
         """Return the least work that is expected for `duration` units of time on `generator`, if rates stay."""
         costs = self._costs(generator, Stretch(duration, span=self._span))
         return min((self._work(name, cost, False) for name, cost in costs.items()), default=0.0)
 
-    def work_of_change(self, solver: Solver, generator: AnyGenerator) -> float:
+    def work_of_change(self, solver: Solver, generator: BaseGenerator) -> float:
         """Return the work that a solver has with another space of this size, before its steps are as long again."""
         return solver.cost(generator, Stretch(0.0)).restart
 
@@ -174,7 +174,7 @@ class Chooser:
             came_to = "; ".join(f"{name} {reached}" for name, reached in self._gave_way.items())
             raise ConvergenceError(f"A solver must get to the end, but none did: {came_to}.")
 
-    def _stalls(self, solver: Solver, generator: AnyGenerator, stretch: Stretch) -> bool:
+    def _stalls(self, solver: Solver, generator: BaseGenerator, stretch: Stretch) -> bool:
         """Return whether a solver took more work than another promises from its start on, and is no closer to the end.
 
         The pace decides, or the rounding that it will come to, if the other one's keeps to what is allowed.
@@ -202,7 +202,7 @@ class Chooser:
         decades = log10(cost.rounding / self._allowed) if cost.rounding > self._allowed else 0.0
         return ceil(decades) if decades < inf else inf  # rates may be infinite at one time
 
-    def _costs(self, generator: AnyGenerator, stretch: Stretch, instead_of: str = "") -> dict[str, Cost]:
+    def _costs(self, generator: BaseGenerator, stretch: Stretch, instead_of: str = "") -> dict[str, Cost]:
         """Return what every solver expects that can do it, and that did not give way; without `instead_of`.
 
         Where that is asked for, or some gave way, those are among them that are a last resort.

@@ -13,7 +13,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.solvers.linear import direct_work
 
 if TYPE_CHECKING:
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
 
 # Of methods that factorise, as runs have shown.
 STEP_VECTORS = 25.0  # solves of one step
@@ -59,18 +59,18 @@ class Cost:
         return products + self.other + (self.restart if growing else 0.0)
 
 
-def jumps(generator: AnyGenerator, stretch: Stretch) -> float:
+def jumps(generator: BaseGenerator, stretch: Stretch) -> float:
     """Return Λt."""
     return generator.largest_exit_rate * stretch.duration
 
 
-def product(generator: AnyGenerator) -> float:
+def product(generator: BaseGenerator) -> float:
     """Return the work of a product."""
     return generator.work * (SMALL_WORK if len(generator) < SMALL else generator.operator.work)
 
 
 def of_products(
-    generator: AnyGenerator,
+    generator: BaseGenerator,
     stretch: Stretch,
     products: float,
     per_state: float,
@@ -84,7 +84,7 @@ def of_products(
     return Cost(products, unit, per_call, rounding=rounding, may_stall=may_stall)
 
 
-def of_solves(generator: AnyGenerator, stretch: Stretch, per_state: float, per_call: float) -> Cost:
+def of_solves(generator: BaseGenerator, stretch: Stretch, per_state: float, per_call: float) -> Cost:
     """Return the cost of a method that factorises, for constant rates: its steps grow with time."""
     factorisation, solve = direct_work(generator)
     unit = product(generator) + per_state * len(generator)

@@ -18,7 +18,7 @@ from fsp.solvers.clocks import DEGREE, Clock, Nodes, chebyshev_nodes
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.solvers.augmented import AugmentedBasis, Space
     from fsp.solvers.base import History
 
@@ -109,7 +109,7 @@ class ChangingParts:
         Exit rates of each part, (L, n), and the largest of each.
     """
 
-    def __init__(self, generator: AnyGenerator, counts: list[int]) -> None:
+    def __init__(self, generator: BaseGenerator, counts: list[int]) -> None:
         self._operator = generator.operator
         parts = [generator.part(k) for k in range(1, len(generator.clocks))]
         self._operators = [part.operator for part in parts]

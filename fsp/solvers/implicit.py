@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fsp.arrays import FloatArray
+    from fsp.generator.base import BaseGenerator
     from fsp.generator.operator import Operator
-    from fsp.generator.protocol import AnyGenerator
     from fsp.solvers.costs import Stretch
 
 SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
@@ -81,7 +81,7 @@ class Implicit(Solver):
         check_tol(self.tol)
         check_count("stages", self.stages, 2, 11)
 
-    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
+    def cost(self, generator: BaseGenerator, stretch: Stretch) -> Cost:
         """Expect more than `Rational` would, for constant rates, or little for few states; see `Solver.cost`."""
         solves = costs.of_solves(generator, stretch, STATE_WORK, CALL_WORK)
         cost = Cost(0.0, solves.unit, solves.unit)
@@ -95,22 +95,22 @@ class Implicit(Solver):
             return replace(cost, reason="propensities depend on time, which does not factor out")
         return replace(cost, other=n * n / few, reason="propensities depend on time, and factorisations are cheap")
 
-    def check(self, generator: AnyGenerator) -> None:
+    def check(self, generator: BaseGenerator) -> None:
         """Accept all generators."""
 
-    def bind(self, generator: AnyGenerator) -> _ImplicitPropagator:
+    def bind(self, generator: BaseGenerator) -> _ImplicitPropagator:
         """Return the propagator of a generator."""
         return _ImplicitPropagator(generator, self)
 
 
 class _ImplicitPropagator(MatrixPropagator):
-    def __init__(self, generator: AnyGenerator, solver: Implicit) -> None:
+    def __init__(self, generator: BaseGenerator, solver: Implicit) -> None:
         super().__init__(generator, solver)
         self._table = radau(solver.stages)
         self._n = len(generator)
         self._shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
         self._passed = -np.inf  # the time until which the solution was last held
-        self._systems: dict[float, tuple[AnyGenerator, list[ShiftedSystem]]] = {}
+        self._systems: dict[float, tuple[BaseGenerator, list[ShiftedSystem]]] = {}
         self._course: type[_Course] = _Course
         self._parts: list[Operator] = []  # A_l, where A(t) is a sum of functions of time times these
         if not generator.is_constant:
@@ -232,7 +232,7 @@ class _ImplicitPropagator(MatrixPropagator):
         return _Stages(values, stage_error, shape_error, rounding, n_matvec, shape.certified)
 
     def _correction(
-        self, defect: FloatArray, systems: list[ShiftedSystem], frozen: AnyGenerator, h: float
+        self, defect: FloatArray, systems: list[ShiftedSystem], frozen: BaseGenerator, h: float
     ) -> FloatArray:
         """Solve ``D - h (weights ⊗ A) D = defect``: states by the decoupled systems, sinks by quadrature."""
         table = self._table
@@ -249,7 +249,7 @@ class _ImplicitPropagator(MatrixPropagator):
         sinks = defect[:, self._n :] + h * (table.weights @ (frozen.sinks @ states.T).T)
         return np.concatenate([states, sinks], axis=1)
 
-    def _factors(self, frozen: AnyGenerator, h: float) -> list[ShiftedSystem]:
+    def _factors(self, frozen: BaseGenerator, h: float) -> list[ShiftedSystem]:
         key = h
         if key in self._systems and not frozen.is_near(self._systems[key][0], NEAR):
             self._systems.pop(key)
@@ -305,7 +305,7 @@ class _Course:
 
     sees_shape_only = True  # not the residuals at the nodes
 
-    def __init__(self, generator: AnyGenerator, t: float, h: float, parts: list[Operator], last: float) -> None:
+    def __init__(self, generator: BaseGenerator, t: float, h: float, parts: list[Operator], last: float) -> None:
         self._generator, self._t, self._h, self._parts = generator, t, h, parts
 
     def product(self, tau: float) -> Callable[[FloatArray], FloatArray]:
@@ -323,7 +323,7 @@ class _PolynomialCourse(_Course):
 
     sees_shape_only = False
 
-    def __init__(self, generator: AnyGenerator, t: float, h: float, parts: list[Operator], last: float) -> None:
+    def __init__(self, generator: BaseGenerator, t: float, h: float, parts: list[Operator], last: float) -> None:
         super().__init__(generator, t, h, parts, last)
         self._clocks = [clock_on(tree, t, t + h, CLOCK_DEGREE, last=last) for tree in generator.clocks]
 

@@ -32,7 +32,7 @@ from fsp.solvers.stepping import Propagator, Solver, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.solvers.costs import Cost, Stretch
 
 FIRST_LOOK, LOOK = 16, 8  # vectors after which it is seen whether the step is long enough
@@ -68,14 +68,14 @@ class Krylov(Solver):
         check_count("dimension", self.dimension, 2)
         check_count("orthogonalization", self.orthogonalization, 2)
 
-    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
+    def cost(self, generator: BaseGenerator, stretch: Stretch) -> Cost:
         """Expect fewer products than jumps, if there is memory for a basis; see `Solver.cost`."""
         basis = 8 * len(generator) * (self.dimension + 1)
         fits = basis <= BASIS_BYTES and affords(basis, len(generator))
         products = 0.35 * costs.jumps(generator, stretch) + 25.0 if fits else inf
         return costs.of_products(generator, stretch, products, STATE_WORK, CALL_WORK, may_stall=True)
 
-    def bind(self, generator: AnyGenerator) -> _KrylovPropagator:
+    def bind(self, generator: BaseGenerator) -> _KrylovPropagator:
         """Return the propagator of a generator."""
         return _KrylovPropagator(generator, self)
 
@@ -83,7 +83,7 @@ class Krylov(Solver):
 class _KrylovPropagator(Propagator):
     way_out = "raise `dimension`, or use solver='implicit'"
 
-    def __init__(self, generator: AnyGenerator, solver: Krylov) -> None:
+    def __init__(self, generator: BaseGenerator, solver: Krylov) -> None:
         super().__init__(generator, solver)
         self._operator = generator.operator
         self._n = self._operator.n

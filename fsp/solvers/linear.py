@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fsp.arrays import IntArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
 
 DIRECT_STATES = 3_000  # beyond, the fill-in of networks of many species takes too much memory; chosen, not measured
 DIRECT_STATES_PLANAR = 400_000  # with at most 5 entries a row: birth-death chains and two-species networks
@@ -166,7 +166,7 @@ def _preconditioned(matrix: Any) -> Callable[[np.ndarray], np.ndarray]:
     return lambda b: np.asarray(gmres(b)[0])
 
 
-def direct_work(generator: AnyGenerator) -> tuple[float, float]:
+def direct_work(generator: BaseGenerator) -> tuple[float, float]:
     """Return the work of factorising a shifted generator, and of one solve, by the fill-in to expect; inf: too much."""
     n = float(len(generator))
     per_row = generator.work / n

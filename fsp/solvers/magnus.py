@@ -43,7 +43,7 @@ from fsp.solvers.stepping import Propagator, Solver, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.solvers.augmented import Flow, Forcing, Space
     from fsp.solvers.base import History
     from fsp.solvers.costs import Cost, Stretch
@@ -86,7 +86,7 @@ class Magnus(Solver):
         check_count("dimension", self.dimension, 10)
         check_count("orthogonalization", self.orthogonalization, 2)
 
-    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
+    def cost(self, generator: BaseGenerator, stretch: Stretch) -> Cost:
         """Expect work in proportion to the states where rates depend on time, in units of `Implicit`'s."""
         cost = costs.of_products(generator, stretch, inf, STATE_WORK, CALL_WORK)
         if not stretch.is_timed:
@@ -94,7 +94,7 @@ class Magnus(Solver):
         states = float(len(generator)) if generator.is_scalable else inf  # others are refused
         return replace(cost, products=0.0, other=states, reason="propensities depend on time")
 
-    def check(self, generator: AnyGenerator) -> None:
+    def check(self, generator: BaseGenerator) -> None:
         """Raise a BackendError unless propensities are sums of functions of time times functions of the state."""
         if not generator.is_scalable:
             raise BackendError(
@@ -102,7 +102,7 @@ class Magnus(Solver):
                 "species, but this network has others; use solver='implicit'."
             )
 
-    def bind(self, generator: AnyGenerator) -> _MagnusPropagator:
+    def bind(self, generator: BaseGenerator) -> _MagnusPropagator:
         """Return the propagator of a generator."""
         return _MagnusPropagator(generator, self)
 
@@ -110,7 +110,7 @@ class Magnus(Solver):
 class _MagnusPropagator(Propagator):
     way_out = "raise `dimension`, or use solver='implicit'"
 
-    def __init__(self, generator: AnyGenerator, solver: Magnus) -> None:
+    def __init__(self, generator: BaseGenerator, solver: Magnus) -> None:
         super().__init__(generator, solver)
         self._n = generator.operator.n
         vectors = int(BYTES / (8 * generator.space.comm.max(generator.operator.size))) - AT_ONCE - 4

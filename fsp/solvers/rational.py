@@ -41,7 +41,7 @@ from fsp.solvers.stepping import MatrixPropagator, Solver, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import ComplexArray, FloatArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.solvers.costs import Cost, Stretch
 
 # Work beside a solve, in multiply-adds: of each state, and of the call; fitted to measured runs.
@@ -83,11 +83,11 @@ class Rational(Solver):
         check_tol(self.tol)
         check_count("dimension", self.dimension, FIRST_CHECK)
 
-    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
+    def cost(self, generator: BaseGenerator, stretch: Stretch) -> Cost:
         """Expect steps that grow with time; see `Solver.cost`."""
         return costs.of_solves(generator, stretch, STATE_WORK, CALL_WORK)
 
-    def bind(self, generator: AnyGenerator) -> _RationalPropagator:
+    def bind(self, generator: BaseGenerator) -> _RationalPropagator:
         """Return the propagator of a generator."""
         return _RationalPropagator(generator, self)
 
@@ -95,7 +95,7 @@ class Rational(Solver):
 class _RationalPropagator(MatrixPropagator):
     products_of_a_report = inf  # what calls it counts its solves
 
-    def __init__(self, generator: AnyGenerator, solver: Rational) -> None:
+    def __init__(self, generator: BaseGenerator, solver: Rational) -> None:
         super().__init__(generator, solver)
         self._system = _System(generator)
         self._size = min(solver.dimension, len(generator) + generator.n_sinks)
@@ -185,7 +185,7 @@ class _System:
     Poles are powers of two, so that one serves steps of like length.
     """
 
-    def __init__(self, generator: AnyGenerator) -> None:
+    def __init__(self, generator: BaseGenerator) -> None:
         self.n, self.n_sinks = len(generator), generator.n_sinks
         self.square, self.sinks = in_one_process(generator).to_csr(), generator.sinks
         self.exit_rates = generator.exit_rates

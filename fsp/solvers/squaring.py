@@ -45,7 +45,7 @@ from fsp.solvers.stepping import MatrixPropagator, Solver, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.solvers.costs import Stretch
 
 MOST_STATES = 400  # a squaring takes n³ multiply-adds
@@ -76,7 +76,7 @@ class Squaring(Solver):
     def __post_init__(self) -> None:
         check_tol(self.tol)
 
-    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
+    def cost(self, generator: BaseGenerator, stretch: Stretch) -> Cost:
         """Expect one squaring while time doubles; see `Solver.cost`."""
         n = len(generator)
         jumps = 2.0 * costs.jumps(generator, stretch)
@@ -87,7 +87,7 @@ class Squaring(Solver):
             return Cost()
         return Cost(0.0, other=BINDING_WORK + levels * (LEVEL_WORK + CUBE_WORK * n**3), rounding=rounding)
 
-    def check(self, generator: AnyGenerator) -> None:
+    def check(self, generator: BaseGenerator) -> None:
         """Raise a BackendError where rates depend on time, or of more than `MOST_STATES` states."""
         Solver.check(self, generator)
         if len(generator) > MOST_STATES:
@@ -96,7 +96,7 @@ class Squaring(Solver):
                 f"solver='rational' or solver='uniformization'."
             )
 
-    def bind(self, generator: AnyGenerator) -> _SquaringPropagator:
+    def bind(self, generator: BaseGenerator) -> _SquaringPropagator:
         """Return the propagator of a generator."""
         return _SquaringPropagator(generator, self)
 
@@ -118,7 +118,7 @@ class _Power:
 class _SquaringPropagator(MatrixPropagator):
     products_of_a_report = inf  # a step is all of the way
 
-    def __init__(self, generator: AnyGenerator, solver: Squaring) -> None:
+    def __init__(self, generator: BaseGenerator, solver: Squaring) -> None:
         super().__init__(generator, solver)
         closed = in_one_process(generator).closed
         self._n, self._size = len(generator), closed.shape[0]  # N

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fsp.arrays import FloatArray
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.solvers.base import History
 
 # Λ times a step, where probability may leave; chosen, not measured.
@@ -95,7 +95,7 @@ class Propagator:
     first = FIRST_STRIDE
     shortest = SHORTEST_STRIDE
 
-    def __init__(self, generator: AnyGenerator, solver: Solver) -> None:
+    def __init__(self, generator: BaseGenerator, solver: Solver) -> None:
         self.generator = generator
         self.solver = solver
         self.rate = generator.largest_exit_rate  # Λ
@@ -315,11 +315,11 @@ class Solver:
         """Return what it is asked for by."""
         return cls.__name__.lower()
 
-    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
+    def cost(self, generator: BaseGenerator, stretch: Stretch) -> Cost:
         """Return what a stretch of time is expected to take; by default it is never chosen but by name."""
         return Cost()
 
-    def check(self, generator: AnyGenerator) -> None:
+    def check(self, generator: BaseGenerator) -> None:
         """Raise a BackendError where it cannot treat a generator: by default, where rates depend on time."""
         if not generator.is_constant:
             raise BackendError(
@@ -327,12 +327,12 @@ class Solver:
                 f"solver='magnus' or solver='implicit'."
             )
 
-    def bind(self, generator: AnyGenerator) -> Propagator:
+    def bind(self, generator: BaseGenerator) -> Propagator:
         """Return the propagator of a generator; by default that of uniformization."""
         return Propagator(generator, self)
 
     @contextmanager
-    def open(self, generator: AnyGenerator) -> Iterator[Propagator]:
+    def open(self, generator: BaseGenerator) -> Iterator[Propagator]:
         """Bind to `generator` for as long as the block.
 
         Raises

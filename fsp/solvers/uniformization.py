@@ -21,7 +21,7 @@ from fsp.solvers.base import check_tol
 from fsp.solvers.stepping import Solver
 
 if TYPE_CHECKING:
-    from fsp.generator.protocol import AnyGenerator
+    from fsp.generator.base import BaseGenerator
     from fsp.solvers.costs import Cost, Stretch
 
 # Work beside a product, in multiply-adds: of each state, and of the call; fitted to measured runs.
@@ -45,7 +45,7 @@ class Uniformization(Solver):
     def __post_init__(self) -> None:
         check_tol(self.tol)
 
-    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
+    def cost(self, generator: BaseGenerator, stretch: Stretch) -> Cost:
         """Expect as many products as jumps; see `Solver.cost`."""
         x = costs.jumps(generator, stretch)
         rejected = REJECTED_STEPS if stretch.growing else 1.0

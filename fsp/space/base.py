@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from fsp.space.limits import state_limit
 from fsp.space.runs import KeyRuns
 
 if TYPE_CHECKING:
-    from fsp.arrays import IntArray
+    from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.model import Model
     from fsp.space.closure import Closure
-    from fsp.space.communicator import AnyCommunicator
-    from fsp.space.constraints import Constraint
+    from fsp.space.communicator import Processes
+    from fsp.space.constraints import Constraint, ConstraintLike
     from fsp.space.encoding import Encoding
     from fsp.space.limits import Limit
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class BaseSpace(ABC):
     """A sorted set of states, of which this process owns `runs`; every method is for all processes to call."""
 
-    comm: AnyCommunicator
+    comm: Processes
     species: tuple[str, ...]
     encoding: Encoding
     runs: KeyRuns
@@ -44,6 +44,20 @@ class BaseSpace(ABC):
     @abstractmethod
     def top(self) -> IntArray:
         """Largest count of each species in all states, (n_species,)."""
+
+    @property
+    @abstractmethod
+    def bottom(self) -> IntArray:
+        """Smallest count of each species in all states, (n_species,)."""
+
+    @property
+    @abstractmethod
+    def local(self) -> BaseSpace:
+        """The own states as a space of one process."""
+
+    @abstractmethod
+    def index(self, states: IntArray) -> Any:
+        """Return the index in all states of each of `states` (m, n_species), -1 outside."""
 
     def states_at(self, indices: IntArray) -> IntArray:
         """Return the own states at `indices` (m,), (m, n_species), without making all others."""
@@ -115,6 +129,14 @@ class BaseSpace(ABC):
     def _wider(self, model: Model) -> Self:
         """Return the same states in the widest fields, with room for the changes of `model`."""
         return self.encoded(widest_encoding(self.encoding, model, self.top, self.species))
+
+    @abstractmethod
+    def restrict(self, condition: ConstraintLike | BoolArray) -> Self:
+        """Return the states that fulfil a condition: a mask of the own states (n,), text, or a callable."""
+
+    @abstractmethod
+    def carry(self, values: FloatArray, other: Self) -> FloatArray:
+        """Return on the own states of another space of the same species the values (n,) of this one's, 0 elsewhere."""
 
     # ---- what processes do differently --------------------------------------------------------------------
 

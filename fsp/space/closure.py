@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from fsp.arrays import BoolArray, IntArray
     from fsp.model import Model
-    from fsp.space.communicator import AnyCommunicator
+    from fsp.space.communicator import Processes
     from fsp.space.constraints import Constraint
     from fsp.space.encoding import Encoding
     from fsp.space.limits import Limit
@@ -85,7 +85,7 @@ class Closure:
 
     def __init__(
         self,
-        comm: AnyCommunicator,
+        comm: Processes,
         model: Model,
         encoding: Encoding,
         constraints: Sequence[Constraint],

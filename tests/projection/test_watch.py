@@ -6,7 +6,7 @@ import pytest
 
 import fsp
 from fsp.projection.watch import Watch
-from fsp.space.communicator import SingleProcess
+from fsp.space.communicator import Processes
 
 
 def unwanted():
@@ -14,18 +14,18 @@ def unwanted():
 
 
 def test_nothing_is_made_where_nobody_watches():
-    Watch(SingleProcess(), None, None).report(unwanted, unwanted)
+    Watch(Processes(), None, None).report(unwanted, unwanted)
 
 
 def test_progress_is_told_and_what_was_reached_is_not_made_for_it():
     told = []
-    Watch(SingleProcess(), told.append, None).report(lambda: "moment", unwanted)
+    Watch(Processes(), told.append, None).report(lambda: "moment", unwanted)
     assert told == ["moment"]
 
 
 def test_a_checkpoint_gets_what_was_reached_without_any_progress():
     kept = []
-    Watch(SingleProcess(), None, lambda reached: kept.append(reached())).report(unwanted, lambda: "solution")
+    Watch(Processes(), None, lambda reached: kept.append(reached())).report(unwanted, lambda: "solution")
     assert kept == ["solution"]
 
 
@@ -34,10 +34,10 @@ def test_a_request_to_stop_stops_before_anything_is_kept():
         raise KeyboardInterrupt("enough")
 
     with pytest.raises(KeyboardInterrupt, match="enough"):
-        Watch(SingleProcess(), stop, lambda reached: unwanted()).report(lambda: None, unwanted)
+        Watch(Processes(), stop, lambda reached: unwanted()).report(lambda: None, unwanted)
 
 
-class Ranks(SingleProcess):
+class Ranks(Processes):
     """The second of two ranks; the first one is told to stop, or not."""
 
     rank, size = 1, 2
