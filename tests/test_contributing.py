@@ -15,7 +15,7 @@ import solver_contract
 import fsp
 from fsp import solvers
 from fsp.solvers import SOLVERS
-from fsp.solvers.stepping import Solver
+from fsp.solvers.stepping import Propagator, Solver
 
 PAGE = Path(fsp.__file__).parents[1] / "CONTRIBUTING.md"
 NAME = "fsp.solvers.midpoint"
@@ -47,10 +47,11 @@ def test_the_new_solver_has_a_name_everywhere(midpoint):
 
 
 def test_the_new_solver_takes_what_the_seam_says(midpoint):
-    for name in ("bind", "certified"):
-        new, seam = (inspect.getattr_static(kind, name) for kind in (midpoint, Solver))
-        new, seam = (getattr(method, "fget", method).__annotations__ for method in (new, seam))
+    propagators = vars(sys.modules[NAME])["_Midpoint"], Propagator
+    for name, kinds in {"bind": (midpoint, Solver), "step": propagators, "lengthen": propagators}.items():
+        new, seam = (inspect.getattr_static(kind, name).__annotations__ for kind in kinds)
         assert {key: new[key] for key in new if key != "return"} == {key: seam[key] for key in seam if key != "return"}
+    assert (midpoint.certified, Solver.certified) == (False, True)
 
 
 @pytest.mark.parametrize("chain", solver_contract.CHAINS)

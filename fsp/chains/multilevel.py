@@ -18,6 +18,7 @@ J. R. Koury, D. F. McAllister, W. J. Stewart, SIAM J. Alg. Disc. Meth. 5 (1984) 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,14 +65,11 @@ class Hierarchy:
             self.masses.append(mass)
             chain = coarse
         self.coarsest = chain
-        self._elimination: Elimination | None = None
 
-    @property
+    @cached_property
     def elimination(self) -> Elimination:
         """The order of elimination of the coarsest chain."""
-        if self._elimination is None:
-            self._elimination = analyse(self.coarsest.indptr, self.coarsest.indices)
-        return self._elimination
+        return analyse(self.coarsest.indptr, self.coarsest.indices)
 
     def cycle(self, p: FloatArray, before: int = SWEEPS) -> FloatArray:
         """Return `p` (n,) after one cycle with so many sweeps before cells are made on each level, of mass 1."""

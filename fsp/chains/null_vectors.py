@@ -207,8 +207,8 @@ def _direct(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
     shift = RELATIVE_SHIFT * float(chain.exits.max())
     p = np.full(n, 1.0 / n) if guess is None else guess
     for _ in range(4):
-        lu = _resolvent(matrix, shift)
-        p, change, ratio = _iterate_inverse(lu, p)
+        resolvent = factorised((shift * sparse.eye_array(n) - matrix).tocsc())
+        p, change, ratio = _iterate_inverse(resolvent, p)
         gap = shift * (1.0 / ratio - 1.0) if ratio < 1.0 else 0.0
         if change < 1e-9 and gap > 0.0:
             return p, change + chain.residual(p)[1] / gap
@@ -217,11 +217,6 @@ def _direct(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
         f"Inverse iteration must settle, but its last change is {change:.1e}: the chain is nearly decomposable "
         f"(spectral gap below {shift:.1e}). Try method='gth'."
     )
-
-
-def _resolvent(matrix: Any, shift: float) -> Any:
-    shifted = (shift * sparse.eye_array(matrix.shape[0]) - matrix).tocsc()
-    return factorised(shifted)
 
 
 def _iterate_inverse(lu: Any, p: FloatArray) -> tuple[FloatArray, float, float]:

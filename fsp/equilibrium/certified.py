@@ -8,7 +8,7 @@ error is at most the 1-norm of what the equations for the transient states leave
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -49,18 +49,8 @@ class StationaryCertifier:
 
     def __init__(self, model: Model, condition: DriftCondition | None, method: str, tol: float) -> None:
         self._model, self._method, self._tol = model, method, tol
-        self._condition = condition  # without states that turn out not to be reached
+        self.condition = condition  # without states that turn out not to be reached
         self._reach = Reachability(model)
-
-    @property
-    def condition(self) -> DriftCondition | None:
-        """The drift condition, without states that turned out not to be reached."""
-        return self._condition
-
-    @property
-    def n_excepted(self) -> int:
-        """Number of states that have to be stored."""
-        return len(self.excepted())
 
     def solve(self, growth: Growth, report: ProgressCallback) -> Bounded:
         """Grow the space until the bound meets the tolerance, or rounding or the limits forbid it.
@@ -70,7 +60,7 @@ class StationaryCertifier:
         """
         proof = _Proof(self._tol, report)
         grow_until(growth, growth.with_states(growth.first(), self.excepted()), self.attempt, proof)
-        if proof.best is None and self._condition is None:
+        if proof.best is None and self.condition is None:
             raise NoDriftCondition("a bound needs all of the finitely many states, which are too many to store")
         if proof.best is None:
             raise NoDriftCondition("rounding hides the drift, or a stored state does not lead to the others")
@@ -84,7 +74,7 @@ class StationaryCertifier:
         if not reached.all():
             guess = None if guess is None else guess[reached]
             space, larger = space.restrict(reached), space
-            self._condition = self._narrowed(self._model.initial_states, larger, space)
+            self.condition = self._narrowed(self._model.initial_states, larger, space)
         generator = Generator(self._model, space)
         initial = starting_vector(self._model, space)
         closed = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
@@ -119,7 +109,7 @@ class StationaryCertifier:
     def _one(self, generator: Generator, guess: FloatArray | None, classes: Classes) -> Bounded:
         """Certify the only closed class, which every state of the space must be shown to lead to."""
         if guess is not None and guess.any():
-            certificate = self._around_mode(generator, int(np.argmax(guess)), self._condition)
+            certificate = self._around_mode(generator, int(np.argmax(guess)), self.condition)
             if certificate is not None:
                 return _bounded(generator, certificate)
         initial = starting_vector(self._model, generator.space)
@@ -131,7 +121,7 @@ class StationaryCertifier:
             closed_classes(back).members, key=lambda members: (np.isin(known, members).any(), len(members))
         )
         p = self._estimate(back, back_members)
-        certificate = None if guess is not None else self._around_mode(generator, int(np.argmax(p)), self._condition)
+        certificate = None if guess is not None else self._around_mode(generator, int(np.argmax(p)), self.condition)
         if certificate is not None:
             return _bounded(generator, certificate)
         unknown = ErrorLedger(truncation=np.inf)
@@ -168,7 +158,7 @@ class StationaryCertifier:
 
     def excepted(self) -> IntArray:
         """Return the states that have to be stored."""
-        condition = self._condition
+        condition = self.condition
         if condition is None:
             return np.zeros((0, self._model.n_species), dtype=np.int64)
         states = condition.states[condition.drifts > -SPARE * condition.elsewhere]
@@ -176,7 +166,7 @@ class StationaryCertifier:
 
     def _narrowed(self, start: IntArray, larger: StateSpace, space: StateSpace) -> DriftCondition | None:
         """Return the drift condition without states that cannot be reached: those of `larger` that `space` lacks."""
-        condition = self._condition
+        condition = self.condition
         if condition is None:
             return None
         excluded = (larger.index(condition.states) >= 0) & (space.index(condition.states) < 0)
@@ -190,9 +180,8 @@ class StationaryCertifier:
     ) -> Bounded:
         n = len(generator)
         p, lower, upper = np.zeros(n), np.zeros(n), np.zeros(n)
-        off = _absorption_error(generator, classes, end)
+        error = off = _absorption_error(generator, classes, end)
         upper[pockets] = off.total  # for all that is proved
-        error = ErrorLedger(truncation=off.lost, rounding=off.rounding)
         classed: list[tuple[str, float]] = []
         for members, weight in zip(classes.members, end.weights.tolist(), strict=True):
             if weight <= NEGLIGIBLE:
@@ -244,33 +233,21 @@ class StationaryCertifier:
         return None if certificate is None else (kept, certificate)
 
 
-@dataclass(frozen=True, slots=True)
-class _AbsorptionError:
-    """Bounds of ``Σ |exact - computed weight|`` of the closed classes."""
+def _absorption_error(generator: Generator, classes: Classes, end: Absorption) -> ErrorLedger:
+    """Bound ``Σ |exact - computed weight|`` of the closed classes: what is lost on the way, and rounding.
 
-    lost: float
-    rounding: float
-
-    @property
-    def total(self) -> float:
-        return self.lost + self.rounding
-
-
-def _absorption_error(generator: Generator, classes: Classes, end: Absorption) -> _AbsorptionError:
-    """Bound the error of the weights, by that of each or by what the equations of the transient states leave.
-
-    What they leave goes somewhere, once.
+    That is what is known of each, or what the equations of the transient states leave, which goes somewhere, once.
     """
     lost = end.lost * (1.0 + 1e-12)
     if np.isfinite(end.relative):
-        return _AbsorptionError(lost, end.relative)
+        return ErrorLedger(truncation=lost, rounding=end.relative)
     inside = classes.transient
     matrix = generator.to_csr()
     initial = starting_vector(generator.model, generator.space)
     rest = np.abs((initial + matrix @ end.occupation)[inside])
     charge = roundings(generator) * (abs(matrix) @ end.occupation)
     summed = (SUM_ROUNDING + roundings(generator)) * float(end.weights.sum())  # starts and fluxes, all >= 0
-    return _AbsorptionError(lost, float(rest.sum() + charge.sum()) + summed)
+    return ErrorLedger(truncation=lost, rounding=float(rest.sum() + charge.sum()) + summed)
 
 
 def _bounded(generator: Generator, certificate: Certificate) -> Bounded:
@@ -302,7 +279,8 @@ class _Proof:
         if ends and (self._searched or candidate.proved or not candidate.generator.n_sinks):
             return None
         self._searched = ends  # a jump that hardly ever happens may lead to where most of the probability is
-        return NextSpace(_finite(candidate.error), everywhere=self._searched)
+        error = candidate.error if candidate.proved else ErrorLedger(truncation=2.0, certified=False)
+        return NextSpace(error, everywhere=self._searched)
 
 
 def _ends(bounded: Bounded, tol: float) -> bool:
@@ -314,7 +292,3 @@ def _ends(bounded: Bounded, tol: float) -> bool:
         return bounded.error.total <= tol or bounded.error.truncation <= (1.0 - ROUNDED) * tol
     outflow = float(generator.leak_rates @ bounded.p)
     return outflow <= UNIT_ROUNDOFF * float(generator.exit_rates @ bounded.p)
-
-
-def _finite(error: ErrorLedger) -> ErrorLedger:
-    return error if np.isfinite(error.total) else ErrorLedger(truncation=2.0, certified=False)

@@ -77,8 +77,9 @@ def stationary(
         return exact
     try:
         certifier = _certifier(model, tol, method, lyapunov)
-        if not growth.affords(certifier.n_excepted):
-            raise NoDriftCondition(f"the drift condition needs {certifier.n_excepted:,} states")
+        n_excepted = len(certifier.excepted())
+        if not growth.affords(n_excepted):
+            raise NoDriftCondition(f"the drift condition needs {n_excepted:,} states")
         return _proved(model, certifier.solve(growth, report))
     except NoDriftCondition as missing:
         growth = Growth(model, max_states, max_memory, stationary=True)

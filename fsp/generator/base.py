@@ -21,16 +21,46 @@ if TYPE_CHECKING:
     from fsp.space.base import BaseSpace
 
 
-class BaseGenerator(ABC):
+class InTime(ABC):
+    """How a generator depends on time, and the generators of other times and parts that are made of it."""
+
+    is_constant: bool
+    """Whether no propensity depends on time."""
+    clocks: tuple[Expression, ...]
+    """The functions of time clock_l, as trees; the first is one."""
+
+    @property
+    @abstractmethod
+    def is_scalable(self) -> bool:
+        """Whether ``A(t) = Σ_l clock_l(t) A_l`` with constant A_l."""
+
+    @abstractmethod
+    def at(self, t: float) -> Self:
+        """Return the generator at time `t`: itself if no propensity depends on time."""
+
+    @abstractmethod
+    def held(self, values: FloatArray) -> Self:
+        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: where the functions of time stay as they are."""
+
+    @abstractmethod
+    def part(self, index: int) -> Self:
+        """Return A_l, the part of the generator that one clock multiplies."""
+
+    @abstractmethod
+    def with_clocks(self, values: FloatArray) -> Self:
+        """Return ``Σ_l values[l] A_l``, (n_clocks,)."""
+
+    @abstractmethod
+    def is_near(self, other: Self, tolerance: float) -> bool:
+        """Return whether the clocks of another generator of the family are within a relative tolerance of these."""
+
+
+class BaseGenerator(InTime):
     """A generator, whose vectors are those of this process's own states, (n,)."""
 
     model: Model
     space: BaseSpace
     t: float
-    is_constant: bool
-    """Whether no propensity depends on time."""
-    clocks: tuple[Expression, ...]
-    """The functions of time clock_l, as trees; the first is one."""
 
     __array_ufunc__ = None  # numpy leaves `array @ generator` to us, and we do not define it
 
@@ -61,33 +91,6 @@ class BaseGenerator(ABC):
     @abstractmethod
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint."""
-
-    # ---- time ---------------------------------------------------------------------------------------------
-
-    @property
-    @abstractmethod
-    def is_scalable(self) -> bool:
-        """Whether ``A(t) = Σ_l clock_l(t) A_l`` with constant A_l."""
-
-    @abstractmethod
-    def at(self, t: float) -> Self:
-        """Return the generator at time `t`: itself if no propensity depends on time."""
-
-    @abstractmethod
-    def held(self, values: FloatArray) -> Self:
-        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: where the functions of time stay as they are."""
-
-    @abstractmethod
-    def part(self, index: int) -> Self:
-        """Return A_l, the part of the generator that one clock multiplies."""
-
-    @abstractmethod
-    def with_clocks(self, values: FloatArray) -> Self:
-        """Return ``Σ_l values[l] A_l``, (n_clocks,)."""
-
-    @abstractmethod
-    def is_near(self, other: Self, tolerance: float) -> bool:
-        """Return whether the clocks of another generator of the family are within a relative tolerance of these."""
 
     # ---- rates, and what leaves the space -----------------------------------------------------------------
 

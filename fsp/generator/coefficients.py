@@ -77,7 +77,8 @@ def coefficients(model: Model, layout: Layout, k: int, t: float) -> tuple[list[T
     certain = _certainly_propensities(model, layout, k, products)
     if not certain or any(not 0.0 <= p.scale * value_of(p.clock, t) < inf for p in products):
         layout.rates(model, k, t)  # raises where a state of the space is concerned
-        if not all(isfinite(p.scale) and all(map(_is_finite, p.factors.values())) for p in products):
+        tables = [factor.values for product in products for factor in product.factors.values()]
+        if not all(isfinite(p.scale) for p in products) or not all(np.isfinite(table).all() for table in tables):
             return [_stored(model, layout, k, t)], not timed
     parts = [_term(layout, k, product) for product in products]
     if any(part is None for part in parts):
@@ -132,10 +133,6 @@ def _certainly_propensities(model: Model, layout: Layout, k: int, products: list
     return True
 
 
-def _is_finite(factor: Tabulated) -> bool:
-    return bool(np.isfinite(factor.values).all())
-
-
 def _term(layout: Layout, k: int, product: _Factored) -> Term | None:
     """Sort the factors into fixed and varying ones; None where a table alone does not hold those that vary."""
     factors = product.factors
@@ -149,7 +146,11 @@ def _term(layout: Layout, k: int, product: _Factored) -> Term | None:
 
 def _stored(model: Model, layout: Layout, k: int, t: float) -> Joint:
     law = model.rate_expressions[k]
-    off = EXACT if law is None else accuracy.of_columns(law, _blocks(model, layout, law), float(layout.top.max()), t)
+    off = (
+        EXACT
+        if law is None
+        else accuracy.of_columns(law, _blocks(model, layout, law), float(layout.space.top.max()), t)
+    )
     return Joint(k, layout.rates(model, k, t), layout.runs.starts[:-1], off)
 
 
@@ -183,12 +184,14 @@ def _joint(model: Model, layout: Layout, k: int, law: Expression | None, t: floa
     group = np.repeat(np.arange(len(groups)), lengths)
     z = np.arange(lengths.sum()) - first[group] + lowest[group]
     counts = groups[group] + z[:, None] * layout.stride[variables]
-    columns = {model.species[s]: np.clip(counts[:, i], 0, layout.top[s]).astype(float) for i, s in enumerate(variables)}
+    columns = {
+        model.species[s]: np.clip(counts[:, i], 0, layout.space.top[s]).astype(float) for i, s in enumerate(variables)
+    }
     values = np.broadcast_to(np.asarray(evaluate(law, columns, t), dtype=np.float64), len(z))
     if not (values.min() >= 0.0 and np.isfinite(values).all()):
         return _stored(model, layout, k, t)
     layout.check_low_counts(model, k, t)
-    off = accuracy.of_columns(law, [columns], float(layout.top.max()), t)
+    off = accuracy.of_columns(law, [columns], float(layout.space.top.max()), t)
     if not varies:
         return Joint(k, values[member], None, off)
     return Joint(k, values, first[member] + origin - lowest[member], off)

@@ -48,7 +48,7 @@ class _Matrices(BaseGenerator):
 
     _family: Family
     _weights: FloatArray
-    _part: int | None
+    _part: int | None  # which one this is: most rates of a part are zero, and its matrix leaves them out
     plans: tuple[Plan, Plan]
 
     @property
@@ -208,9 +208,7 @@ class Generator(_Matrices):
             weighted(family.adjoint, family.clocks, weights),
         )
         self._family, self._weights = family, weights
-        self._part: int | None = (
-            None  # which one this is: most rates of a part are zero, and its matrix leaves them out
-        )
+        self._part = None
 
     # ---- the operator -------------------------------------------------------------------------------------
 

@@ -55,22 +55,12 @@ class Layout:
     @cached_property
     def stride(self) -> IntArray:
         """Change of each species from one state of a run to the next, (n_species,)."""
-        return self.encoding.stride(self.encoding.kept[-1]) if self.encoding.kept else 0 * self.top
-
-    @cached_property
-    def top(self) -> IntArray:
-        """Largest count of each species, (n_species,)."""
-        return self.space.top
-
-    @cached_property
-    def bottom(self) -> IntArray:
-        """Smallest count of each species, (n_species,)."""
-        return self.space.bottom
+        return self.encoding.stride(self.encoding.kept[-1]) if self.encoding.kept else 0 * self.space.top
 
     @cached_property
     def extremes(self) -> tuple[list[int], list[int]]:
         """Smallest and largest count of each species."""
-        return self.bottom.tolist(), self.top.tolist()
+        return self.space.bottom.tolist(), self.space.top.tolist()
 
     @cached_property
     def scattered(self) -> frozenset[str]:
@@ -88,7 +78,7 @@ class Layout:
     def check_low_counts(self, model: Model, k: int, t: float) -> None:
         """Raise a ModelError where a reaction would make a count negative."""
         for s, change in enumerate(model.change[k].tolist()):
-            if self.bottom[s] < -change:
+            if self.space.bottom[s] < -change:
                 states = self.space.states
                 model.propensity(k, states[states[:, s] < -change], t)
 

@@ -150,7 +150,7 @@ class _Writer:
         factors: list[tuple[int, int]] = []
         rows: list[tuple[int, ...]] = []
         group_range = [0]
-        slots, bottom = _slots(groups), self._layout.bottom
+        slots, bottom = _slots(groups), self._layout.space.bottom
         for change, of_change in zip(changes, groups, strict=True):
             # the counts at the target at which tables are read at their beginning
             first_counts = (bottom if adjoint else bottom + change).tolist()

@@ -81,7 +81,7 @@ def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> 
             # Where the rate depends on time, what may leave at another time needs its sink now.
             possible = rates > 0.0
             if timed:
-                possible |= _may_leave(model, reactions, targets - change)
+                possible |= np.any([may_fire(model, k, targets - change) for k in reactions], axis=0)
             sources, rates, targets = sources[possible], rates[possible], targets[possible]
             broken = [(constraint.label, ~constraint.holds(targets)) for constraint in space.constraints]
         if not len(sources):
@@ -89,14 +89,6 @@ def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> 
         leaks.append(Leak(change, reactions, sources, rates))
         rows.append(_sorted_by_boundary(broken, own_name, len(sources), names))
     return Sinks(tuple(names), tuple(leaks), tuple(rows), len(space))
-
-
-def _may_leave(model: Model, reactions: Sequence[int], states: IntArray) -> BoolArray:
-    """Tell from which states (m, n_species) a reaction may lead at some time, (m,)."""
-    leaves = np.zeros(len(states), dtype=np.bool_)
-    for k in reactions:
-        leaves |= may_fire(model, k, states)
-    return leaves
 
 
 def _sorted_by_boundary(broken: list[tuple[str, BoolArray]], own_name: str, n: int, names: dict[str, int]) -> IntArray:

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from fsp.inference.quadrature import Rule
     from fsp.model import Model
     from fsp.space import StateSpace
-    from fsp.space.protocol import AnySpace
+    from fsp.space.base import BaseSpace
 
 # Times the loss, of the Poisson weights that a stretch leaves out: they count as lost, four times.  Chosen.
 TAIL = 1e-3
@@ -319,7 +319,7 @@ def refined_mixture(
     loss = min(FIRST, max(needed, LEAST))
     best: Gradient | None = None
     for _ in range(MOST_ROUNDS):
-        spaces: list[AnySpace] = []
+        spaces: list[BaseSpace] = []
         mixing = Mixing(model, laws, times, limits, spaces.append)
         rules = mixing.looked_at(loss, SOME)
         gradient = asked(MixedAdjoint(slopes, mixing, rules, together(spaces), loss, roots))

@@ -62,7 +62,7 @@ class Mixing:
         laws: Mapping[str, ParameterLaw],
         times: FloatArray,
         limits: Limits,
-        watch: Callable[[AnySpace], None] = lambda space: None,
+        watch: Callable[[BaseSpace], None] = lambda space: None,
     ) -> None:
         self.model, self.times, self._limits, self._watch = model, times, limits, watch
         self.laws = {name: law.at(model.parameters) for name, law in laws.items()}

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     MeanTimes: TypeAlias = Callable[[Any, FloatArray], FloatArray]
 
+NO_JUMPS = np.empty((0, 2), dtype=np.int64)
 MOST_PARTS = 2_000_000  # of all ranks, whose graph every rank holds
 
 
@@ -39,7 +40,7 @@ class Components:
     n: int  # number of parts of all ranks
     edges: IntArray  # jumps between different parts, from and to, (m, 2)
 
-    def classes(self, more: IntArray) -> tuple[IntArray, BoolArray]:
+    def classes(self, more: IntArray = NO_JUMPS) -> tuple[IntArray, BoolArray]:
         """Return the class of each part, (n,), and which classes are closed where jumps `more` (k, 2) are added."""
         edges = np.concatenate([self.edges, more])
         graph = sparse.csr_array((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), shape=(self.n,) * 2)
@@ -70,6 +71,15 @@ class ClosedChain:
         with assembled(self.comm, ((n_local, n), (n_local, n)), csr, "a smaller space") as matrix:
             yield matrix
 
+    @contextmanager
+    def part(self, matrix: Any, members: BoolArray) -> Iterator[Any]:
+        """Make the part of its matrix on the members of a class, a mask (n_local,): the matrix itself where all are."""
+        if self.comm.all(bool(members.all())):
+            yield matrix
+        else:
+            with block(self.comm, matrix, members) as of_class:
+                yield of_class
+
 
 def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:
     """Return the chain on the space with its leaks closed: reflected, or led back to `start` (n_local,).
@@ -77,14 +87,13 @@ def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:
     A class that can not lead to an initial state any more is closed, however it leaks.
     """
     comm, leak_rates = generator.comm, generator.leak_rates
-    rows = generator.rows
-    parts = _parts_of(generator, rows)
+    rows, parts = generator.rows, _parts_of(generator)
     first, end = generator.halo.own
     n_local = end - first
     diagonal = sparse.csr_array(
         (leak_rates, np.arange(first, end), np.arange(n_local + 1)), shape=(n_local, rows.shape[1])
     )
-    of_part, closed = parts.classes(np.empty((0, 2), dtype=np.int64))
+    of_part, closed = parts.classes()
     leaks, begins = (_marked(comm, of_part[parts.label], len(closed), mask) for mask in (leak_rates > 0.0, start > 0.0))
     trap = closed & leaks & ~begins
     trap[trap] = _lead_to_start(generator, of_part[parts.label], np.flatnonzero(trap))
@@ -103,7 +112,7 @@ def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:
 
 def led_back(generator: Generator, into: FloatArray) -> ClosedChain:
     """Return the chain that goes on from the state at which `into` (n_local,) is one wherever it leaves the space."""
-    parts = _parts_of(generator, generator.rows)
+    parts = _parts_of(generator)
     back, jumps = _led_back(generator, parts, into, generator.leak_rates)
     of_part, closed = parts.classes(jumps)
     chain = _with_global_columns(generator, generator.rows) + back
@@ -121,7 +130,7 @@ def _lead_to_start(generator: Generator, number: IntArray, classes: IntArray) ->
 
 def n_closed_classes(generator: Generator) -> int:
     """Return the number of closed classes of the chain on a space whose boundary reflects."""
-    _, closed = _parts_of(generator, generator.rows).classes(np.empty((0, 2), dtype=np.int64))
+    _, closed = _parts_of(generator).classes()
     return int(closed.sum())
 
 
@@ -130,9 +139,9 @@ def _with_global_columns(generator: Generator, rows: Any) -> Any:
     return sparse.csr_array((rows.data, generator.halo.global_index[rows.indices], rows.indptr), shape=shape)
 
 
-def _parts_of(generator: Generator, rows: Any) -> Components:
+def _parts_of(generator: Generator) -> Components:
     """Return the strongly connected parts of the states of each rank."""
-    comm, halo = generator.comm, generator.halo
+    comm, halo, rows = generator.comm, generator.halo, generator.rows
     first, end = halo.own
     n, label = 0, np.empty(0, dtype=np.int32)
     if generator.n_local:

@@ -20,13 +20,13 @@ from fsp.petsc.eigensolver import MOST_DIRECT_STATES, ZERO, eigensolver
 from fsp.petsc.generator import Generator
 from fsp.petsc.options import Options
 from fsp.petsc.stationary import stationary
-from fsp.petsc.systems import block, largest_rate, vectors
+from fsp.petsc.systems import largest_rate, vectors
 from fsp.projection.growth import MAX_STATES, Growth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fsp.arrays import ComplexArray, FloatArray, IntArray
+    from fsp.arrays import ComplexArray, IntArray
     from fsp.distribution.relaxation import Relaxation
     from fsp.model import Model
     from fsp.petsc.distribution import Distribution
@@ -127,7 +127,7 @@ def _led_back_modes(
 ) -> ModesOnSpace:
     """Return the modes on the closed class of a space whose leaks are led back to the state `mode` (1, d)."""
     space = spread(space)
-    generator, comm = Generator(model, space), space.comm
+    generator = Generator(model, space)
     into = np.zeros(space.n_local)
     local = space.local.index(mode)
     into[local[local >= 0]] = 1.0
@@ -140,11 +140,8 @@ def _led_back_modes(
             "one; use backend='serial'."
         )
     members = chain.number == 0
-    with chain.matrix() as matrix:
-        if comm.all(bool(members.all())):
-            return _modes(generator, np.flatnonzero(members), matrix, n_modes, method, asked, "`n_modes`")
-        with block(comm, matrix, members) as of_class:
-            return _modes(generator, np.flatnonzero(members), of_class, n_modes, method, asked, "`n_modes`")
+    with chain.matrix() as matrix, chain.part(matrix, members) as of_class:
+        return _modes(generator, np.flatnonzero(members), of_class, n_modes, method, asked, "`n_modes`")
 
 
 def _reflecting(generator: Generator, n: int, method: str, asked: Options, named: str) -> ModesOnSpace:
@@ -205,8 +202,8 @@ def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str
                 av.array - value.real * v.array + value.imag * w.array,
                 aw.array - value.real * w.array - value.imag * v.array,
             )
-            size = _sum(comm, np.hypot(v.array, w.array))
-            residual = _sum(comm, left) / size
+            size, residual = comm.sum(np.array([np.hypot(v.array, w.array).sum(), left.sum()])).tolist()
+            residual /= size
             if not residual <= max(MOST_RESIDUAL * abs(value), 1e3 * zero) or value.real > 1e3 * zero:
                 raise ConvergenceError(
                     f"What SLEPc returns must be eigenvalues of a generator, but {value:.3g} has a residual of "
@@ -214,7 +211,3 @@ def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str
                 )
             pairs.append((value, residual, (v.array + 1j * w.array) / size))
     return pairs
-
-
-def _sum(comm: Communicator, values: FloatArray) -> float:
-    return float(comm.sum(float(values.sum())))

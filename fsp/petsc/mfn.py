@@ -63,6 +63,7 @@ class MFN(Solver):
     dimension: int = 30
     options: Mapping[str, Any] | Pairs = ()
     on_ranks = True
+    certified = False  # the reported error is an estimate
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
@@ -70,11 +71,6 @@ class MFN(Solver):
             raise ArgumentError(f"`kind` must be one of expokit, krylov, but is {self.kind!r}.")
         check_count("dimension", self.dimension, 2)
         object.__setattr__(self, "options", pairs(self.options))
-
-    @property
-    def certified(self) -> bool:
-        """The reported error is an estimate."""
-        return False
 
     @contextmanager
     def open(self, generator: Any) -> Iterator[Stepper]:

@@ -14,7 +14,6 @@ G. H. Golub, C. D. Meyer, SIAM J. Algebr. Discrete Methods 7 (1986) 273, doi:10.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -41,6 +40,7 @@ SAFETY = 10.0  # over the estimate of ‖A⁺‖: far out it is larger, by the l
 NOISE = 2.0 * UNIT_ROUNDOFF  # relative, of the product of a rate and of the sums in and out
 AT_REST = 4.0  # times the noise that a residual of rounding alone may be
 ESTIMABLE = 1e-8  # residual, relative to the flow, from which on ‖A⁺‖ can be estimated
+METHODS = ("direct", "iterative", "eigen")
 MOST_NEGATIVE = 1e-6  # sum of the negative entries of a vector that is taken for a distribution
 
 
@@ -68,7 +68,7 @@ def null_vector(problem: NullVectorProblem, method: str = "auto", guess: FloatAr
     if problem.n == 1:
         return NullVector(np.ones(problem.matrix.getLocalSize()[0]), 0.0, 0.0, True, "direct", "one state")
     names, why = (_order(problem.n), f"{problem.n:,} states") if method == "auto" else ((method,), "asked for")
-    return best_of(names, why, lambda name: METHODS[name](problem, guess), problem.target)
+    return best_of(names, why, lambda name: _solved(problem, name, guess), problem.target)
 
 
 def _order(n: int) -> tuple[str, ...]:
@@ -77,33 +77,14 @@ def _order(n: int) -> tuple[str, ...]:
     return ("iterative", "direct") if n <= MOST_DIRECT_STATES else ("iterative",)
 
 
-def _direct(problem: NullVectorProblem, guess: FloatArray | None) -> NullVector:
-    return _solved(problem, "direct", _begin(problem, guess))
-
-
-def _iterative(problem: NullVectorProblem, guess: FloatArray | None) -> NullVector:
-    return _solved(problem, "iterative", _begin(problem, guess))
-
-
-def _eigen(problem: NullVectorProblem, guess: FloatArray | None) -> NullVector:
-    inner = "direct" if problem.n <= MOST_DIRECT_STATES else "iterative"
-    return _solved(problem, inner, _eigenvector(problem, inner))
-
-
-METHODS: dict[str, Callable[[NullVectorProblem, FloatArray | None], NullVector]] = {
-    "direct": _direct,
-    "iterative": _iterative,
-    "eigen": _eigen,
-}
-
-
-def _begin(problem: NullVectorProblem, guess: FloatArray | None) -> FloatArray:
-    """Return a vector to begin with: not symmetric, so that it holds something of every slow direction."""
-    return 1.0 + problem.place if guess is None else np.array(guess)
-
-
-def _solved(problem: NullVectorProblem, inner: str, x: FloatArray) -> NullVector:
-    matrix = problem.matrix
+def _solved(problem: NullVectorProblem, name: str, guess: FloatArray | None) -> NullVector:
+    """Return the vector by one of the solvers."""
+    matrix, inner = problem.matrix, name
+    if name == "eigen":
+        inner = "direct" if problem.n <= MOST_DIRECT_STATES else "iterative"
+        x = _eigenvector(problem, inner)
+    else:  # not symmetric, so that it holds something of every slow direction
+        x = 1.0 + problem.place if guess is None else np.array(guess)
     with (
         vectors(matrix, 2) as work,
         solver(problem.comm, matrix, problem.options, inner, singular=True) as system,

@@ -23,7 +23,7 @@ from fsp.petsc.distribution import Distribution
 from fsp.petsc.generator import Generator
 from fsp.petsc.null_vectors import METHODS, NullVectorProblem, null_vector
 from fsp.petsc.options import Options
-from fsp.petsc.systems import block, solution
+from fsp.petsc.systems import solution
 from fsp.projection.backend import of_model
 from fsp.projection.growth import Growth, most_states, starting_vector
 
@@ -125,17 +125,9 @@ def _in_class(
     guess: FloatArray | None,
 ) -> NullVector:
     """Return the stationary vector of one closed class, whose states are a mask of this rank's."""
-    comm = chain.comm
-
-    def find(of_class: Any) -> NullVector:
-        return null_vector(
-            NullVectorProblem(comm, of_class, place, settings.target, settings.options), settings.method, guess
-        )
-
-    if comm.all(bool(members.all())):
-        return find(matrix)
-    with block(comm, matrix, members) as of_class:
-        return find(of_class)
+    with chain.part(matrix, members) as of_class:
+        problem = NullVectorProblem(chain.comm, of_class, place, settings.target, settings.options)
+        return null_vector(problem, settings.method, guess)
 
 
 def _place(space: StateSpace) -> FloatArray:

@@ -60,16 +60,12 @@ class TS(Solver):
     kind: str = "arkimex"
     options: Mapping[str, Any] | Pairs = ()
     on_ranks = True
+    certified = False  # the reported error is an estimate
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
         check_choice("kind", self.kind, KINDS)
         object.__setattr__(self, "options", pairs(self.options))
-
-    @property
-    def certified(self) -> bool:
-        """The reported error is an estimate."""
-        return False
 
     @contextmanager
     def open(self, generator: Any) -> Iterator[Stepper]:

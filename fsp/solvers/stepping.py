@@ -290,6 +290,8 @@ class Solver:
         Whether it works on vectors that are spread over ranks.
     is_reproducible
         Whether its steps are the same for any number of ranks, up to the last digits.
+    certified
+        Whether the reported error is a bound, where `Advance.certified` says so.
     look
         Products, or solves, after which it is seen whether states can be dropped.
     is_resort
@@ -300,15 +302,11 @@ class Solver:
     on_ranks: ClassVar[bool] = False
     is_reproducible: ClassVar[bool] = True
     is_resort: ClassVar[bool] = False
+    certified: ClassVar[bool] = True
     look: ClassVar[float] = 200.0  # a look takes about as long as ten products
 
     if TYPE_CHECKING:
         tol: float  # allowed 1-norm error of one advance, a field of every solver
-
-    @property
-    def certified(self) -> bool:
-        """The reported error is a bound, where `Advance.certified` says so."""
-        return True
 
     @classmethod
     def name(cls) -> str:

@@ -304,8 +304,8 @@ MUTANTS = [
     mutant(
         "slow-jumps-out-are-not-followed",
         "equilibrium/certified.py",
-        "return NextSpace(_finite(candidate.error), everywhere=self._searched)",
-        "return NextSpace(_finite(candidate.error))",
+        "return NextSpace(error, everywhere=self._searched)",
+        "return NextSpace(error)",
         "relaxation",
         only="slow_modes_have_all_digits",
     ),

@@ -311,8 +311,8 @@ MUTANTS = [
     mutant(
         "no-sinks-for-rates-that-are-zero-just-now",
         "generator/sinks.py",
-        "            if timed:\n                possible |= _may_leave(model, reactions, targets - change)\n",
-        "",
+        "            if timed:\n                possible |= ",
+        "            if False:\n                possible |= ",
         "firing",
         only="callable_is_followed",
     ),
