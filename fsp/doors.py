@@ -20,7 +20,7 @@ from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, Backend
 from fsp.projection.growth import MAX_STATES, check_start
 from fsp.projection.progress import ProgressCallback
-from fsp.projection.start import with_first_rates
+from fsp.projection.start import begins, with_first_rates
 from fsp.projection.transient import solve
 
 if TYPE_CHECKING:
@@ -130,11 +130,13 @@ def transient(
         requested = checked_times(times).tolist()
     parts.comm.require_same((str(checkpoint), resume, save_every), "`checkpoint`, `resume` and `save_every`")
     given: dict[str, Any] = {"space": space, "solver": solver, **limits}
+    begun = begins(start)
     if isinstance(start, str):
         start = named_start(model, start, tol, max_states=max_states, max_memory=max_memory, backend=backend, comm=comm)
     with limited(max_memory), shown(progress) as report:
         if checkpoint is None or ranks is None:
-            solution = solve(model, requested, tol, start=start, progress=report, backend=parts, **given)
+            given |= {"start": start, "begins": begun}
+            solution = solve(model, requested, tol, progress=report, backend=parts, **given)
         else:
             from fsp.petsc.resuming import solve_with_checkpoints
 

@@ -24,36 +24,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked: a model, by its hash, at times, to a tolerance."""
+    """What is asked: a model, by its hash, at times, to a tolerance, from its own start or another one."""
 
     model: str
     times: tuple[float, ...]
     tol: float
+    start: str = ""  # in a word that no other start has; empty for that of the model
 
     @classmethod
-    def of(cls, model: Model, times: Sequence[float], tol: float) -> Request:
+    def of(cls, model: Model, times: Sequence[float], tol: float, start: str = "") -> Request:
         """Return what is asked of a model."""
-        return cls(model.hash, tuple(map(float, times)), float(tol))
+        return cls(model.hash, tuple(map(float, times)), float(tol), start)
 
     @classmethod
     def by(cls, solution: Solution) -> Request:
         """Return what a solution was asked for, whether it is complete or not."""
-        return cls(solution.model_hash, solution.asked, solution.tol)
+        return cls(solution.model_hash, solution.asked, solution.tol, str(solution.options.get("start", "")))
 
     def differences(self, begun: Request) -> list[str]:
         """Return the words for what another computation was begun with."""
         same = {
             "the model": self.model == begun.model,
-            "`times`": self.times == begun.times,
+            "`times`": self.times == begun.times or self._goes_on_after(begun),
             "`tol`": self.tol == begun.tol,
+            "`start`": self.start == begun.start,
         }
         return [name for name, agrees in same.items() if not agrees]
 
     def extends(self, begun: Request) -> bool:
         """Tell whether what another computation was begun with is the same, but for times after all of its own."""
+        return replace(self, times=begun.times) == begun and self._goes_on_after(begun)
+
+    def _goes_on_after(self, begun: Request) -> bool:
         n = len(begun.times)
-        same = replace(self, times=begun.times) == begun and 0 < n < len(self.times)
-        return same and all(map(is_same_time, self.times[:n], begun.times))
+        return 0 < n < len(self.times) and all(map(is_same_time, self.times[:n], begun.times))
 
     def why(self, begun: Request) -> str:
         """Return what to add where a model cannot be the same one."""

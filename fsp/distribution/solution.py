@@ -203,12 +203,13 @@ class Solution(Series[Distribution]):
             raise ArgumentError(f"`later` must begin where the other ends, t = {end:.12g}, but has t = {begin:.12g}.")
         kept = [distribution for distribution in self if distribution.t in self.asked and distribution.t != begin]
         asked = {t for t in self.asked if t <= end} | set(later.asked)
+        options = {**later.options, "start": self.options.get("start")}  # it begins where the first one does
         return Solution(
             [*kept, *later],
             tol=later.tol,
             solver=later.solver,
             model_text=later.model_text or self.model_text,
-            options=later.options,
+            options={name: said for name, said in options.items() if said is not None},
             statistics=together(self.statistics, later.statistics),
             asked=sorted(asked),
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import fsp
 from fsp.distribution.continuation import Continuation, Request
 from fsp.model.times import checked_times
+from fsp.projection.start import begins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,11 +85,11 @@ def transient_from(
     tol: float,
     *,
     progress: Callable[[Any], None] | None = None,
-    start: Solution | Distribution | None = None,
+    start: Solution | Distribution | str | None = None,
     **options: Any,
 ) -> Solution:
     """Return `fsp.transient` of all times, of which `earlier`, which was stopped or is shorter, may have the first."""
-    continued = Continuation(Request.of(model, checked_times(times).tolist(), tol), earlier)
+    continued = Continuation(Request.of(model, checked_times(times).tolist(), tol, begins(start)), earlier)
     progress = continued.telling(progress)
 
     def solve(left: Sequence[float], begun: Solution | None) -> Solution:

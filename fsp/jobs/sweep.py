@@ -309,13 +309,12 @@ class _Board:
         i = earlier.solved[0]
         begun = Request.by(earlier[i])
         model = self._task.at(self._points[i].tolist()).hash if same else begun.model
-        asked = Request(model, tuple(self._task.times.tolist()), self._task.tol)
+        asked = Request(model, tuple(self._task.times.tolist()), self._task.tol, self._task.begins)
         require_same(
             "sweep",
             [
                 *([] if same else ["the points"]),
                 *([] if asked.extends(begun) else asked.differences(begun)),
-                *([] if earlier[i].options.get("start", "") == self._task.begins else ["`start`"]),
             ],
             more="" if asked.times[: len(begun.times)] == begun.times else "; after its times others may follow",
             why=asked.why(begun) if same else "",

@@ -8,7 +8,6 @@ A worker that dies takes one point with it, and is replaced.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import signal
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from fsp.distribution import Solution
 from fsp.doors import named_start, stationary
 from fsp.errors import FSPError
-from fsp.projection.start import worth_keeping
+from fsp.projection.start import begins, worth_keeping
 from fsp.projection.transient import solve
 from fsp.spawning import plain_start
 
@@ -71,22 +70,13 @@ class SweepTask:
         earlier = self.earlier.get(tuple(values))
         if earlier is not None:
             rest = solve(model, earlier.pending, self.tol, hint=hint, **options | {"start": earlier}, **more)
-            solution = earlier.joined(rest)
-        else:
-            solution = solve(model, self.times, self.tol, hint=hint, **options, **more)
-        if self.begins:
-            solution.options["start"] = self.begins
-        return solution
+            return earlier.joined(rest)
+        return solve(model, self.times, self.tol, hint=hint, begins=self.begins, **options, **more)
 
     @cached_property
     def begins(self) -> str:
-        """Where all points begin, in a word that no other start has; empty for the start of the model."""
-        start = self.options.get("start")
-        if start is None or isinstance(start, str):
-            return start or ""
-        last = start[-1] if isinstance(start, Solution) else start
-        digest = hashlib.sha256(last.states.tobytes() + last.probabilities.tobytes()).hexdigest()
-        return f"{last.model_name} at t = {last.t}, sha256 {digest[:16]}"
+        """Where all points begin, in a word."""
+        return begins(self.options.get("start"))
 
 
 class Along:

@@ -169,6 +169,7 @@ def read_head(path: Path) -> Head | None:
                 attribute(file, "model_hash", str),
                 tuple(array(file, "asked", "f", (None,)).tolist()),
                 attribute(file, "tol", float),
+                str(attributes(child(file, "options")).get("start", "")),
             ),
             complete=attribute(file, "complete", bool),
             n_states=len(child(last, "probabilities", "dataset")),

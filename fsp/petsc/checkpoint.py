@@ -162,7 +162,7 @@ class Checkpoint:
                 f"{index['format_version']}. Upgrade fsp."
             )
         for name, value in json.loads(json.dumps(asdict(self._asked))).items():
-            if index["identity"].get(name) != value:
+            if index["identity"].get(name, "") != value:
                 raise ArgumentError(
                     f"`checkpoint` must be of the same computation, but '{self.folder}' was written with {name} = "
                     f"{index['identity'].get(name)}, not {value}. Use another folder, or leave out --resume."

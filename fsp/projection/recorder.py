@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 class Recorder:
     """Keep the distributions at the times that were asked for, and count the work, of all phases."""
 
-    def __init__(self, model: Model, requested: FloatArray, tol: float, options: Mapping[str, float | int]) -> None:
+    def __init__(
+        self, model: Model, requested: FloatArray, tol: float, options: Mapping[str, str | float | int]
+    ) -> None:
         self._model = model
         self._requested = requested
         self.tol = tol
-        self._options = dict(options)  # how the solution was asked for, besides its solver
+        # how the solution was asked for, besides its solver; what is empty was not
+        self._options = {name: value for name, value in options.items() if value != ""}
         self._started = perf_counter()
         self._distributions: list[Distribution] = []
         self._counts = {"n_matvec": 0, "growths": 0, "prunings": 0, "largest_space": 0}

@@ -6,6 +6,7 @@ the model is then: a change of parameters at the start time is one more continua
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -149,6 +150,15 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
     initial = None if first.moments is None else Carried(first.moments.select(columns))
     holds_all = first.closed or first.error.total == 0.0
     return Start(begun, t, first.error, left, exact=False, initial=initial, holds_all=holds_all)
+
+
+def begins(start: Solution | Distribution | str | None) -> str:
+    """Return where a computation begins, in a word that no other start has; empty for the start of the model."""
+    if not isinstance(start, Solution | Distribution):
+        return start if isinstance(start, str) else ""
+    last = start[-1] if isinstance(start, Solution) else start
+    digest = hashlib.sha256(last.states.tobytes() + last.probabilities.tobytes()).hexdigest()
+    return f"{last.model_name} at t = {last.t}, sha256 {digest[:16]}"
 
 
 def starts_at_rest(start: object) -> bool:

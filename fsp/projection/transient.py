@@ -62,6 +62,7 @@ def solve(
     *,
     start: Solution | Distribution | None = None,
     hint: IntArray | None = None,
+    begins: str = "",
     space: BaseSpace | None = None,
     solver: str | Solver = "auto",
     max_states: int | None = None,
@@ -73,9 +74,9 @@ def solve(
 ) -> Solution:
     """Do the work of `fsp.transient`.
 
-    `hint` (n, n_species) are states that will be needed, as in a similar network.  `checkpoint` is called on all ranks
-    where progress is reported, with a function, to be called on all or on none, that returns what was reached; what it
-    raises it raises on all ranks.
+    `hint` (n, n_species) are states that will be needed, as in a similar network; `begins` is the word for where it
+    begins, which is kept with the answer.  `checkpoint` is called on all ranks where progress is reported, with a
+    function, to be called on all or on none, that returns what was reached; what it raises it raises on all ranks.
     """
     with backend.comm.agree():
         requested = checked_times(times)
@@ -85,12 +86,13 @@ def solve(
             _check_events(backend, space)
         begin = starting_point(model, start, tol)
         begin.check(requested)
-    backend.comm.require_same(
-        (comparable(model.hash), requested.tolist(), tol, str(solver), max_states, max_memory, max_work), "The problem"
-    )
+    problem = comparable(model.hash), requested.tolist(), tol, str(solver), max_states, max_memory, max_work
+    backend.comm.require_same((*problem, begin.t if begin.spread else begins), "The problem")
     max_work = MOST_WORK * backend.comm.size if max_work is None else max_work
     max_states = most_states(model) * backend.comm.size if max_states is None else max_states
-    recorder = Recorder(model, requested, tol, {"max_states": max_states, "fixed_space": space is not None})
+    recorder = Recorder(
+        model, requested, tol, {"max_states": max_states, "fixed_space": space is not None, "start": begins}
+    )
     watch = Watch(backend.comm, progress, checkpoint)
     left = requested
     for phase in begin.model.phases(begin.t, recorder.t_end):

@@ -4,12 +4,20 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
-        "sweeps-that-go-on-from-other-starts",
-        "jobs/sweep.py",
-        'if earlier[i].options.get("start", "") == self._task.begins else ["`start`"]',
-        "",
-        "sweep",
-        only="starts_where",
+        "computations-that-go-on-from-other-starts",
+        "distribution/continuation.py",
+        "self.start == begun.start",
+        "True",
+        "resume",
+        only="from_another_start",
+    ),
+    mutant(
+        "joined-solutions-forget-their-start",
+        "distribution/solution.py",
+        '"start": self.options.get("start")}',
+        '"start": later.options.get("start")}',
+        "resume",
+        only="from_another_start",
     ),
     mutant(
         "stopped-sweeps-forget-earlier-times",

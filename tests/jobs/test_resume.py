@@ -294,6 +294,32 @@ def test_resume_without_a_file_starts_and_with_another_kind_is_refused(slow, tmp
     assert fsp_command("transient", slow, "--times", 1, "--resume").exit_code == 2
 
 
+def test_a_run_from_another_start_is_refused(tmp_path):
+    """As it was begun with that of the model, with rest, or with what other counts had come to."""
+    model = tmp_path / "model.ant"
+    model.write_text("birth: -> X; k\nX -> ; X\nk = 4; X = 0\nsubstanceOnly species X\n")
+    for x in (0, 9):
+        assert (
+            fsp_command("transient", model, "--times", 1, "--set", f"X={x}", "--out", tmp_path / f"{x}.h5").exit_code
+            == 0
+        )
+    starts = ([], ["--start", tmp_path / "0.h5"], ["--start", tmp_path / "9.h5"], ["--start", "stationary"])
+    for k, start in enumerate(starts):
+        out = tmp_path / f"run-{k}.h5"
+        words = ["transient", model, "--resume", "--out", out, "--times"]
+        assert fsp_command(*words, "1.5", *start).exit_code == 0
+        for other in starts[:k] + starts[k + 1 :]:
+            for times in ("1.5", "1.5,2"):
+                refused = fsp_command(*words, times, *other)
+                assert refused.exit_code == 2
+                assert "but `--start` differ" in refused.output
+        for times in ("1.5,2", "1.5,2,3"):
+            assert fsp_command(*words, times, *start).exit_code == 0
+        begin_at = None if k == 0 else "stationary" if k == 3 else fsp.read(start[1])
+        for one, other in zip(fsp.read(out), fsp.transient(fsp.load(model), [1.5, 2, 3], start=begin_at), strict=True):
+            assert one.distance(other) <= one.error.total + other.error.total
+
+
 def test_a_kill_loses_at_most_the_time_since_the_last_saving(slow, tmp_path):
     out = tmp_path / "run.h5"
     process = begin("transient", slow, "--times", "0.1,8", "--out", out, "--save-every", "0")

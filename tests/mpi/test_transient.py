@@ -183,6 +183,9 @@ def test_problems_that_differ_are_refused(comm):
     if comm.size > 1:
         with pytest.raises(fsp.ArgumentError, match="same on all ranks"):
             on_ranks(toggle(), [1.0 + comm.rank], 1e-6, comm)
+        start = fsp.transient(toggle(), [0.1 + 0.1 * comm.rank], 1e-8)
+        with pytest.raises(fsp.ArgumentError, match="same on all ranks"):
+            on_ranks(toggle(), [1.0], 1e-6, comm, start=start)
 
 
 @pytest.mark.parametrize("solver", ["rational", fsp.Implicit()])
