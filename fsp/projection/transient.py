@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import ArgumentError, BackendError, ConvergenceError, Interrupted
+from fsp.errors import ArgumentError, BackendError, ConvergenceError
 from fsp.model.arguments import check_tolerance
 from fsp.model.fingerprint import comparable
 from fsp.model.phases import split_at_events
@@ -113,7 +113,7 @@ def solve(
             try:
                 loop.run(asked, until if len(left) else inf)
             except KeyboardInterrupt as stop:
-                raise Interrupted(f"stopped at t = {loop.accepted.t:.6g}", loop.reached()) from stop
+                raise watch.interrupted(stop, f"stopped at t = {loop.accepted.t:.6g}", loop.reached) from stop
         if not len(left):
             break
         begin = loop.fired(phase, until)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from fsp.bars import silent
+from fsp.errors import Interrupted
 
 if TYPE_CHECKING:
     from fsp.distribution import Solution
@@ -22,6 +23,7 @@ class Watch:
         self._comm, self._checkpoint = comm, checkpoint
         self._progress = None if progress is silent else progress
         self._is_on = comm.any(self._progress is not None or checkpoint is not None)
+        self._stops_all = False
 
     def report(self, moment: Callable[[], Progress], reached: Callable[[], Solution]) -> None:
         """Say how far it is; a request to stop, on any rank, stops all."""
@@ -35,6 +37,14 @@ class Watch:
             except KeyboardInterrupt as request:
                 stop = request
         if self._comm.any(stop is not None):
+            self._stops_all = True
             raise stop or KeyboardInterrupt
         if self._checkpoint is not None:
             self._checkpoint(reached)
+
+    def interrupted(self, stop: KeyboardInterrupt, message: str, reached: Callable[[], Solution]) -> KeyboardInterrupt:
+        """Return the error that ends a run: `stop` itself where it came to one of several ranks alone.
+
+        What was reached is brought together by all of them; the others are elsewhere.
+        """
+        return stop if self._comm.size > 1 and not self._stops_all else Interrupted(message, reached())

@@ -38,8 +38,8 @@ MUTANTS = [
     mutant(
         "longer-times-that-differ",
         "distribution/continuation.py",
-        "return same and all(",
-        "return same or all(",
+        "return 0 < n < len(self.times) and all(",
+        "return 0 < n < len(self.times) or all(",
         "stored",
         only="longer",
     ),

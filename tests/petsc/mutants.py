@@ -180,6 +180,14 @@ MUTANTS = [
         only="test_null_vectors and 2",
     ),
     mutant(
+        "what-one-rank-reached-is-waited-for",
+        "projection/watch.py",
+        "return stop if self._comm.size > 1 and not self._stops_all else",
+        "return stop if self._comm.size > 9 and not self._stops_all else",
+        "mpi",
+        only="interrupt_that_comes",
+    ),
+    mutant(
         "options-that-stay",
         "petsc/options.py",
         "                database.delValue(name)",

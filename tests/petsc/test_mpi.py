@@ -61,6 +61,29 @@ def test_an_error_on_one_rank_ends_all(tmp_path):
     assert "rank 1 of 3" in done.stderr
 
 
+@needs_mpi
+def test_an_interrupt_that_comes_to_one_rank_ends_all(tmp_path):
+    """In the middle of a product; what was reached would be brought together by all."""
+    done = run_script(
+        tmp_path,
+        2,
+        "import fsp\n"
+        "from fsp.petsc import Communicator, halo, termination\n"
+        "termination.GRACE = 0.5\n"
+        "finish, calls = halo.Halo.finish, []\n"
+        "def interrupted(*given):\n"
+        "    calls.append(given)\n"
+        "    if len(calls) == 50 and Communicator().rank == 1:\n"
+        "        raise KeyboardInterrupt\n"
+        "    return finish(*given)\n"
+        "halo.Halo.finish = interrupted\n"
+        "model = fsp.Model(species={'X': 30, 'Y': 0}, reactions=[fsp.Reaction('X -> Y', mass_action=1.0)])\n"
+        "fsp.transient(model, [9.0], backend='petsc', solver='uniformization')\n",
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("\nKeyboardInterrupt\n") == done.stderr.count("(rank 1 of 2; it ends the others)") == 1
+
+
 SOLVED = (
     "import fsp\n"
     "from fsp.petsc import Communicator\n"
