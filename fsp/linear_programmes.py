@@ -44,8 +44,8 @@ class LinearProgramme:
         n = len(limits)
         tables = [table for table in (above, equal) if table is not None]
         table = np.concatenate([*tables, np.empty((0, n))])
-        most = [side for side in (below, right) if side is not None]
-        least = np.full(0 if below is None else len(below), -np.inf)
+        upper = [side for side in (below, right) if side is not None]
+        lower = np.full(0 if below is None else len(below), -np.inf)
         self._n = n
         self._optimal = highspy.HighsModelStatus.kOptimal
         programme = highspy.HighsLp()
@@ -53,8 +53,8 @@ class LinearProgramme:
         programme.col_cost_ = np.zeros(n)
         programme.col_lower_ = np.array([-math.inf if low is None else low for low, _ in limits])
         programme.col_upper_ = np.array([math.inf if high is None else high for _, high in limits])
-        programme.row_lower_ = np.concatenate([least, *([] if right is None else [right])])
-        programme.row_upper_ = np.concatenate([*most, np.empty(0)])
+        programme.row_lower_ = np.concatenate([lower, *([] if right is None else [right])])
+        programme.row_upper_ = np.concatenate([*upper, np.empty(0)])
         column, row = np.nonzero(table.T)
         programme.a_matrix_.format_ = highspy.MatrixFormat.kColwise
         programme.a_matrix_.start_ = np.searchsorted(column, np.arange(n + 1))

@@ -27,11 +27,6 @@ def block(title: str, *parts: str) -> str:
     return f"<div><b>{escape(title)}</b>{''.join(parts)}</div>"
 
 
-def folded(title: str, *parts: str) -> str:
-    """Return parts that are shown when somebody opens them."""
-    return f"<details><summary>{escape(title)}</summary>{''.join(parts)}</details>"
-
-
 def lines(words: str) -> str:
     """Return lines as they are, in columns."""
     return f"<pre>{escape(words)}</pre>"

@@ -19,7 +19,7 @@ BESIDE = 8 * 30  # bytes of a state with its key and its row of the generator, w
 
 @dataclass(slots=True, eq=False)
 class _Memory:
-    most: int
+    limit: int
     kept: int = 0  # bytes that stay
 
 
@@ -33,7 +33,7 @@ def limited(limit: int | None) -> Iterator[None]:
     What is kept within is forgotten at the end.
     """
     around = _ACTIVE.get()
-    within = around and _Memory(around.most, around.kept)
+    within = around and _Memory(around.limit, around.kept)
     token = _ACTIVE.set(within if limit is None else _Memory(int(limit)))
     try:
         yield
@@ -49,7 +49,7 @@ def is_limited() -> bool:
 def limit() -> int | None:
     """Return the limit; None where there is none."""
     active = _ACTIVE.get()
-    return None if active is None else active.most
+    return None if active is None else active.limit
 
 
 def left(limit: int) -> int:
@@ -68,16 +68,16 @@ def keep(n_bytes: int) -> None:
 def affords(n_bytes: float, n_states: int) -> bool:
     """Tell whether so many bytes may be taken beside some states and what stays."""
     active = _ACTIVE.get()
-    return active is None or active.kept + BESIDE * n_states + n_bytes <= active.most
+    return active is None or active.kept + BESIDE * n_states + n_bytes <= active.limit
 
 
 def check_memory(what: str, n_bytes: float, n_states: int, way_out: str) -> None:
     """Raise a StateSpaceError unless so many bytes may be taken beside some states and what stays."""
     active = _ACTIVE.get()
     if active is not None and not affords(n_bytes, n_states):
-        free = max(0, active.most - active.kept - BESIDE * n_states)
+        free = max(0, active.limit - active.kept - BESIDE * n_states)
         raise StateSpaceError(
-            f"{what} must fit into {free:,} bytes, what {n_states:,} states leave of {active.most:,} (`max_memory`), "
+            f"{what} must fit into {free:,} bytes, what {n_states:,} states leave of {active.limit:,} (`max_memory`), "
             f"but needs about {int(n_bytes):,}; raise the limit, or {way_out}."
         )
 

@@ -48,12 +48,6 @@ class TimeLimit:
         if self._spent + self._clock() - self._since > self.seconds:
             raise _SpentError
 
-    def allows(self, make: Callable[[], object], times: int) -> bool:
-        """Do one of many things that take about as long, and tell whether there is time for so many of them."""
-        spent = self._spent
-        done = self.within(lambda: (make(),))
-        return done is not None and spent + (self._spent - spent) * times <= self.seconds
-
     def left_out(self, what: str, where: str) -> str:
         """Return the line that says what is not printed, and where it is found."""
         return f"{what} not computed within {self.seconds:g} s of printing: {where}"

@@ -13,7 +13,7 @@ MUTANTS = [
     mutant(
         "rows-that-are-equations",
         "linear_programmes.py",
-        "least = np.full(0 if below is None else len(below), -np.inf)",
+        "lower = np.full(0 if below is None else len(below), -np.inf)",
         "least = np.empty(0) if below is None else below",
         "linear_programmes",
     ),
@@ -105,7 +105,7 @@ MUTANTS = [
     mutant(
         "what-solutions-kept-is-kept-for-ever",
         "memory.py",
-        "    within = around and _Memory(around.most, around.kept)",
+        "    within = around and _Memory(around.limit, around.kept)",
         "    within = around",
         "memory",
         only="is_forgotten",

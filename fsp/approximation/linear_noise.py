@@ -226,11 +226,6 @@ class SystemSizeExpansion:
             parts += self._steady_corrections(z, parts[1], f, J)
         return self._noise(None, [parts])
 
-    def rates(self, y: FloatArray, t: float) -> FloatArray:
-        """Return the change of concentrations y (d,) per unit of time, (d,)."""
-        slope: FloatArray = self._model.change.T @ self._f(y, t)[0]
-        return slope
-
     def _concentrations(self, z: FloatArray) -> FloatArray:
         y: FloatArray = self._origin + self._basis @ z
         return y

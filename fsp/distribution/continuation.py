@@ -104,9 +104,9 @@ class Continuation:
         try:
             return self.done.joined(solve(self.done.pending, self.done))
         except Interrupted as stop:
-            raise Interrupted(str(stop), self.whole(stop.solution)) from stop
+            raise Interrupted(str(stop), self.completed(stop.solution)) from stop
 
-    def whole(self, rest: Solution | None) -> Any:
+    def completed(self, rest: Solution | None) -> Any:
         """Return what is done and the rest that was reached as one."""
         if self.done is None or rest is None:
             return rest if self.done is None else self.done
@@ -119,6 +119,6 @@ class Continuation:
 
         def tell(moment: Any) -> None:
             reached = moment.reached
-            progress(moment if reached is None else replace(moment, reached=lambda: self.whole(reached())))
+            progress(moment if reached is None else replace(moment, reached=lambda: self.completed(reached())))
 
         return tell

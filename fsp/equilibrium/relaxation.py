@@ -151,8 +151,8 @@ def relaxation(
     spectrum, changes = converged_modes(growth, begin, partial(_modes_on, model, n_modes, mode), report)
     states = spectrum.generator.space.states_at(spectrum.members)
     around = radii(model, growth, states, spectrum.modes.values, absorbed=spectrum.absorbed, closed=not spectrum.leaks)
-    found = spectrum.answer(changes, missing)
-    return replace(found, known=replace(found.known, radii=around))
+    answer = spectrum.answer(changes, missing)
+    return replace(answer, known=replace(answer.known, radii=around))
 
 
 def check_question(model: Model, n_modes: int, tol: float) -> None:

@@ -132,7 +132,7 @@ class StoredLaw:
         )
         return cls(model, answer, space, y, apart, total, outside, answer.closed, proved, condition)
 
-    def most(self, weights: FloatArray) -> float:
+    def largest_sum(self, weights: FloatArray) -> float:
         """Bound Σ weights |m| over the stored states, (n,) weights >= 0."""
         order = np.argsort(-weights)
         taken = np.minimum(np.cumsum(self.apart[order]), self.total)  # of |m|, up to each
@@ -140,7 +140,7 @@ class StoredLaw:
 
     def moments(self, powers: Callable[[IntArray], FloatArray], weights: FloatArray, orders: IntArray) -> FloatArray:
         """Bound Σ |m| u^q for u = w·x and orders q, (n_orders,); `powers` returns u^q of states."""
-        inside: FloatArray = np.array([self.most(moment) for moment in powers(self.space.states)])
+        inside: FloatArray = np.array([self.largest_sum(moment) for moment in powers(self.space.states)])
         return inside + self.moments_outside(weights, orders)
 
     def moments_outside(self, weights: FloatArray, orders: IntArray) -> FloatArray:
@@ -213,7 +213,7 @@ def _of_parameter(
         size = np.abs(of_change.values[k]) + of_change.off[k]
         total += float((size * above)[place < 0] @ y[place < 0]) + float((of_change.off[k] * (H + above)) @ y)
         of_lacking += size * (H + above)
-    total += law.most(of_lacking)  # (2): m, inside
+    total += law.largest_sum(of_lacking)  # (2): m, inside
     total += 0.0 if law.closed else heights.beyond(law, [of_change.above[k] for of_change in changes])
     size_of_h = float(np.abs(h).sum())
     return h, (2.0 * total + abs(float(h.sum()))) * (1.0 + 1e-9) + SUM_ROUNDING * size_of_h
@@ -326,8 +326,10 @@ def _sharp(generator: Generator, p: FloatArray, condition: DriftCondition | None
     """
     if len(generator) > ELIMINATED:
         return None
-    found = certify(generator, int(np.argmax(p)), condition, eliminate=True)
-    return found if found is not None and max(found.truncation, found.rounding) < KNOWN else None
+    certificate = certify(generator, int(np.argmax(p)), condition, eliminate=True)
+    return (
+        certificate if certificate is not None and max(certificate.truncation, certificate.rounding) < KNOWN else None
+    )
 
 
 def _condition(model: Model) -> DriftCondition | None:

@@ -57,7 +57,7 @@ def weighted_errors(
             size = np.abs(of_change.values[k]) + of_change.off[k]
             totals[k] += float((size * above)[place < 0] @ y[place < 0]) + float((of_change.off[k] * (V + above)) @ y)
             of_lacking += size * (V + above)
-        totals[k] += law.most(of_lacking)
+        totals[k] += law.largest_sum(of_lacking)
         totals[k] += 0.0 if law.closed else outside * heights.beyond(law, [of_change.above[k] for of_change in changes])
     bounds: FloatArray = totals * (1.0 + 1e-9) + (errors + SUM_ROUNDING * np.abs(h).sum(axis=1)) * mean
     return bounds

@@ -28,19 +28,19 @@ _PLACES = 0.0, 0.37, 0.81  # of a phase, in which laws that depend on time are c
 class _Pair(NamedTuple):
     """Two networks in one phase."""
 
-    one: Model
+    first: Model
     other: Model
-    columns: IntArray  # of `one`'s species among `other`'s
+    columns: IntArray  # of `first`'s species among `other`'s
 
     def jumps(self) -> IntArray:
-        """Return all net changes, (n_jumps, n_species of `one`)."""
-        changes = np.unique(np.concatenate([self.one.change, self.other.change[:, self.columns]]), axis=0)
+        """Return all net changes, (n_jumps, n_species of `first`)."""
+        changes = np.unique(np.concatenate([self.first.change, self.other.change[:, self.columns]]), axis=0)
         return np.asarray(changes[(changes != 0).any(axis=1)])
 
     def rates(self, states: IntArray, t: float, jumps: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return the rate of each jump in each state, (n_jumps, n), of both."""
         swapped = states[:, np.argsort(self.columns)]
-        mine = _sums(self.one.change, self.one.propensities(states, t), jumps)
+        mine = _sums(self.first.change, self.first.propensities(states, t), jumps)
         theirs = self.other.change[:, self.columns], self.other.propensities(swapped, t)
         return mine, _sums(*theirs, jumps)
 
@@ -122,8 +122,9 @@ def _walked(pair: _Pair, x: IntArray, begin: float, length: float, rng: np.rando
         if wrong.any():
             k, row = (int(place) for place in np.unravel_index(np.argmax(wrong), wrong.shape))
             return (
-                f"{_jump(pair.one, jumps[k])} takes place at rate {mine[k, row]:.8g} in place of {theirs[k, row]:.8g} "
-                f"in state {_state(pair.one, tuple(x[row].tolist()))}" + (f" at t = {t:.6g}" if t else "")
+                f"{_jump(pair.first, jumps[k])} takes place at rate {mine[k, row]:.8g} in place of "
+                f"{theirs[k, row]:.8g} in state {_state(pair.first, tuple(x[row].tolist()))}"
+                + (f" at t = {t:.6g}" if t else "")
             ), x
         chosen = np.argmax(rng.random(mine.shape) * (mine > 0.0), axis=0)
         moving = np.asarray((mine > 0.0).any(axis=0))

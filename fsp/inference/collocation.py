@@ -137,8 +137,8 @@ class Marching:
         self._since += 1
         self._saved = max(self._saved + h - taken.ratio * (h + lent), 0.0)
         if h >= 0.99 * self._length:
-            most = GROWTH if self._since > CALM else NEARER * CLOSER**self._since * self._vain[0] / h
-            self._length = h * max(1.0, min(GROWTH, most, _factor(max(taken.seen - 2.0 * SOLVED, 0.0))))
+            growth = GROWTH if self._since > CALM else NEARER * CLOSER**self._since * self._vain[0] / h
+            self._length = h * max(1.0, min(GROWTH, growth, _factor(max(taken.seen - 2.0 * SOLVED, 0.0))))
         yield (target if h >= span(t, target) else t + h), taken.expansion, taken.course
 
     def carry_on(self, other: Marching) -> None:
@@ -156,8 +156,8 @@ def _shortened(h: float, ratio: float, before: tuple[float, float] | None) -> fl
 
 def _factor(ratio: float) -> float:
     """Return by how much the step may change: its error over its length is of order s."""
-    found = min(4.0, max(0.8 * max(ratio, 1e-30) ** (-1.0 / STAGES), 0.125))
-    return 1.0 if 1.0 < found < 1.25 else found
+    factor = min(4.0, max(0.8 * max(ratio, 1e-30) ** (-1.0 / STAGES), 0.125))
+    return 1.0 if 1.0 < factor < 1.25 else factor
 
 
 class Collocated:

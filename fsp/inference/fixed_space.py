@@ -143,8 +143,8 @@ class FixedSpace:
         first = np.zeros((many, 1 + q, n + 1))
         first[:, 0] = self.start
         sums = _summed(first, step, exponents)  # (P, n_times, 1 + q, n + 1)
-        found = self.transients(sums[:, :, 0], exponents.shape[2], tail)
-        return found, np.moveaxis(sums[:, :, 1:, :-1], 2, 1)
+        transients = self.transients(sums[:, :, 0], exponents.shape[2], tail)
+        return transients, np.moveaxis(sums[:, :, 1:, :-1], 2, 1)
 
     def _stacked(self, rates: FloatArray, rate: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """Return what advances vectors (P, n + 1), the sink last, each with its rates (P, R, n)."""

@@ -152,11 +152,11 @@ class Likelihood(Displayed):
         if chosen == "adjoint":
             return by_adjoint(self.model, self.counts, self.instruments, parameters, self.least, limits)
         if chosen == "in time":
-            found = by_adjoint_in_time(
+            gradient = by_adjoint_in_time(
                 self.model, self.counts, self.instruments, parameters, self.start, limits, self._met
             )
-            if found is not None:
-                return found
+            if gradient is not None:
+                return gradient
             require_adjoint(method)
         return by_forward(self.model, self.counts, self.instruments, parameters, self.least, limits, self.start)
 

@@ -31,7 +31,7 @@ from fsp.inference.problem import DROPPED, LEAVING, Limits, Problem, Reached
 from fsp.inference.statewise import Known
 from fsp.inference.stationary_start import stationary
 from fsp.inference.timed_events import written_into_rates
-from fsp.model.arguments import check_call, check_tolerance
+from fsp.model.arguments import check_tolerance
 from fsp.model.expression import evaluate
 from fsp.model.times import checked_times
 from fsp.moments import PendingBounds, moment_bounds
@@ -79,8 +79,7 @@ def solve(
     start: str | None = None,
 ) -> tuple[list[Reached], Derivatives, dict[str, int]]:
     """Return what is known at each time, the derivatives of the laws, and counts of the work."""
-    most = {"max_states": limits.max_states, "max_memory": limits.max_memory, "max_work": limits.max_work}
-    check_call(model, **most, progress=limits.report)
+    limits.check(model)
     requested = checked_times(times)
     check_tolerance(tol)
     check_start(start)
@@ -272,7 +271,7 @@ class Run:
         """Say how far it is, and which losses this run takes: it may be begun anew with smaller ones."""
         problem, report = self.problem, self.problem.limits.report
         if report is not silent:
-            error = max(own.total for own in (self._account.y, *self._account.slopes.ledgers))
+            error = max(ledger.total for ledger in (self._account.y, *self._account.slopes.ledgers))
             end = float(problem.times[-1])
             report(Progress(self._t, end, len(self._space), error, f"losses below {problem.loss:.0e}"))
 

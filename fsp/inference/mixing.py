@@ -154,11 +154,11 @@ class Mixing:
         model = self.model.with_parameters(dict(values))
         limits = replace(self._limits, report=labelled(self._limits.report, label))
         run = run_of(model, self.times, loss, limits, watch=watch)
-        found = run.results()
-        if found is None:
+        reached = run.results()
+        if reached is None:
             raise ValueError("`loss` must be all that is lost, where there are no derivatives.")
         self.products += run.counts["products"]
-        return found
+        return reached
 
 
 class _Sum:

@@ -126,7 +126,7 @@ def mixture(
         "n_states": len(distributions[-1]),
         "seconds": perf_counter() - began,
     }
-    found = Solution(
+    solution = Solution(
         distributions,
         tol=tol,
         solver="uniformization at nodes of the law",
@@ -134,11 +134,11 @@ def mixture(
         options={"extrinsic": words},
         statistics=statistics,
     )
-    if found.error.total > tol:
+    if solution.error.total > tol:
         warnings.warn(
-            f"The error is {found.error.summary.removeprefix('error ')}, above the tolerance {tol:.1e}: rounding alone "
-            f"may reach {found.error.rounding:.1e}. Ask for a larger `tol`.",
+            f"The error is {solution.error.summary.removeprefix('error ')}, above the tolerance {tol:.1e}: rounding "
+            f"alone may reach {solution.error.rounding:.1e}. Ask for a larger `tol`.",
             ToleranceWarning,
             stacklevel=3,
         )
-    return found
+    return solution

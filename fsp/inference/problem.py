@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.bars import silent
+from fsp.model.arguments import check_call
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -49,6 +50,11 @@ class Limits:
     max_memory: int | None = None
     max_work: float | None = None
     report: Callable[[Progress], None] = field(default=silent, repr=False, compare=False)
+
+    def check(self, model: object) -> None:
+        """Refuse limits that are none, and what is no model."""
+        given = {"max_states": self.max_states, "max_memory": self.max_memory, "max_work": self.max_work}
+        check_call(model, **given, progress=self.report)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

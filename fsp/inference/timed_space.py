@@ -86,7 +86,7 @@ class TimedSpace:
         of_p, of_slopes = TIGHT if math.isfinite(tail) else LOOSE
         flow = float(np.abs(rates.at(np.zeros(1))[0].diagonal()) @ block[0])
         steps = QuickSteps(rates, np.array([of_p, *[of_slopes] * q]), FIRST / max(flow, 1e-300))
-        found, lacking, t = [], [], 0.0
+        blocks, lacking, t = [], [], 0.0
         for target in np.union1d(stops[stops > 0.0], times).tolist():
             if target > 0.0 and (model.is_time_dependent or self._laws.start is None):
                 block = steps.go(block, t, target)
@@ -94,9 +94,9 @@ class TimedSpace:
             if moving is not None:
                 moving.move(t, self.space, block)
             if target in times:
-                found.append(block)
+                blocks.append(block)
                 lacking.append(lacks + steps.lost)
-        values = np.array(found)  # (n_times, 1 + q, n)
+        values = np.array(blocks)  # (n_times, 1 + q, n)
         probabilities = np.maximum(values[:, 0], 0.0)
         changed = np.moveaxis(values[:, 1:], 1, 0) if derived else None
         return Transients(probabilities[None], np.array(lacking)[None], 0.0, changed)

@@ -12,8 +12,6 @@ A folder belongs to one batch at a time, which holds a lock on it.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 import warnings
@@ -34,6 +32,7 @@ from fsp.output import files
 from fsp.output.locks import locked, not_writable
 from fsp.output.replace import Output, require_outputs, require_replaceable
 from fsp.output.storage import Head, kept, read_head
+from fsp.output.summaries import csv_text
 
 if TYPE_CHECKING:
     from fsp.model import Model
@@ -64,7 +63,7 @@ class JobRow:
         """Whether a bound is there and not above the tolerance."""
         return self.error is not None and self.error.certified and self.error.total <= self.job.tol
 
-    def found(self, status: str, answer: Solution | Head, seconds: float | None = None) -> JobRow:
+    def with_answer(self, status: str, answer: Solution | Head, seconds: float | None = None) -> JobRow:
         """Return the row of a job that has an answer."""
         n_states = answer.n_states if isinstance(answer, Head) else len(answer[-1])
         mean, std = (answer.mean, answer.std) if isinstance(answer, Head) else (answer[-1].mean(), answer[-1].std())
@@ -114,12 +113,10 @@ class Batch:
     def to_csv(self) -> str:
         """Return a table for programs: what was asked for, and what came of it."""
         names = list(dict.fromkeys(name for row in self.rows for name in row.job.values))
-        text = io.StringIO()
-        write = csv.writer(text, lineterminator="\n").writerow
         head = ["job", "status", "file", "model", *(f"set.{name}" for name in names), "times", "tol"]
         species = list(dict.fromkeys(name for row in self.rows for name in row.mean))
         moments = [f"{what}.{name}" for name in species for what in ("mean", "std")]
-        write([*head, "states", "error", "certified", "products", "seconds", "reason", *moments])
+        lines = []
         for row in self.rows:
             job, error = row.job, row.error
             asked = [*map(job.values.get, names), " ".join(map(repr, job.times)), job.tol]
@@ -127,8 +124,8 @@ class Batch:
             file = job.file if row.status in (SOLVED, KEPT) else ""
             cells = [row.n_states, *bound, row.n_matvec, row.seconds, row.reason]
             values = [of.get(name) for name in species for of in (row.mean, row.std)]
-            write([job.name, row.status, file, job.model, *asked, *cells, *values])
-        return text.getvalue()
+            lines.append([job.name, row.status, file, job.model, *asked, *cells, *values])
+        return csv_text([*head, "states", "error", "certified", "products", "seconds", "reason", *moments], lines)
 
 
 def _cells(row: JobRow) -> list[str]:
@@ -227,7 +224,7 @@ def _kept(plan: BatchPlan, number: int) -> JobRow:
     row = plan.rows[number]
     head = read_head(plan.folder / row.job.file)
     if head is not None and head.complete and head.asked == row.job.asked(plan.model(number)):
-        return row.found(KEPT, head)
+        return row.with_answer(KEPT, head)
     return row
 
 
@@ -304,7 +301,7 @@ def _in_workers(plan: BatchPlan, workers: int, stop: Stop, resume: bool) -> Iter
 
     for outcome in crew.solve(([(number, number)] for number in plan.claims()), tick):
         if outcome.error is None:
-            yield outcome.index, outcome.found
+            yield outcome.index, outcome.value
         elif stop.signal is None:  # else the signal came before the job had begun
             yield outcome.index, plan.rows[outcome.index].failed(outcome.error)
 
@@ -359,4 +356,4 @@ def tried(row: JobRow, path: Path, solve: Callable[[], Solution]) -> JobRow:
         return replace(row, status=STOPPED)
     except Exception as error:  # whatever it is, the other jobs go on
         return row.failed(error, perf_counter() - started)
-    return row.found(SOLVED, solution, perf_counter() - started)
+    return row.with_answer(SOLVED, solution, perf_counter() - started)

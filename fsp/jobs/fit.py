@@ -206,7 +206,7 @@ def _fitted(search: Search, processes: int | None, backend: str, comm: Any, *, p
     makes_starts = Ascents(search.task, search.starts[0])
     starts = [(i, search.starts[i].tolist()) for i in search.left]
     for outcome in _outcomes(search, processes, starts, partial(_ascents_here, search), makes_starts):
-        search.enter(outcome.index, outcome.found, outcome.error)
+        search.enter(outcome.index, outcome.value, outcome.error)
     summit, curves = search.polished(), dict[str, "FloatArray"]()
     names = search.task.objective.names
     wanted = [(k, k) for k in range(len(names))] if profiles else []
@@ -214,7 +214,7 @@ def _fitted(search: Search, processes: int | None, backend: str, comm: Any, *, p
     for outcome in _outcomes(search, processes, wanted, partial(_curves_here, search, summit), makes_curves):
         if outcome.error is not None:
             raise outcome.error
-        curves[names[outcome.index]] = outcome.found
+        curves[names[outcome.index]] = outcome.value
     return search.made_of(summit, {name: curves[name] for name in names if name in curves})
 
 

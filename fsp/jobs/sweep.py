@@ -281,7 +281,7 @@ class _Board:
             self._failures[outcome.index] = reason
         else:
             self._begun.pop(outcome.index, None)
-        self._solutions[outcome.index] = outcome.found
+        self._solutions[outcome.index] = outcome.value
         self.report()
 
     def report(self, progress: object = None) -> None:

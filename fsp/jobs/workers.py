@@ -98,7 +98,7 @@ class Outcome:
     """An item that is done: what came of it, or the error that it ended in."""
 
     index: int
-    found: Any
+    value: Any
     error: Exception | None = None
 
 

@@ -229,9 +229,9 @@ class _Shape(NamedTuple):
 
     error: float
     positive: bool  # or zero
-    whole: bool
-    least: float
-    most: float
+    is_whole: bool
+    smallest: float
+    largest: float
 
 
 class _Unknown(Exception):  # noqa: N818 - control flow inside this module only
@@ -265,7 +265,7 @@ def _shape(tree: Expression, top: float) -> _Shape:
         raise _Unknown
     parts = [_shape(a, top) for a in tree.arguments]
     if tree.function == "*":
-        parts.sort(key=lambda part: not part.whole)
+        parts.sort(key=lambda part: not part.is_whole)
     shape = parts[0] if parts else _ONE
     for part in parts[1:]:
         shape = _near(_SHAPES[tree.function](shape, part))
@@ -275,13 +275,13 @@ def _shape(tree: Expression, top: float) -> _Shape:
 def _compared(tree: Call, top: float) -> _Shape:
     """Return what is known of a comparison: nothing is rounded where whole numbers are compared."""
     parts = [_shape(a, top) for a in tree.arguments if not (isinstance(a, Number) and not a.value and not a.error)]
-    if not all(part.whole and part.most <= LARGEST_WHOLE for part in parts):
+    if not all(part.is_whole and part.largest <= LARGEST_WHOLE for part in parts):
         raise _Unknown
     return _ONE
 
 
 def _near(shape: _Shape) -> _Shape:
-    if not 1.0 / FAR < shape.least <= shape.most < FAR:
+    if not 1.0 / FAR < shape.smallest <= shape.largest < FAR:
         raise _Unknown
     return shape
 
@@ -290,24 +290,26 @@ _ONE = _Shape(0.0, True, True, 1.0, 1.0)  # exact, positive and whole
 
 
 def _sum(a: _Shape, b: _Shape) -> _Shape:
-    is_whole = a.whole and b.whole and a.most + b.most <= LARGEST_WHOLE
+    is_whole = a.is_whole and b.is_whole and a.largest + b.largest <= LARGEST_WHOLE
     if is_whole:
-        return _Shape(0.0, a.positive and b.positive, True, 1.0, a.most + b.most)
+        return _Shape(0.0, a.positive and b.positive, True, 1.0, a.largest + b.largest)
     if not (a.positive and b.positive):
         raise _Unknown
     error = max(a.error, b.error)
-    return _Shape(error + UNIT_ROUNDOFF * (1.0 + error), True, False, min(a.least, b.least), a.most + b.most)
+    return _Shape(
+        error + UNIT_ROUNDOFF * (1.0 + error), True, False, min(a.smallest, b.smallest), a.largest + b.largest
+    )
 
 
 def _difference(a: _Shape, b: _Shape) -> _Shape:
-    if not (a.whole and b.whole and a.most + b.most <= LARGEST_WHOLE):
+    if not (a.is_whole and b.is_whole and a.largest + b.largest <= LARGEST_WHOLE):
         raise _Unknown
-    return _Shape(0.0, False, True, 1.0, a.most + b.most)
+    return _Shape(0.0, False, True, 1.0, a.largest + b.largest)
 
 
 def _product(a: _Shape, b: _Shape) -> _Shape:
-    positive, least, greatest = a.positive and b.positive, a.least * b.least, a.most * b.most
-    if a.whole and b.whole and greatest <= LARGEST_WHOLE:
+    positive, least, greatest = a.positive and b.positive, a.smallest * b.smallest, a.largest * b.largest
+    if a.is_whole and b.is_whole and greatest <= LARGEST_WHOLE:
         return _Shape(0.0, positive, True, least, greatest)
     error = a.error + b.error + a.error * b.error
     return _Shape(error + UNIT_ROUNDOFF * (1.0 + error), positive, False, least, greatest)
@@ -316,7 +318,7 @@ def _product(a: _Shape, b: _Shape) -> _Shape:
 def _quotient(a: _Shape, b: _Shape) -> _Shape:
     error = (a.error + b.error) / (1.0 - b.error)
     error += UNIT_ROUNDOFF * (1.0 + error)
-    return _Shape(error, a.positive and b.positive, False, a.least / b.most, a.most / b.least)
+    return _Shape(error, a.positive and b.positive, False, a.smallest / b.largest, a.largest / b.smallest)
 
 
 def _raised(a: _Shape, exponent: Expression) -> _Shape:
@@ -330,9 +332,9 @@ def _raised(a: _Shape, exponent: Expression) -> _Shape:
         return power if p > 0 else _quotient(_ONE, power)
     if not a.positive:
         raise _Unknown
-    off = abs(p) * -math.log1p(-a.error) + exponent.inexact * max(abs(math.log(a.least)), abs(math.log(a.most)))
+    off = abs(p) * -math.log1p(-a.error) + exponent.inexact * max(abs(math.log(a.smallest)), abs(math.log(a.largest)))
     units = 1.0 if p == 0.5 else roundoff.FUNCTION_UNITS
-    ends = a.least**p, a.most**p
+    ends = a.smallest**p, a.largest**p
     return _near(_Shape(math.expm1(off) + units * UNIT_ROUNDOFF * (1.0 + off), True, False, min(ends), max(ends)))
 
 

@@ -129,12 +129,12 @@ def _in_whole_numbers(function: str, left: Expression, right: Expression) -> Exp
     if difference.keys() <= {()}:  # it is the same in all states, and stays a condition
         return None
     denominator = math.lcm(*(c.denominator for c in difference.values()))
-    whole = {names: int(c * denominator) for names, c in difference.items()}
-    common = math.gcd(*whole.values())
-    whole = {names: c // common for names, c in whole.items()}
-    if max(map(abs, whole.values())) >= LARGEST:
+    coefficients = {names: int(c * denominator) for names, c in difference.items()}
+    common = math.gcd(*coefficients.values())
+    coefficients = {names: c // common for names, c in coefficients.items()}
+    if max(map(abs, coefficients.values())) >= LARGEST:
         return None
-    sides = ({n: c for n, c in whole.items() if c > 0}, {n: -c for n, c in whole.items() if c < 0})
+    sides = ({n: c for n, c in coefficients.items() if c > 0}, {n: -c for n, c in coefficients.items() if c < 0})
     return Call(function, tuple(map(_sum, sides)))
 
 

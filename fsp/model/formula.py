@@ -257,7 +257,7 @@ def _built(name: str, arguments: list[Expression], what: str) -> Expression:
         name, arguments = "sqrt", arguments[1:]
     if name == "log" and arguments[0] == Number(10.0) and len(arguments) == 2:
         name, arguments = "log10", arguments[1:]
-    if not FUNCTIONS[name].least <= len(arguments) <= FUNCTIONS[name].most:
+    if not FUNCTIONS[name].fewest <= len(arguments) <= FUNCTIONS[name].limit:
         raise ModelError(f"{what} must give each function its arguments, but gives {len(arguments)} to '{name}'.")
     return call(name, *arguments)
 

@@ -37,8 +37,8 @@ class Function:
 
     # takes the arguments as floats or float64 arrays; takes truth values where `logical` is set
     kernel: Callable[..., Any]
-    least: int  # number of arguments
-    most: int = sys.maxsize
+    fewest: int  # number of arguments
+    limit: int = sys.maxsize
     truth: bool = False  # whether the value is a truth value
     ast: tuple[str, ...] = ()  # libsbml's names of its node, without AST_
     sign: str = ""  # that stands before its argument, or between them

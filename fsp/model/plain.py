@@ -129,7 +129,7 @@ class _Reader:
         function = _NAMED.get(name)
         if function is None:
             made = self._defined(name, arguments)
-        elif FUNCTIONS[function].least <= len(arguments) <= FUNCTIONS[function].most:
+        elif FUNCTIONS[function].fewest <= len(arguments) <= FUNCTIONS[function].limit:
             made = call(function, *arguments)
         else:
             made = None

@@ -46,7 +46,7 @@ class Propensity:
     reaction: Reaction  # with its name
     index: Mapping[str, int]  # column of each species
     program: Program  # compiled rate law, of `Columns` and the time
-    whole: bool  # whether the law must see all states at once: a callable is not known to be elementwise
+    at_once: bool  # whether the law must see all states at once: a callable is not known to be elementwise
     # smallest count of each species that lets the reaction happen, where the law does not see to it
     needs: tuple[tuple[str, int], ...]
     time_dependent: bool  # whether the time occurs in the law
@@ -182,7 +182,7 @@ def evaluate_all(
     out = np.empty((len(propensities), n))
     if n == 0:
         return out
-    step = n if any(p.whole for p in propensities) else _BLOCK
+    step = n if any(p.at_once for p in propensities) else _BLOCK
     with np.errstate(all="ignore"):
         for begin in range(0, n, step):
             columns = Columns(states[begin : begin + step], index)

@@ -236,7 +236,7 @@ class _Evaluation:
         if rule is None:
             raise NoBound
         parts = [self.series(a, n) for a in arguments]
-        return reduce(rule, parts) if FUNCTIONS[name].most > 1 else rule(*parts)
+        return reduce(rule, parts) if FUNCTIONS[name].limit > 1 else rule(*parts)
 
     # ---- switches -----------------------------------------------------------------------------------------
 

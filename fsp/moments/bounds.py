@@ -156,8 +156,8 @@ class PendingBounds:
             return ""
         if self._t != t or self._columns != tuple(range(model.n_species)):
             return ""
-        own = np.array_equal(start.states, model.initial_states)
-        return network_text(model) if own and np.array_equal(start.probabilities, model.initial_probabilities) else ""
+        same = np.array_equal(start.states, model.initial_states)
+        return network_text(model) if same and np.array_equal(start.probabilities, model.initial_probabilities) else ""
 
     @property
     def is_computed(self) -> bool:

@@ -28,13 +28,13 @@ _FARTHEST = 1 << 40  # counts of a half-space that are tried: 40 doublings, beyo
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A g <= -γ outside a region, ``counts <= caps`` and ``slopes·x <= most``."""
+    """A g <= -γ outside a region, ``counts <= caps`` and ``slopes·x <= cut``."""
 
     function: Polynomial
     image: Polynomial | None  # A g lies below on all states; None where that is not known
     caps: tuple[int, ...]
     slopes: tuple[float, ...]
-    most: float
+    cut: float
     elsewhere: Fraction
 
     @property

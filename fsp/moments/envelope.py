@@ -58,7 +58,7 @@ class _Walk:
 
     def _variable(self, i: int) -> Terms:
         """Return x - m + m for a species; made where it occurs, as a law holds few of many species."""
-        unit = (*self._rules.one[:i], Fraction(1), *self._rules.one[i + 1 :])
+        unit = (*self._rules.unit[:i], Fraction(1), *self._rules.unit[i + 1 :])
         return {unit: Fraction(1)} | self._rules.constant(Fraction(int(self._lowest[i])))
 
     def _call(self, expr: Call) -> Envelope:
@@ -104,7 +104,7 @@ class _Walk:
 
     def _positive(self, terms: Terms | None) -> bool:
         """Return whether a polynomial is seen to be > 0 on all counts."""
-        return terms is not None and terms.get(self._rules.one, Fraction(0)) > 0 and not_negative(terms)
+        return terms is not None and terms.get(self._rules.unit, Fraction(0)) > 0 and not_negative(terms)
 
     def _folded(self, number: Number) -> Envelope:
         """Return a number; one that lost digits when it was folded is only known to lie in an interval."""

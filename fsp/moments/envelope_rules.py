@@ -82,9 +82,9 @@ def absolute(parts: Sequence[Envelope]) -> Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """The rules that make constants, `one` the powers of which are all zero."""
+    """The rules that make constants, `unit` the powers of which are all zero."""
 
-    one: Powers
+    unit: Powers
 
     def number(self, value: float) -> Envelope:
         """Return a number, as a constant."""
@@ -92,7 +92,7 @@ class Arithmetic:
 
     def constant(self, value: Fraction) -> Terms:
         """Return the polynomial of a constant."""
-        return {self.one: value} if value else {}
+        return {self.unit: value} if value else {}
 
     def interval(self, low: Fraction | None, high: Fraction | None) -> Envelope:
         """Return what lies between two numbers; None is no end."""

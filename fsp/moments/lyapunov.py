@@ -151,7 +151,7 @@ class _Search:
 
     def listed(self, proof: Proof) -> DriftCondition | None:
         """Compute the drifts inside the region; None where it is too large, or has states without rates."""
-        states = lattice(proof.caps, proof.slopes, proof.most)
+        states = lattice(proof.caps, proof.slopes, proof.cut)
         if states is None:
             return None
         kept, drifts = [], []

@@ -106,7 +106,7 @@ def write_answer(
     distributions = list(answer) if isinstance(answer, Solution) else [answer]
     _write_head(group, answer, distributions[0], like)
     if asks:
-        time_limit.within(lambda: [one._moment_bounds for one in distributions])
+        time_limit.within(lambda: [d._moment_bounds for d in distributions])
     network = _network_of(distributions)
     if network:
         _write_texts(group, "network", [network], ())
@@ -128,9 +128,9 @@ def _is_pending(distribution: Distribution) -> bool:
 def _network_of(distributions: Sequence[Distribution]) -> str:
     """Return the network from which bounds that were not asked for can be computed; empty if that is none."""
     texts = [
-        one.moments.network(math.inf if one.t is None else one.t)
-        for one in distributions
-        if _is_pending(one) and isinstance(one.moments, PendingBounds)
+        d.moments.network(math.inf if d.t is None else d.t)
+        for d in distributions
+        if _is_pending(d) and isinstance(d.moments, PendingBounds)
     ]
     return texts[0] if texts and all(text == texts[0] for text in texts) else ""
 

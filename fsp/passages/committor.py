@@ -14,24 +14,21 @@ from typing import TYPE_CHECKING
 from fsp import defaults
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.bars import barred, callback, silent
-from fsp.distribution import ErrorLedger, Interval
+from fsp.distribution import Interval
 from fsp.distribution.committor import Committor, ReactiveFlux, StateFunction
 from fsp.distribution.distribution import Provenance
-from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.estimate import check_arguments
-from fsp.equilibrium.growth_loop import NextSpace, grow_until
-from fsp.equilibrium.stationary import stationary
 from fsp.errors import ToleranceWarning
-from fsp.generator import Generator
 from fsp.model.arguments import check_call
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
+from fsp.passages import growing_law
+from fsp.passages.growing_law import Sharpest, require_room
 from fsp.passages.outside import all_jumps, members, paying
 from fsp.passages.reactive import Reactive, ReactivePaths
-from fsp.passages.stationary_law import StationaryLaw, StationaryLawCertifier, met
+from fsp.passages.stationary_law import StationaryLawCertifier, met
 from fsp.passages.targets import Targets
 from fsp.projection.growth import Growth, most_states
-from fsp.projection.progress import Progress, ProgressCallback
-from fsp.space import StateSpace
+from fsp.projection.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -39,9 +36,6 @@ if TYPE_CHECKING:
     from fsp.moments.lyapunov import DriftCondition
     from fsp.passages.targets import Condition
     from fsp.space.base import BaseSpace
-
-IMPROVES = 0.9  # of the least width, or of what is outside: growths that leave more of both are of no use
-PATIENCE = 3  # such growths in a row; chosen
 
 
 @barred()
@@ -117,45 +111,34 @@ def committor(
     try:
         ways = _proved(model, targets, tol, limit, report)
     except NoDriftCondition as missing:
-        ways = _estimated(model, targets, tol, limit, str(missing))
+        rest = growing_law.estimated(model, tol, limit, str(missing))
+        ways = ReactivePaths(rest, targets).solved((True, True), None)
     return _answer(model, ways, (names[0], names[1]), tol)
 
 
 def _proved(model: Model, targets: Targets, tol: float, limit: int, report: ProgressCallback) -> Reactive:
     condition = None if model.is_finite else drift_condition(model)
     growth = Growth(model, limit, None, stationary=True)
-    certifier = _Certifier(model, targets, condition, growth)
+    certifier = _Certifier(model, targets, condition)
     wanted = certifier.wanted()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ToleranceWarning)  # what follows may do better
-        begun = StationaryCertifier(model, condition, "auto", tol).solve(growth, report).generator.space
-    judge = _Judge(growth, tol, report)
-    grow_until(growth, growth.with_states(begun, wanted), certifier.attempt, judge)
-    if judge.best is None:
-        raise NoDriftCondition("the space is too small for a bound, or rounding hides the drift")
-    if judge.width > tol:
+    require_room(growth, wanted)
+    begun = growing_law.solved(model, condition, tol, growth, report).generator.space
+    sharpest = Sharpest(_width, tol, report, "committor", outside=True)
+    best = sharpest.on(growth, growth.with_states(begun, wanted), certifier.attempt)
+    if sharpest.width > tol:
         warnings.warn(
-            f"The bounds are {judge.width:.1e} wide, above tol = {tol:.1e}; raise `max_states` or `tol`.",
+            f"The bounds are {sharpest.width:.1e} wide, above tol = {tol:.1e}; raise `max_states` or `tol`.",
             ToleranceWarning,
             stacklevel=4,
         )
-    return judge.best
-
-
-def _estimated(model: Model, targets: Targets, tol: float, limit: int, reason: str) -> Reactive:
-    """Return the ways on the states of an estimated stationary law, whose bounds are no more than that."""
-    law = stationary(model, tol, max_states=limit)
-    generator = Generator(model, StateSpace.from_states(model.species, law.states))
-    p = law.probabilities
-    rest = StationaryLaw(generator, p, p, p, min(1.0, law.error.total), certified=False, reason=reason)
-    return ReactivePaths(rest, targets).solved((True, True), None)
+    return best
 
 
 class _Certifier:
     """Bound the ways of one network on one space after another."""
 
-    def __init__(self, model: Model, targets: Targets, condition: DriftCondition | None, growth: Growth) -> None:
-        self._targets, self._growth = targets, growth
+    def __init__(self, model: Model, targets: Targets, condition: DriftCondition | None) -> None:
+        self._targets = targets
         self._rest = StationaryLawCertifier(model, condition)
         self._members = [members(model, targets, j) for j in (0, 1)]
         self._contained = self._members[0] is not None, self._members[1] is not None
@@ -165,43 +148,12 @@ class _Certifier:
 
     def wanted(self) -> IntArray:
         """Return states that have to be stored, (k, d)."""
-        states = self._rest.excepted([self._outer], *self._members)
-        if not self._growth.affords(len(states)):
-            raise NoDriftCondition(f"a bound needs {len(states):,} states")
-        return states
+        return self._rest.excepted([self._outer], *self._members)
 
     def attempt(self, space: BaseSpace, guess: FloatArray | None) -> Reactive:
         """Solve on those states of a space that may be reached; `guess` (n,) is the stationary law so far."""
         rest = self._rest.attempt(space, guess)
         return ReactivePaths(rest, self._targets).solved(self._contained, met(self._outer, space, rest.generator))
-
-
-class _Judge:
-    """Ends where the bounds meet the tolerance, or growing does not help."""
-
-    def __init__(self, growth: Growth, tol: float, report: ProgressCallback) -> None:
-        self._growth, self._tol, self._report = growth, tol, report
-        self.best: Reactive | None = None
-        self.width = inf
-        self._useless, self._outside = 0, inf
-
-    @property
-    def suffices(self) -> bool:
-        """Whether anything is known."""
-        return self.best is not None
-
-    def judge(self, candidate: Reactive, guess: FloatArray | None) -> NextSpace | None:
-        """Return how to go on; None to end."""
-        width, rest = _width(candidate), candidate.rest
-        self._report(Progress(None, None, len(rest.generator), min(2.0, rest.outside), "committor"))
-        stays = IMPROVES * self.width < width and IMPROVES * self._outside < rest.outside
-        self._useless = self._useless + 1 if stays else 0
-        self._outside = min(self._outside, rest.outside)
-        if width <= self.width:
-            self.best, self.width = candidate, width
-        closed = not rest.generator.n_sinks or rest.outside <= UNIT_ROUNDOFF**2  # far below what is asked for
-        done = self.width <= self._tol or closed or self._useless == PATIENCE
-        return None if done else NextSpace(ErrorLedger(truncation=min(2.0, rest.outside)))
 
 
 def _width(ways: Reactive) -> float:

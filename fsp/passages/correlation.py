@@ -8,38 +8,35 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from math import inf, isfinite, sqrt
+from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp import defaults
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING
 from fsp.bars import barred, callback, silent
-from fsp.distribution import ErrorLedger, Interval
+from fsp.distribution import Interval
 from fsp.distribution.correlation import Correlation
 from fsp.distribution.distribution import Provenance
 from fsp.distribution.passage import Curve
-from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.estimate import check_arguments
-from fsp.equilibrium.growth_loop import NextSpace, grow_until
-from fsp.equilibrium.stationary import stationary
 from fsp.errors import ToleranceWarning
-from fsp.generator import Generator
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
+from fsp.passages import growing_law
 from fsp.passages.from_start import from_start
+from fsp.passages.growing_law import Sharpest, require_room
 from fsp.passages.observables import Observable
 from fsp.passages.outside import paying
 from fsp.passages.products import ObservedLaw, around, part, quotient
 from fsp.passages.spectrum import Spectra
 from fsp.passages.stationary_law import OnStationaryLaw, StationaryLaw, StationaryLawCertifier, met
 from fsp.projection.growth import Growth, most_states
-from fsp.projection.progress import Progress, ProgressCallback
+from fsp.projection.progress import ProgressCallback
 from fsp.projection.start import starts_at_rest
 from fsp.projection.transient import solve
-from fsp.space import StateSpace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +48,6 @@ if TYPE_CHECKING:
 
 SHARE = 0.25  # of the tolerance for what is off whatever the lag, and as much for the transients
 LEAST_TOL, LARGEST_TOL = 1e-13, 1e-3  # of a transient: what solvers bound, and what they are made for
-IMPROVES, PATIENCE = 0.9, 3  # growths in a row that leave more of what is off are of no use; chosen
 
 
 @barred()
@@ -167,35 +163,26 @@ def _proved(
 ) -> _Two:
     condition = None if model.is_finite else drift_condition(model)
     growth = Growth(model, limit, None, stationary=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ToleranceWarning)  # what follows may do better
-        begun = StationaryCertifier(model, condition, "auto", tol).solve(growth, report)
+    begun = growing_law.solved(model, condition, tol, growth, report)
     centred = _about(pair, begun.generator.space.states, begun.p)
     paid = [None if condition is None else paying(model, condition, observable.cost) for observable in centred]
     certifier = StationaryLawCertifier(model, condition)
     wanted = certifier.excepted(paid)
-    if not growth.affords(len(wanted)):
-        raise NoDriftCondition(f"a bound needs {len(wanted):,} states")
+    require_room(growth, wanted)
 
     def attempt(space: BaseSpace, guess: FloatArray | None) -> _Two:
         rest = certifier.attempt(space, guess)
         return _two(rest, centred, [rest.beyond(met(f, space, rest.generator)) for f in paid])
 
-    judge = _Judge(SHARE * tol, report)
-    grow_until(growth, growth.with_states(begun.generator.space, wanted), attempt, judge)
-    best = judge.best
-    if best is None:
-        raise NoDriftCondition("the space is too small for a bound, or rounding hides the drift")
+    sharpest = Sharpest[_Two](lambda two: two.off, SHARE * tol, report, "correlation")
+    best = sharpest.on(growth, growth.with_states(begun.generator.space, wanted), attempt)
     return replace(best, spectra=Spectra(model, centred, best, (certifier, growth, attempt), condition, tol))
 
 
 def _estimated(model: Model, pair: tuple[Observable, Observable], tol: float, limit: int, reason: str) -> _Two:
     """Return what is known on the states of an estimated stationary law."""
-    law = stationary(model, tol, max_states=limit)
-    p = law.probabilities
-    generator = Generator(model, StateSpace.from_states(model.species, law.states))
-    rest = StationaryLaw(generator, p, p, p, min(1.0, law.error.total), certified=False, reason=reason)
-    two = _two(rest, _about(pair, law.states, p), [0.0, 0.0])
+    rest = growing_law.estimated(model, tol, limit, reason)
+    two = _two(rest, _about(pair, rest.generator.space.states, rest.p), [0.0, 0.0])
     return replace(two, spectra=Spectra(model, two.pair, two, None, None, tol))
 
 
@@ -210,31 +197,6 @@ def _two(rest: StationaryLaw, pair: tuple[Observable, Observable], beyond: list[
         for observable, square in zip(pair, beyond, strict=True)
     )
     return _Two(rest, pair, (first, second))
-
-
-class _Judge:
-    """Ends where what is off whatever the lag is small, or growing does not help."""
-
-    def __init__(self, tol: float, report: ProgressCallback) -> None:
-        self._tol, self._report = tol, report
-        self.best: _Two | None = None
-        self._off, self._useless = inf, 0
-
-    @property
-    def suffices(self) -> bool:
-        """Whether anything is known."""
-        return self.best is not None
-
-    def judge(self, candidate: _Two, guess: FloatArray | None) -> NextSpace | None:
-        """Return how to go on; None to end."""
-        off, rest = candidate.off, candidate.rest
-        self._report(Progress(None, None, len(rest.generator), min(2.0, rest.outside), "correlation"))
-        self._useless = self._useless + 1 if IMPROVES * self._off < off else 0
-        if off <= self._off:
-            self.best, self._off = candidate, off
-        closed = not rest.generator.n_sinks or rest.outside <= UNIT_ROUNDOFF**2  # far below what is asked for
-        done = off <= self._tol or closed or self._useless == PATIENCE
-        return None if done else NextSpace(ErrorLedger(truncation=min(2.0, rest.outside)))
 
 
 def _answer(model: Model, two: _Two, times: FloatArray, tol: float) -> Correlation:

@@ -29,11 +29,6 @@ class Disc:
         return cls(value, radius * (1.0 + OFF) + OFF * abs(value)) if radius < inf else cls(value, inf)
 
     @property
-    def most(self) -> float:
-        """Bound the modulus."""
-        return (abs(self.value) + self.radius) * (1.0 + OFF)
-
-    @property
     def conjugate(self) -> Disc:
         """The conjugates."""
         return Disc(self.value.conjugate(), self.radius)

@@ -52,7 +52,7 @@ class Gain:
     observable: Observable | None
     reactions: tuple[int, ...]  # their numbers, several of a reaction in bursts; none of a rate
     counted: Model | None  # the network with a molecule that counts; None where its rates are functions
-    most: float  # the rate at all states; infinite where it has no bound
+    largest: float  # the rate at all states; infinite where it has no bound
     positive: bool  # whether the rate is known not to be negative anywhere
 
     @classmethod

@@ -76,9 +76,9 @@ def glued(
     return np.minimum(solved, (alpha + within) * (1.0 + SLACK)), replace(over, alpha=alpha)
 
 
-def excepting(condition: DriftCondition, most: float) -> DriftCondition:
-    """Return a condition that excepts the states whose drift is above `most`."""
-    kept = condition.drifts > most
+def excepting(condition: DriftCondition, level: float) -> DriftCondition:
+    """Return a condition that excepts the states whose drift is above `level`."""
+    kept = condition.drifts > level
     return replace(condition, states=condition.states[kept], drifts=condition.drifts[kept])
 
 
@@ -87,5 +87,5 @@ def _places(space: StateSpace, stage: Stopped, condition: DriftCondition) -> Int
     place = np.full(len(space), -1)
     place[stage.inside] = np.arange(len(stage))
     stored = space.index(condition.states)
-    found: IntArray = place[stored[stored >= 0]]
-    return found[found >= 0]
+    places: IntArray = place[stored[stored >= 0]]
+    return places[places >= 0]

@@ -244,7 +244,7 @@ class Question:
             rates = np.where(self.targets.hold(space.states).any(axis=0), 0.0, rates)
         start = starting_vector(self.begin.model, space)
         closed = not generator.leaks and not self.begin.model.definition.has_tails
-        greatest = self.gain.most if not self.gain.is_rate or not closed else float(rates.max(initial=0.0)) + off
+        greatest = self.gain.largest if not self.gain.is_rate or not closed else float(rates.max(initial=0.0)) + off
         if greatest == inf and not generator.leaks:
             greatest = self._greatest_of_tails(space)
         self.report(Progress(None, None, len(generator), 0.0, "reward"))

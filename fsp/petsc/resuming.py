@@ -52,7 +52,7 @@ def solve_with_checkpoints(
         """Write a checkpoint where one is due; called on all ranks where progress is reported."""
         nonlocal last_time
         if comm.share(lambda: monotonic() - last_time >= (SECONDS_BETWEEN if every is None else every)):
-            store.write(continued.whole(reached()))
+            store.write(continued.completed(reached()))
             last_time = monotonic()
 
     return continued.run(lambda left, start: solve(left, start=start, checkpoint=write_if_due))

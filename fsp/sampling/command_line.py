@@ -79,7 +79,7 @@ class Command:
             raise BackendError(f"{who} must write the CSV file {{out}}, but wrote none.")
         values = _read(out, wanted, times, len(seeds), who)
         out.unlink()
-        return wanted.whole(values, self.program, times.tolist(), first), Counter(said)
+        return wanted.whole_counts(values, self.program, times.tolist(), first), Counter(said)
 
     def _call(self, words: list[str], who: str) -> list[str]:
         """Make a call and return the lines that it writes to standard error."""

@@ -69,7 +69,7 @@ def sample_block(
         raise BackendError(
             f"Simulator '{name}' must run the model, but failed in runs {first} to {last}: {kind}: {error}"
         ) from None
-    return wanted.whole(values, name, times, first), Counter(str(warning.message) for warning in said)
+    return wanted.whole_counts(values, name, times, first), Counter(str(warning.message) for warning in said)
 
 
 @lru_cache(maxsize=4)

@@ -35,7 +35,7 @@ class RequiredCounts:
         columns = [has[name] if name in has else np.full(n, float(counts[name])) for name in self.species]
         return np.stack(columns, axis=1).astype(np.float64)
 
-    def whole(self, values: FloatArray, name: str, times: Sequence[float], first: int) -> IntArray:
+    def whole_counts(self, values: FloatArray, name: str, times: Sequence[float], first: int) -> IntArray:
         """Return counts, (runs, n_times, n_species), as integers, or raise a BackendError that names what is none."""
         rounded = np.rint(values)
         bad = np.argwhere(~(np.abs(values - rounded) <= NEAR_WHOLE * np.maximum(1.0, np.abs(rounded))))

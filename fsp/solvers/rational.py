@@ -174,7 +174,7 @@ class _Checks:
         now = log(excess) if excess < inf else inf
         if self._last is not None and now < self._last[1] < inf:
             fall = (self._last[1] - now) / (basis.size - self._last[0])
-            self.due = max(self.due, basis.size + min(int(LIKELY * now / fall), basis.most // 2))
+            self.due = max(self.due, basis.size + min(int(LIKELY * now / fall), basis.capacity // 2))
         self._last = basis.size, now
         return False
 
@@ -242,7 +242,7 @@ class _Basis:
         self.norms[0] = np.abs(self._V[0]).sum()
 
     @property
-    def most(self) -> int:
+    def capacity(self) -> int:
         """Largest number of vectors."""
         return self._H.shape[1]
 
@@ -254,7 +254,7 @@ class _Basis:
     @property
     def complete(self) -> bool:
         """Whether no vector can be added."""
-        return self.invariant or self.size == self.most
+        return self.invariant or self.size == self.capacity
 
     @property
     def square(self) -> FloatArray:

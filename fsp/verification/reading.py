@@ -19,7 +19,7 @@ import numpy as np
 from fsp.errors import ArgumentError
 from fsp.model.times import checked_times, is_near
 from fsp.output.columns import read_columns
-from fsp.verification.samples import Histograms, Runs, Samples, Summary, whole
+from fsp.verification.samples import Histograms, Runs, Samples, Summary, whole_counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -212,7 +212,7 @@ def _fold(run: NDArray[Any], time: NDArray[Any], values: NDArray[Any], species: 
             f"t = {times[at % len(times)]:.8g} {present[at]} times."
         )
     counts = values[order].reshape(len(names), len(times), len(species))
-    whole(counts, lambda at: f"{species[at[2]]} in run {_named(names[at[0]])} at t = {times[at[1]]:.8g}")
+    whole_counts(counts, lambda at: f"{species[at[2]]} in run {_named(names[at[0]])} at t = {times[at[1]]:.8g}")
     return Runs(counts, times, species)
 
 

@@ -50,7 +50,7 @@ class Runs:
             counts = counts[:, :, None]
         if counts.ndim != 3 or counts.shape[1:] != (len(times), len(species)) or len(counts) == 0:
             raise ArgumentError(f"`samples` must be of shape {shape}, but are of shape {counts.shape}.")
-        counts = whole(counts, lambda at: f"{species[at[2]]} in run {at[0]} at t = {times[at[1]]:.8g}")
+        counts = whole_counts(counts, lambda at: f"{species[at[2]]} in run {at[0]} at t = {times[at[1]]:.8g}")
         object.__setattr__(self, "counts", counts)
         object.__setattr__(self, "times", times)
         object.__setattr__(self, "species", species)
@@ -99,8 +99,10 @@ class Histograms:
         totals = set()
         for (k, name), (values, numbers) in self.cells.items():
             place = f"{name} at t = {self.times[k]:.8g}"
-            values = whole(np.asarray(values), lambda at, place=place: place)
-            numbers = whole(np.asarray(numbers), lambda at, place=place: f"the number of runs of {place}").astype(float)
+            values = whole_counts(np.asarray(values), lambda at, place=place: place)
+            numbers = whole_counts(
+                np.asarray(numbers), lambda at, place=place: f"the number of runs of {place}"
+            ).astype(float)
             order = np.argsort(values)
             self.cells[k, name] = values[order], numbers[order]
             totals.add(float(numbers.sum()))
@@ -195,7 +197,7 @@ class Planned:
 Samples = Runs | Histograms | Summary
 
 
-def whole(numbers: Any, place: Any) -> IntArray:
+def whole_counts(numbers: Any, place: Any) -> IntArray:
     """Return numbers as integers, or raise an ArgumentError that names the first that is no copy number."""
     if np.issubdtype(numbers.dtype, np.integer) or numbers.dtype == np.bool_:
         bad, why = numbers < 0, "not be negative"

@@ -7,8 +7,6 @@ again with a smaller tolerance.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +23,7 @@ from fsp.distribution.text import round_up, table
 from fsp.doors import transient
 from fsp.errors import FSPError, ModelError, ToleranceWarning
 from fsp.formats import load
+from fsp.output.summaries import csv_text
 from fsp.verification.cases import STATISTICS, Case, chosen_cases, read_case
 
 if TYPE_CHECKING:
@@ -108,15 +107,14 @@ class SuiteReport:
 
     def to_csv(self) -> str:
         """Return a table with a line for each column that was compared, and for each case without one."""
-        text = io.StringIO()
-        write = csv.writer(text, lineterminator="\n").writerow
-        write(["case", "model", "verdict", "variable", "statistic", "column verdict", "gap", "t", "expected", "lower",
-               "upper", "certified", "states", "error", "tol", "seconds", "reason"])  # fmt: skip
+        header = ["case", "model", "verdict", "variable", "statistic", "column verdict", "gap", "t", "expected",
+                  "lower", "upper", "certified", "states", "error", "tol", "seconds", "reason"]  # fmt: skip
+        lines = []
         for row in self.rows:
             tail = [row.n_states, None if row.error is None else row.error.total, row.tol, row.seconds, row.reason]
             for column in row.columns or (None,):
-                write([row.name, row.model, row.verdict, *_compared(column).values(), *tail])
-        return text.getvalue()
+                lines.append([row.name, row.model, row.verdict, *_compared(column).values(), *tail])
+        return csv_text(header, lines)
 
     def record(self) -> dict[str, Any]:
         """Return all of it as plain dictionaries and lists."""

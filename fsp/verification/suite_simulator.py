@@ -10,8 +10,6 @@ criterion says nothing about how probable a false alarm is.  `fsp.verify` does.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ import numpy as np
 
 from fsp.distribution.formulas import values_on
 from fsp.distribution.text import table
+from fsp.output.summaries import csv_text
 from fsp.verification.cases import Case, chosen_cases
 from fsp.verification.suite import FAILED, NO_CME, attempted, formula_of, in_turn
 from fsp.verification.verify import verify
@@ -99,12 +98,9 @@ class SimulatorReport:
 
     def to_csv(self) -> str:
         """Return a table with a line for each case."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, _record(self.rows[0]), lineterminator="\n")
-        writer.writeheader()
         joined = ("rejected", "explained")
-        writer.writerows({**_record(row), **{k: "; ".join(getattr(row, k)) for k in joined}} for row in self.rows)
-        return text.getvalue()
+        records = [_record(row) | {name: "; ".join(getattr(row, name)) for name in joined} for row in self.rows]
+        return csv_text(list(records[0]), (list(record.values()) for record in records))
 
     def record(self) -> dict[str, Any]:
         """Return all of it as plain dictionaries and lists."""

@@ -70,7 +70,7 @@ MUTANTS = [
     mutant(
         "comparisons-of-what-is-rounded-are-exact",
         "model/accuracy.py",
-        "    if not all(part.whole and part.most <= LARGEST_WHOLE for part in parts):",
+        "    if not all(part.is_whole and part.largest <= LARGEST_WHOLE for part in parts):",
         "    if not parts:",
         "rounding",
         only="comparison",
@@ -350,7 +350,7 @@ MUTANTS = [
     mutant(
         "responses-know-nothing-of-what-is-lacking",
         "equilibrium/response.py",
-        "    total += law.most(of_lacking)",
+        "    total += law.largest_sum(of_lacking)",
         "    total += 0.0",
         "response",
         only="lower_bounds",

@@ -62,8 +62,8 @@ MUTANTS = [
     mutant(
         "sweep-out-of-order",
         "jobs/sweep.py",
-        "self._solutions[outcome.index] = outcome.found",
-        "self._solutions[self.done] = outcome.found",
+        "self._solutions[outcome.index] = outcome.value",
+        "self._solutions[self.done] = outcome.value",
         "sweep",
         only="single_run",
     ),

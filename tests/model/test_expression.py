@@ -54,7 +54,7 @@ leaves = st.one_of(numbers, st.sampled_from(NAMES).map(Symbol), st.just(Time()))
 def calls(children):
     def build(name):
         function = FUNCTIONS[name]
-        least, most = max(1, function.least), min(function.most, 4)
+        least, most = max(1, function.fewest), min(function.limit, 4)
         return st.lists(children, min_size=least, max_size=most).map(lambda a: call(name, *a))
 
     return st.sampled_from(sorted(FUNCTIONS)).flatmap(build)

@@ -98,7 +98,7 @@ def test_every_function_is_read_written_and_rounded():
     assert set(FUNCTIONS) == set(RULES)
     for name, row in FUNCTIONS.items():
         assert row.ast or name in ("neg", "sqrt", "log10")  # libsbml writes them as other nodes
-        many = 2 if row.sign and row.most > 1 else max(row.least, 1)
+        many = 2 if row.sign and row.limit > 1 else max(row.fewest, 1)
         inside = f"X{row.sign}Y" if row.sign and many == 2 else f"{row.sign}X" if row.sign and many == 1 else ""
         text = inside or f"{name}({', '.join('XYZ'[:many])})"
         tree = parse(text, what="law")

@@ -266,8 +266,8 @@ MUTANTS = [
     mutant(
         "what-is-saved-has-no-budget",
         "output/layout.py",
-        "        time_limit.within(lambda: [one._moment_bounds for one in distributions])\n",
-        "        [one._moment_bounds for one in distributions]\n",
+        "        time_limit.within(lambda: [d._moment_bounds for d in distributions])\n",
+        "        [d._moment_bounds for d in distributions]\n",
         "storage",
         only="in_print",
     ),

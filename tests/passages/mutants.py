@@ -245,7 +245,7 @@ MUTANTS = [
     ),
     mutant(
         "estimated-laws-are-proved",
-        "passages/committor.py",
+        "passages/growing_law.py",
         "certified=False, reason=reason)",
         "certified=True, reason=reason)",
         "committor",
