@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
 
+WAY_OUT = (
+    "Start in states of the classes that they lead to, or next to them (`with_initial`), or give a `space` without "
+    "those, for what lasts until then."
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classes:
@@ -108,7 +113,7 @@ def _factorised(matrix: Any, start: FloatArray) -> FloatArray:
     except RuntimeError as failure:
         raise ConvergenceError(
             f"Transient states must be left in a time that double precision can tell, but the equations for it cannot "
-            f"be solved: {failure}."
+            f"be solved: {failure}. {WAY_OUT}"
         ) from None
 
 
@@ -117,7 +122,7 @@ def absorbed(weights: FloatArray, occupation: FloatArray, lost: float, relative:
     if not abs(weights.sum() + lost - 1.0) < 1e-6:
         raise ConvergenceError(
             f"The absorption probabilities must sum to 1, but sum to {weights.sum() + lost:.3g}: the transient states "
-            f"are left so slowly that the probabilities cannot be told in double precision."
+            f"are left so slowly that the probabilities cannot be told in double precision. {WAY_OUT}"
         )
     return Absorption(weights, occupation, lost, relative)
 

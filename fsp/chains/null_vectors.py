@@ -55,6 +55,7 @@ UNIT_MASS = 1e-9  # that the sum of a distribution may be off
 ABOVE_FLOOR = 1e3  # times the floor, from which on a probability is known
 RELATIVE_SHIFT = 1e-10  # over the largest exit rate, of the first resolvent; reduced where the gap is not larger
 ITERATIVE_SHIFT = 1e-8  # the same for GMRES, whose incomplete factors need more; chosen, not measured
+TOLD = 1e-6  # 1-norm distance of answers from two starts, beyond which they tell nothing; chosen
 ITERATIONS = 60  # of inverse iteration, beyond which a chain is nearly decomposable; chosen, not measured
 FILL = 10.0  # of incomplete factors, over the matrix
 RESTART = 60  # vectors of GMRES
@@ -89,7 +90,7 @@ def best_of(
         try:
             vector = find(name)
         except failures as failure:
-            said.append(f"{name} failed: {failure}")
+            said.append(f"{name} failed: {str(failure).removesuffix('.')}")
             continue
         if best is None or vector.error < best.error:
             best = replace(vector, solver=name, reason="; ".join([why, *said]))
@@ -211,7 +212,8 @@ def _direct(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
         p, change, ratio = _iterate_inverse(resolvent, p)
         gap = shift * (1.0 / ratio - 1.0) if ratio < 1.0 else 0.0
         if change < 1e-9 and gap > 0.0:
-            return p, change + chain.residual(p)[1] / gap
+            apart = _apart(p, _iterate_inverse(resolvent, _at_mode(p))[0])
+            return p, max(change + chain.residual(p)[1] / gap, apart)
         shift *= 1e-2
     raise ConvergenceError(
         f"Inverse iteration must settle, but its last change is {change:.1e}: the chain is nearly decomposable "
@@ -242,22 +244,43 @@ def _iterative(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, floa
     check_memory("An incomplete factorisation", 12 * FILL * shifted.nnz + 8 * RESTART * n, n, OTHER_METHODS)
     incomplete = linalg.spilu(shifted, drop_tol=DROPPED, fill_factor=FILL, permc_spec="MMD_AT_PLUS_A")
     preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve)
-    p = np.full(n, 1.0 / n) if guess is None else guess
-    changes = [2.0]
-    for _ in range(ITERATIONS):
-        correction, _ = linalg.gmres(shifted, matrix @ p, rtol=DROPPED, restart=RESTART, maxiter=1, M=preconditioner)
-        following = np.maximum(p + correction, 0.0)
-        following /= following.sum()
-        changes.append(float(np.abs(following - p).sum()))
-        p = following
-        if changes[-1] < 1e-13 or (changes[-1] < 1e-8 and changes[-1] > 0.7 * changes[-2]):
-            break
-    else:
+
+    def settled(p: FloatArray) -> tuple[FloatArray, float]:
+        changes = [2.0]
+        for _ in range(ITERATIONS):
+            left = matrix @ p
+            correction, _ = linalg.gmres(shifted, left, rtol=DROPPED, restart=RESTART, maxiter=1, M=preconditioner)
+            following = np.maximum(p + correction, 0.0)
+            following /= following.sum()
+            changes.append(float(np.abs(following - p).sum()))
+            p = following
+            if changes[-1] < 1e-13 or (changes[-1] < 1e-8 and changes[-1] > 0.7 * changes[-2]):
+                return p, changes[-1] / (1.0 - min(changes[-1] / changes[-2], 0.9))
         raise ConvergenceError(
             f"GMRES must settle within {ITERATIONS} cycles, but its last change is {changes[-1]:.1e}; "
             f"use method='direct' if memory allows."
         )
-    return p, changes[-1] / (1.0 - min(changes[-1] / changes[-2], 0.9))
+
+    p, error = settled(np.full(n, 1.0 / n) if guess is None else guess)
+    return p, max(error, _apart(p, settled(_at_mode(p))[0]))
+
+
+def _at_mode(p: FloatArray) -> FloatArray:
+    """Return all mass at the most probable state, from where sets of states that hardly communicate are not met."""
+    begin = np.zeros(len(p))
+    begin[int(np.argmax(p))] = 1.0
+    return begin
+
+
+def _apart(p: FloatArray, other: FloatArray) -> float:
+    """Return the 1-norm distance of answers from two starts; a ConvergenceError where the start is what they tell."""
+    apart = float(np.abs(p - other).sum())
+    if not apart <= TOLD:
+        raise ConvergenceError(
+            f"Inverse iteration must forget its start, but from another one it ends {apart:.1e} away: the chain is "
+            f"nearly decomposable. Try method='gth'."
+        )
+    return apart
 
 
 METHODS: dict[str, Callable[[Chain, FloatArray | None], tuple[FloatArray, float]]] = {

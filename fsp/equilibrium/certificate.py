@@ -126,9 +126,8 @@ def certify(
     boundary = boundary_of(generator, condition)
     entries = np.flatnonzero(entered(generator.model, generator.space) & keep)
     times = hitting_times(generator, system, boundary, z)
-    if times is None:
-        return None
-    return _bounded(generator, z, system, boundary, entries, times)
+    certificate = None if times is None else _bounded(generator, z, system, boundary, entries, times)
+    return certificate if certificate is not None and np.isfinite(certificate.total) else None
 
 
 def stopped_at(generator: Generator, z: int, eliminate: bool) -> StoppedChain:
@@ -182,6 +181,8 @@ def hitting_times(generator: Generator, system: StoppedChain, boundary: Boundary
     first: FloatArray = np.bincount(boundary.sources, boundary.rates * boundary.beyond, n).astype(np.float64)
     outflow: FloatArray = np.bincount(boundary.sources, boundary.rates, n).astype(np.float64)
     solved = system.solve_adjoint(1.0 + first) * above + system.tiny  # v as if α were zero
+    if not np.isfinite(solved).all():  # too long for a double
+        return None
     leaving, alpha = np.zeros(n), 0.0
     if len(boundary.sources):
         spread = 0.0 if known else KEPT / max(1.0, float(solved.max()))

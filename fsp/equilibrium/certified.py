@@ -1,9 +1,16 @@
 """Stationary distributions whose error is a bound, on a space that grows until the bound meets the tolerance.
 
 The space holds the states that the drift condition excepts, as far as they can be reached, and grows where the answer's
-probability flows out.  One closed class: `certify` on all of the space also shows that every state leads to it.
-Several: a bound for each, on the states that its own may come to, weighted by the probabilities of ending there, whose
-error is at most the 1-norm of what the equations for the transient states leave, and what leaks out of those.
+probability flows out.  One closed class: `certify` on all of the space also shows that every state leads to it.  Where
+it leads to no other state of the space, a bound on it alone is one for the network:
+
+(1) every state of the space leads to the only class that is closed in it, with a least probability before the space is
+    left, as there are finitely many; and wherever the space is left, the drift condition brings the chain back to it.
+    So the class is met with probability one, and all that is stationary comes from there.
+
+Several closed classes: a bound for each, on the states that its own may come to, weighted by the probabilities of
+ending there, whose error is at most the 1-norm of what the equations for the transient states leave, and what leaks out
+of those.  Classes that leak, and may lead elsewhere through the outside, are pockets of the space.
 """
 
 from __future__ import annotations
@@ -20,11 +27,11 @@ from fsp.chains.classes import Absorption, Classes, absorption, closed_classes, 
 from fsp.chains.null_vectors import null_vector
 from fsp.distribution import ErrorLedger
 from fsp.equilibrium.bounded import Bounded, class_notes, example, warn_if_above, with_start
-from fsp.equilibrium.certificate import Certificate, certify, roundings
+from fsp.equilibrium.certificate import Certificate, certify, rate_outside, roundings
 from fsp.equilibrium.estimate import NEGLIGIBLE
 from fsp.equilibrium.growth_loop import NextSpace, grow_until
 from fsp.equilibrium.reachability import Reachability
-from fsp.errors import ConvergenceError
+from fsp.errors import ConvergenceError, StateSpaceError
 from fsp.generator import Generator
 from fsp.moments.lyapunov import NoDriftCondition
 from fsp.projection.backend import serial
@@ -40,7 +47,9 @@ if TYPE_CHECKING:
     from fsp.space.base import BaseSpace
 
 SPARE = 0.25  # share of the drift elsewhere that excepted states may lack without being stored
+HIDDEN = "rounding hides how states lead to each other, or one does not lead to the others"
 IMPROBABLE = 0.1  # of the most probable state, below which a state is not good to build bounds around
+POCKETED = 12  # growths for the ways out of pockets; chosen: lines double, so some thousand jumps
 ROUNDED = 0.5  # share of the tolerance that rounding takes, beyond which growing does not help
 
 
@@ -49,8 +58,10 @@ class StationaryCertifier:
 
     def __init__(self, model: Model, condition: DriftCondition | None, method: str, tol: float) -> None:
         self._model, self._method, self._tol = model, method, tol
-        self.condition = condition  # without states that turn out not to be reached
         self._reach = Reachability(model)
+        # without states that turn out not to be reached
+        self.condition = None if condition is None else self._possible(condition, model.initial_states)
+        self._tries = POCKETED
 
     def solve(self, growth: Growth, report: ProgressCallback) -> Bounded:
         """Grow the space until the bound meets the tolerance, or rounding or the limits forbid it.
@@ -58,12 +69,18 @@ class StationaryCertifier:
         A `ToleranceWarning` says that the bound is above the tolerance, a NoDriftCondition that nothing can be proved
         although no probability flows out.
         """
-        proof = _Proof(self._tol, report)
-        grow_until(growth, growth.with_states(growth.first(), self.excepted()), self.attempt, proof)
-        if proof.best is None and self.condition is None:
+        first, proof = growth.with_states(growth.first(), self.excepted()), _Proof(self._tol, report)
+        try:
+            grow_until(growth, first, self.attempt, proof)
+        except StateSpaceError:
+            if self._tries == POCKETED:
+                raise
+            self._tries, proof = 0, _Proof(self._tol, report)  # it may do without the ways out of pockets
+            grow_until(growth, first, self.attempt, proof)
+        if proof.best is None and self.condition is None and proof.leaks:
             raise NoDriftCondition("a bound needs all of the finitely many states, which are too many to store")
         if proof.best is None:
-            raise NoDriftCondition("rounding hides the drift, or a stored state does not lead to the others")
+            raise NoDriftCondition(HIDDEN)
         warn_if_above(proof.best, self._tol, stacklevel=5)
         return proof.best
 
@@ -80,11 +97,34 @@ class StationaryCertifier:
         closed = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
         all_closed = closed_classes(closed)
         classes = self.separate(generator, all_closed)
+        pockets = classes.transient & ~all_closed.transient
+        if self._is_end(generator, all_closed):
+            surely = Absorption(np.ones(1), np.zeros(len(space)), 0.0, 0.0)
+            nowhere = np.zeros(len(space), dtype=np.bool_)
+            return with_start(self._several(generator, closed, all_closed, surely, pockets=nowhere), several=False)
+        if self._tries and len(classes.members) == 1:
+            self._tries -= 1
+            return self._of_pockets(generator, classes.members[0], pockets)
         if len(classes.members) < 2:
             return with_start(self._one(generator, guess, classes), several=False)
         end = absorption(closed, classes, generator.leak_rates, initial, roundings(generator))
-        pockets = classes.transient & ~all_closed.transient
         return with_start(self._several(generator, closed, classes, end, pockets=pockets), several=True)
+
+    def _is_end(self, generator: Generator, classes: Classes) -> bool:
+        """Tell whether (1) holds, and a class does not hold all states: all ways end there, however long they take."""
+        if len(classes.members) != 1 or not classes.transient.any():
+            return False
+        condition = self.condition
+        if generator.n_sinks and (condition is None or not rate_outside(condition, generator) > 0.0):
+            return False
+        return not self.onward(generator, classes.members[0]).any()
+
+    def _of_pockets(self, generator: Generator, members: IntArray, pockets: BoolArray) -> Bounded:
+        """Return no bound, and that the space grow from its pockets until it shows where they lead."""
+        n, unknown = len(generator), ErrorLedger(truncation=np.inf)
+        held = np.where(pockets, 1.0, 0.0)
+        held[members] = 1.0
+        return Bounded(generator, held / held.sum(), np.zeros(n), np.ones(n), unknown, np.where(pockets, 1.0, 0.0))
 
     def separate(self, generator: Generator, classes: Classes) -> Classes:
         """Return the classes that no way through the outside may lead from; others are pockets of the space."""
@@ -161,8 +201,12 @@ class StationaryCertifier:
         condition = self.condition
         if condition is None:
             return np.zeros((0, self._model.n_species), dtype=np.int64)
-        states = condition.states[condition.drifts > -SPARE * condition.elsewhere]
-        return states[self._reach.possible(states, self._model.initial_states)]
+        return condition.states[condition.drifts > -SPARE * condition.elsewhere]
+
+    def _possible(self, condition: DriftCondition, start: IntArray) -> DriftCondition:
+        """Return a drift condition without states that cannot be reached from some, (k, d)."""
+        kept = self._reach.possible(condition.states, start)
+        return replace(condition, states=condition.states[kept], drifts=condition.drifts[kept])
 
     def _narrowed(self, start: IntArray, larger: StateSpace, space: StateSpace) -> DriftCondition | None:
         """Return the drift condition without states that cannot be reached: those of `larger` that `space` lacks."""
@@ -170,8 +214,8 @@ class StationaryCertifier:
         if condition is None:
             return None
         excluded = (larger.index(condition.states) >= 0) & (space.index(condition.states) < 0)
-        kept = ~excluded & self._reach.possible(condition.states, start)
-        return replace(condition, states=condition.states[kept], drifts=condition.drifts[kept])
+        kept = replace(condition, states=condition.states[~excluded], drifts=condition.drifts[~excluded])
+        return self._possible(kept, start)
 
     # ---- several closed classes
 
@@ -264,6 +308,7 @@ class _Proof:
         self._tol, self._report = tol, report
         self.best: Bounded | None = None
         self._searched = False  # whether the space has grown from all of its boundary
+        self.leaks = True  # whether the last space has a way out
 
     @property
     def suffices(self) -> bool:
@@ -275,6 +320,7 @@ class _Proof:
         total = min(candidate.error.total, 2.0)
         self._report(Progress(None, None, len(candidate.generator.space), total, "stationary"))
         self.best = candidate if candidate.proved else self.best
+        self.leaks = bool(candidate.generator.n_sinks)
         ends = _ends(candidate, self._tol)
         if ends and (self._searched or candidate.proved or not candidate.generator.n_sinks):
             return None

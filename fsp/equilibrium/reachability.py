@@ -1,4 +1,4 @@
-"""Which states may be reached, and some more: by the lattice of the reactions, species never made, and a space."""
+"""Which states may be reached, and some more: by lattice, species never made, barriers and a space."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.chains.classes import reached
+from fsp.equilibrium.barriers import Barriers
 from fsp.generator import Generator
 from fsp.model.structure import producible, same_lattice
 from fsp.moments.rates import rates
@@ -23,7 +24,7 @@ class Reachability:
     """Tell which states the chain of one model may come to."""
 
     def __init__(self, model: Model) -> None:
-        self._model = model
+        self._model, self._barriers = model, Barriers(model)
         laws = rates(model, 0.0, np.full(model.n_species, np.inf))
         self._needs = np.array(  # (R, d) species that are a factor of every term of a rate
             [
@@ -33,7 +34,7 @@ class Reachability:
         )
 
     def possible(self, states: IntArray, start: IntArray) -> BoolArray:
-        """Tell which states (m, d) may be reached from one of `start` (k, d), by lattice and by species present."""
+        """Tell which states (m, d) may be reached from one of `start` (k, d): lattice, species present, barriers."""
         change = self._model.change
         if len(start) > FEW:
             return np.ones(len(states), dtype=np.bool_)
@@ -41,7 +42,8 @@ class Reachability:
         for x in start:
             there = producible(change, self._needs, x > 0)
             happens = ~(self._needs & ~there).any(axis=1)  # (R,)
-            marks |= same_lattice(change[happens], states - x) & ~states[:, ~there].any(axis=1)
+            kept = ~states[:, ~there].any(axis=1) & ~self._barriers.passed(states, x)
+            marks |= same_lattice(change[happens], states - x) & kept
         return marks
 
     def made(self, start: IntArray) -> BoolArray:

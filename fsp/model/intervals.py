@@ -156,7 +156,9 @@ def _power_from_zero(a: Series, exponent: float) -> Series:
     for k in reversed(range(len(a))):  # Horner: Σ_k (r over k) a₀^(r - k) rise^k
         power = ONE if exponent == k else _increasing(lambda x, k=k: x ** (exponent - k), (0.0, high))  # type: ignore[misc]
         factor = math.prod((exponent - i) / (i + 1) for i in range(k))
-        total = added(multiplied(total, rise), scaled(series_of(power, len(a)), factor))
+        factors = _widened(factor, factor, (k + 1) * SLACK)  # three roundings for each i
+        term = multiplied(series_of(power, len(a)), series_of(factors, len(a)))
+        total = added(multiplied(total, rise), term)
     return total
 
 

@@ -164,13 +164,17 @@ def logarithm(a: Floats2, out: Floats2):
 
 @kernel()
 def power(a: Floats2, exponent: F8, out: Floats2):
-    """Write a power to `out` after its first coefficient; a is positive at first."""
+    """Write a power to `out` after its first coefficient; a is positive at first.
+
+    Factors r i - (k - i) are off by the rounding of r i, which does not shrink where they cancel.
+    """
     inverse = _widened(1.0 / a[0, 1], 1.0 / a[0, 0])
     terms = np.zeros_like(out)
     for k in range(1, len(a)):
         for i in range(1, k + 1):
             factor = exponent * i - (k - i)
-            terms[i, 0], terms[i, 1] = _times(_row(a, i), (factor, factor))
+            off = HALF_UNIT * (abs(exponent) * i + abs(factor))
+            terms[i, 0], terms[i, 1] = _times(_row(a, i), (factor - off, factor + off))
         rest = _over(_dot(terms, 1, out, k - 1, k), k)
         out[k, 0], out[k, 1] = _times(rest, inverse)
     return _finite(out)

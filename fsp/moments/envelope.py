@@ -25,7 +25,7 @@ from fsp.moments.terms import Terms, not_negative, scale
 
 KNOWN = 2.0**-50  # relative error of a folded number up to which it is one number, as margins of those who ask cover
 _UNIT_RANGE = {"sin", "cos", "tanh"}
-_COMPARED = {"<", "<=", ">", ">="}
+_COMPARED = {"<", "<=", ">", ">=", "==", "!="}
 
 
 def envelope(
@@ -39,9 +39,12 @@ def envelope(
 
 
 class _Walk:
-    """Walk a tree and enclose its parts."""
+    """Walk a tree and enclose its parts; numbers `as_written` are the decimals that they stand for."""
 
-    def __init__(self, species: Sequence[str], horizon: float, lowest: Sequence[int] | None) -> None:
+    def __init__(
+        self, species: Sequence[str], horizon: float, lowest: Sequence[int] | None, *, as_written: bool = False
+    ) -> None:
+        self._of_numbers = self if as_written else _Walk(species, horizon, lowest, as_written=True)
         self._rules = Arithmetic((Fraction(0),) * len(species))
         self._place = {name: i for i, name in enumerate(species)}
         self._lowest = lowest or (0,) * len(species)
@@ -91,14 +94,29 @@ class _Walk:
         return possible or list(values)
 
     def _truth(self, condition: Expression) -> bool | None:
-        """Return what a comparison of two numbers comes to on all states, None where it varies or is not known."""
-        if not isinstance(condition, Call) or condition.function not in _COMPARED or len(condition.arguments) != 2:
+        """Return what a condition comes to on all states, None where it varies or is not known."""
+        if not isinstance(condition, Call):
             return None
-        left, right = (self.of(a) for a in condition.arguments)
-        opposite = condition.function in ("<", "<=")
-        gap = difference([right, left] if opposite else [left, right])
+        name, arguments = condition.function, condition.arguments
+        if name in ("&&", "||"):
+            truths = [self._truth(a) for a in arguments]
+            settled = name == "||"  # what one of them that holds, or does not, makes of all
+            return settled if settled in truths else None if None in truths else not settled
+        if name == "!":
+            truth = self._truth(arguments[0])
+            return None if truth is None else not truth
+        return self._compared(name, arguments) if name in _COMPARED and len(arguments) == 2 else None
+
+    def _compared(self, name: str, arguments: Sequence[Expression]) -> bool | None:
+        """Return what a comparison of two numbers comes to on all states; margins that rates have do not cover it."""
+        left, right = (self._of_numbers.of(a) for a in arguments)
+        gap = difference([right, left] if name in ("<", "<=") else [left, right])
         below = scale(gap.upper, Fraction(-1))
-        if condition.function in ("<", ">"):
+        if name in ("==", "!="):
+            apart = self._positive(gap.lower) or self._positive(below)
+            same = gap.exact and not gap.lower
+            return (name == "!=") == apart if apart or same else None
+        if name in ("<", ">"):
             return True if self._positive(gap.lower) else False if not_negative(below) else None
         return True if not_negative(gap.lower) else False if self._positive(below) else None
 
@@ -108,7 +126,9 @@ class _Walk:
 
     def _folded(self, number: Number) -> Envelope:
         """Return a number; one that lost digits when it was folded is only known to lie in an interval."""
-        if not number.error > KNOWN * abs(number.value):
+        if self._of_numbers is self and number.fraction is not None:
+            return exact(self._rules.constant(number.fraction))
+        if self._of_numbers is not self and not number.error > KNOWN * abs(number.value):
             return self._rules.number(number.value)
         middle, off = Fraction(number.value), Fraction(number.inexact) if math.isfinite(number.inexact) else None
         return NOTHING if off is None else self._rules.interval(middle - off, middle + off)

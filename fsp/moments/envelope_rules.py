@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
 from fsp.moments import polynomial as falling
 from fsp.moments.terms import (
@@ -222,15 +223,20 @@ class Arithmetic:
         return Envelope(next(iter(known or below), None), self.among(parts).upper)
 
     def among(self, parts: Sequence[Envelope]) -> Envelope:
-        """Enclose a value that is one of several."""
-        lowers, uppers = [p.lower for p in parts], [p.upper for p in parts]
-        lows, highs = [as_number(t) for t in lowers], [as_number(t) for t in uppers]
-        lower = None if None in lows else self.constant(min(low for low in lows if low is not None))
-        if lower is None and all(map(not_negative, lowers)):
+        """Enclose a value that is one of several, by the least and the largest coefficient of each power."""
+        lowers = [p.lower for p in parts]
+        lower = _of_each_power(min, lowers)
+        if any(c < 0 for c in (lower or {}).values()) and len(parts) > 1 and all(map(not_negative, lowers)):
             lower = {}
-        if None not in highs:
-            return Envelope(lower, self.constant(max(high for high in highs if high is not None)))
-        return Envelope(lower, add([gains(t) for t in uppers]))
+        return Envelope(lower, _of_each_power(max, [p.upper for p in parts]))
+
+
+def _of_each_power(chosen: Callable[[list[Fraction]], Fraction], several: Sequence[Terms | None]) -> Terms | None:
+    known = [terms for terms in several if terms is not None]
+    if len(known) < len(several):
+        return None
+    terms = {powers: chosen([t.get(powers, Fraction(0)) for t in known]) for powers in {}.fromkeys(chain(*known))}
+    return {powers: c for powers, c in terms.items() if c}
 
 
 Rule = Callable[[Arithmetic, Sequence[Envelope]], Envelope]

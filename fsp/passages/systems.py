@@ -74,8 +74,9 @@ class _Eliminated:
 
     def _around(self, v: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
         tiny = self._system.tiny if right.any() else 0.0
-        low: FloatArray = np.maximum(v * (1.0 - self._off) - tiny, 0.0)
-        return low, v * (1.0 + 2.0 * self._off) + tiny
+        told = np.isfinite(v)  # others are too long for a double
+        low: FloatArray = np.maximum(np.where(told, v * (1.0 - self._off) - tiny, 0.0), 0.0)
+        return low, np.where(told, v * (1.0 + 2.0 * self._off) + tiny, np.inf)
 
 
 class _Factorised:

@@ -191,4 +191,12 @@ MUTANTS = [
         "C = 0.0 * left",
         "inertia",
     ),
+    mutant(
+        "null-vectors-may-tell-of-their-start",
+        "chains/null_vectors.py",
+        "if not apart <= TOLD:",
+        "if not apart <= 3.0:",
+        "null_vectors",
+        only="start_decides",
+    ),
 ]

@@ -302,3 +302,13 @@ def test_cells_whose_rates_are_no_numbers_end_in_a_named_error_and_another_solve
     assert found.solver == "gth"
     assert "multilevel failed" in found.reason
     assert np.abs(matrix @ found.p).sum() <= 1e-14
+
+
+@pytest.mark.parametrize("method", ["direct", "iterative"])
+def test_weights_of_wells_that_the_start_decides_are_refused(method):
+    """From one well to the other it takes 10^330 steps: a uniform start keeps its share of each."""
+    n = 112
+    births = np.concatenate([np.full(n, 1.0), np.full(n, 1000.0)])
+    matrix, _ = birth_death(births, births[::-1].copy())
+    with pytest.raises(fsp.ConvergenceError, match="forget its start"):
+        null_vector(matrix, method)

@@ -20,6 +20,7 @@ from fsp.equilibrium.certificate import (
     Boundary,
     _drift,
     boundary_of,
+    certify,
     hitting_times,
     lifted,
     rate_outside,
@@ -289,3 +290,17 @@ def test_errors_of_rates_are_part_of_all_roundings():
     worst = generator.rate_errors.worst
     assert worst > 1e-12
     assert sums + worst <= roundings(generator) <= sums + worst + 8.0 * UNIT_ROUNDOFF
+
+
+@pytest.mark.parametrize(("n", "valley", "told"), [(240, 112, False), (20, 3, True)])
+def test_times_that_no_double_holds_are_no_heights(n, valley, told):
+    """Out of a valley 10^336 deep: what is not finite is no function that falls."""
+    up = f"piecewise(0, Z == 0, piecewise(1, X < {valley}, 1000))"
+    down = f"piecewise(0, X == 0, piecewise(1000, X <= {valley}, 1))"
+    reactions = [fsp.Reaction("Z -> X", rate=up), fsp.Reaction("X -> Z", rate=down)]
+    model = fsp.Model(species={"X": 0, "Z": n}, reactions=reactions)
+    generator = fsp.Generator(model, fsp.StateSpace.reachable(model))
+    z = int(np.argmax(generator.space.states[:, 0]))
+    system = stopped_at(generator, z, eliminate=False)
+    assert (hitting_times(generator, system, boundary_of(generator, None), z) is not None) is told
+    assert (certify(generator, z, None) is not None) is told

@@ -246,3 +246,57 @@ def test_a_class_without_end_is_one_where_no_way_leads_out_of_it():
     low, high = (stats.poisson.pmf(part, 4.0) for part in (np.arange(21), np.arange(30, 90)))
     mean = (1.0 - up) * (low @ np.arange(21)) / low.sum() + up * (high @ np.arange(30, 90)) / high.sum()
     assert float(dist.probabilities @ x) == pytest.approx(mean, rel=1e-8)
+
+
+SWITCHED = [("0 -> X", "rate", "piecewise(0, X == 20, 10)"), ("X -> 0", "rate", "piecewise(0, X == 30, X)")]
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_two_starts_between_switches_keep_to_their_sides(beside):
+    """Between 0 and 20, or from 30 on, a Poisson law is what is left of one; another species beside changes nothing."""
+    species = {"X": 0, "Y": 0} if beside else {"X": 0}
+    reactions = [*SWITCHED, *([("0 -> Y", "mass_action", 2.0), ("Y -> 0", "mass_action", 1.0)] if beside else [])]
+    starts = {(0, 0)[: len(species)]: 0.25, (40, 0)[: len(species)]: 0.75}
+    d = fsp.stationary(network(species, *reactions, initial=starts), 1e-6)
+    x = d.states[:, 0]
+    law = stats.poisson.pmf(x, 10.0) * np.where(x <= 20, 0.25 / stats.poisson.cdf(20, 10.0), 0.0)
+    law += stats.poisson.pmf(x, 10.0) * np.where(x >= 30, 0.75 / stats.poisson.sf(29, 10.0), 0.0)
+    law *= stats.poisson.pmf(d.states[:, 1], 2.0) if beside else 1.0
+    assert d.error.certified
+    assert np.abs(d.probabilities - law).sum() + 1.0 - law.sum() <= d.error.total <= 1e-6
+
+
+@pytest.mark.parametrize("start", [{"X": 500}, {"X": 0}])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_gate_far_from_the_start_ends_where_nothing_is_made(start, beside):
+    """What is held above 400 falls below it in the end, however long that takes, and is lost then."""
+    reactions = [("0 -> X", "rate", "piecewise(600, X > 400, 0)"), ("X -> 0", "mass_action", 1.0)]
+    if beside:
+        start = {**start, "Y": 0}
+        reactions += [("0 -> Y", "mass_action", 2.0), ("Y -> 0", "mass_action", 1.0)]
+    d = fsp.stationary(network(start, *reactions))
+    assert d.error.certified
+    assert d.error.total <= 1e-6
+    assert d.probabilities[d.states[:, 0] == 0].sum() >= 1.0 - 1e-6
+
+
+def held_until_it_falls(start):
+    """Molecules that are made above 400 alone; where there are none, A turns into B or, thrice as fast, into C."""
+    return network(
+        {"X": start, "A": 1, "B": 0, "C": 0},
+        ("0 -> X", "rate", "piecewise(3000, X > 400, 0)"),
+        ("X -> 0", "mass_action", 1.0),
+        ("A -> B", "rate", "piecewise(A, X == 0, 0)"),
+        ("A -> C", "rate", "piecewise(3*A, X == 0, 0)"),
+    )
+
+
+def test_ends_after_times_that_no_double_holds_are_refused_with_two_ways_out():
+    model = held_until_it_falls(500)
+    with pytest.raises(fsp.ConvergenceError, match=r"so slowly .* \(`with_initial`\), or give a `space` without"):
+        fsp.stationary(model)
+    ends = by_state(fsp.stationary(model.with_initial(X=0)))
+    assert ends[0, 0, 1, 0] == pytest.approx(0.25)
+    assert ends[0, 0, 0, 1] == pytest.approx(0.75)
+    meanwhile = fsp.stationary(model, space=fsp.StateSpace.reachable(model, constraints=["X >= 401", "X <= 4000"]))
+    assert meanwhile.mean()["X"] == pytest.approx(3000.0)

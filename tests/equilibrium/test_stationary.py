@@ -188,3 +188,20 @@ def test_progress_reports_every_space():
     assert [p.n_states for p in seen] == sorted(p.n_states for p in seen)
     assert seen[-1].n_states == len(d)
     assert seen[-1].error <= 1e-6
+
+
+@pytest.mark.parametrize("method", ["gth", "multilevel"])
+def test_times_of_return_that_no_double_holds_leave_an_estimate(method):
+    """A valley 10^336 deep: mean times before the likely side is met are infinite in double precision."""
+    model = fsp.Model(
+        species={"X": 0, "Z": 240},
+        reactions=[
+            fsp.Reaction("Z -> X", rate="piecewise(0, Z == 0, piecewise(1, X < 112, 1000))"),
+            fsp.Reaction("X -> Z", rate="piecewise(0, X == 0, piecewise(1000, X <= 112, 1))"),
+        ],
+    )
+    dist = fsp.stationary(model, method=method)
+    assert not dist.error.certified
+    assert any("rounding hides" in note for note in dist.notes)
+    exact = fsp.stationary(model)
+    assert np.abs(dist.probabilities - exact.probabilities).sum() <= 1e-9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from fsp.model.expression import evaluate
 from fsp.model.formula import parse
+from fsp.model.intervals import power
 from fsp.model.switches import switch_times
 from fsp.model.taylor import constant, polynomial
 from fsp.solvers.clocks import clock_on
@@ -109,3 +111,22 @@ def test_a_switch_inside_of_which_another_one_stands_is_followed_up_to_its_time(
     assert before.remainder < 1e-9
     assert not any(after.coefficients)
     assert after.remainder < 1e-20
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    numbers=st.lists(st.sampled_from([0.0, 1.0, -3.0, 1e-9, 1e9, 0.1]), min_size=5, max_size=9),
+    exponent=st.sampled_from([1 / 3, 1.1, 10 / 9, 2.5, -0.7, 9.3, 2 / 3]),
+)
+def test_coefficients_of_powers_are_those_of_rationals(numbers, exponent):
+    """Σ_i (r i - (k - i)) a_i b_(k - i) = k a_0 b_k: factors may cancel, as 3 times a third less 1 does."""
+    a = [Fraction(x) for x in [2.0, *numbers]]
+    found = power(np.repeat(np.array([2.0, *numbers])[:, None], 2, axis=1), exponent)
+    r, b = Fraction(exponent), [Fraction(1)]  # in units of the first coefficient
+    for k in range(1, len(a)):
+        b.append(sum((r * i - (k - i)) * a[i] * b[k - i] for i in range(1, k + 1)) / (k * a[0]))
+    first = [Fraction(x) for x in found[0].tolist()]
+    for (low, high), exact in zip(found.tolist(), b, strict=True):
+        ends = sorted(exact * x for x in first)
+        assert low <= ends[0]
+        assert ends[1] <= high

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from moment_cases import far_out
 
+import fsp
 from fsp.distribution.formulas import read_formula
 from fsp.model.expression import evaluate
 from fsp.moments import polynomial
 from fsp.moments.envelope import envelope
+from fsp.moments.lyapunov import drift_condition
 from fsp.moments.terms import exponential, in_falling_powers, number_power
 
 FORMULAS = [
@@ -21,6 +23,8 @@ FORMULAS = [
     "U/(1+time)", "(1-exp(-0.3*time))*U", "(1+sin(time))*V", "floor(U/3)", "ceil(V/4)*U", "U*(1-U/30)", "1/(2+U)^2",
     "(3+U)/(1+2*U)",
     "tanh(U)*3", "(U > 3)*V", "(0.5*U)^1.5", "-U*V + 3",
+    "piecewise(U*(U-1), U > V, 3*U - V, U == V, 5)", "piecewise(U, U != V && !(U < 3 || V == 4), 2*U + 1)",
+    "min(U*(U-1), V, 7)", "max(U - V, 2*U)",
 ]  # fmt: skip
 
 
@@ -75,3 +79,34 @@ def test_broken_powers_are_bounded_by_whole_ones_of_either_sign(upper):
         value = sum(float(c) * x ** float(powers[0]) for powers, c in terms.items())
         gap = float(polynomial.value(bound, (x,))) - value
         assert gap >= -1e-9 if upper else gap <= 1e-9
+
+
+@pytest.mark.parametrize(
+    ("condition", "lowest", "holds"),
+    [
+        ("U > 10", 10, None), ("U > 10", 11, True), ("U <= 10", 11, False), ("U == 10", 11, False),
+        ("U == 10", 10, None), ("U != 10", 11, True), ("U == U", 0, True), ("U != U + 1", 0, True),
+        ("!(U == 10)", 11, True), ("U > 10 && V >= 0", 11, True), ("U > 10 && V > 0", 11, None),
+        ("U < 10 && V > 0", 11, False), ("U > 10 || V > 5", 11, True), ("U < 10 || V > 5", 11, None),
+        ("U < 10 || U == 3", 11, False), ("0.1*U > 1", 10, None), ("0.1*U > 1", 11, True),
+        ("0.1*U + V > 1", 10, None), ("exp(0*V)*0.1*U > 1", 10, None), ("U*(1 + 0.1) > 11", 10, None),
+    ],
+)  # fmt: skip
+def test_conditions_are_settled_where_they_hold_on_all_states(condition, lowest, holds):
+    """Numbers are the decimals that they print as: a tenth of 10 is 1, and not above it."""
+    tree = read_formula(f"piecewise(U, {condition}, 0)", ("U", "V"), {}, 0.0)
+    found = envelope(tree, ("U", "V"), lowest=(lowest, 0))
+    count = {(1, 0): 1, (0, 0): lowest} if lowest else {(1, 0): 1}
+    assert found.polynomial == {True: count, False: {}, None: None}[holds]
+
+
+def test_drifts_are_proved_beyond_switches():
+    """A loss that begins above 400, and one that stops at one count, hold a chain all the same."""
+    for loss in ("piecewise(X, X > 400, 0)", "piecewise(0, X == 30, X)", "piecewise(X, X != 30 && X > 3, X/2)"):
+        reactions = [fsp.Reaction("0 -> X", rate="10"), fsp.Reaction("X -> 0", rate=loss)]
+        condition = drift_condition(fsp.Model(species={"X": 0}, reactions=reactions))
+        x = np.arange(600)
+        listed = set(condition.states.ravel().tolist())
+        rates = fsp.Model(species={"X": 0}, reactions=reactions).propensities(x[:, None])
+        drift = rates[0] - rates[1]
+        assert {int(n) for n in x[drift > -condition.elsewhere * (1 - 1e-9)]} <= listed

@@ -467,4 +467,11 @@ MUTANTS = [
         "reward",
         only="leaves_out",
     ),
+    mutant(
+        "times-that-no-double-holds-are-infinite",
+        "passages/systems.py",
+        "np.where(told, v * (1.0 - self._off) - tiny, 0.0)",
+        "np.where(told, v * (1.0 - self._off) - tiny, np.inf)",
+        "systems",
+    ),
 ]

@@ -39,3 +39,18 @@ def test_factorisations_agree_with_eliminations_and_refine_no_more_than_is_neede
         assert (sharp_low <= high).all()
         assert (high - low <= 1e-9 * high.max()).all()
     assert counting.solved <= 4  # two each, of three with all refinements
+
+
+class Endless:
+    """A chain that stays in its second state for longer than a double holds."""
+
+    relative, tiny = 1e-14, 1e-300
+
+    def solve_adjoint(self, right):
+        return right * np.array([1.0, np.inf])
+
+
+def test_times_that_no_double_holds_are_not_infinite_from_below():
+    low, high = _Eliminated(Endless(), OFF).bounds(np.ones(2))
+    assert 1.0 - 1e-12 <= low[0] <= 1.0 <= high[0] <= 1.0 + 1e-12
+    assert (low[1], high[1]) == (0.0, np.inf)
