@@ -419,8 +419,9 @@ Chebyshev on stiff networks, Rational at times of a billion relaxations with tol
 `ci/examine inputs` gives files of all formats, words of the command and arguments of functions, broken or extreme, \
 to a process each, which must end within 10 s and 1 GiB with a named error or the right answer.
 `ci/examine adjoints` holds gradients by the adjoint against complex steps of dense exponentials, each answer a \
-derivative by one parameter, and `ci/examine mixtures` mixtures over a gamma or log-normal rate constant against \
-Gauss-Legendre rules of dense exponentials; rates are written in plain arithmetic that both read by themselves."""
+derivative by one parameter, also of rates that switch or oscillate and of stationary starts, and \
+`ci/examine mixtures` mixtures over a gamma or log-normal rate constant against Gauss-Legendre rules of dense \
+exponentials; rates are written in plain arithmetic that both read by themselves."""
 ADAPTIVE_NOTE = """\
 Every benchmark model from its initial state, with no bounds from the user: states and solvers are chosen.
 Each run is a process of its own; seconds are user CPU after importing and with kernels loaded, memory is the peak of \

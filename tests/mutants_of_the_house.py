@@ -230,6 +230,14 @@ MUTANTS = [
         "too_small",
     ),
     Mutant(
+        "reference-switches-too-late",
+        "ci/examination/in_time.py",
+        'law: np.ndarray = expm(min(t, clock["at"]) *',
+        'law: np.ndarray = expm(min(t, 1.1 * clock["at"]) *',
+        ("tests/test_examination.py",),
+        "switch_or_rest",
+    ),
+    Mutant(
         "reference-squares-without-normalising",
         "ci/examination/reference.py",
         "            E = E @ E\n            E /= E.sum(axis=0)\n",

@@ -16,6 +16,7 @@ from examination import (
     crew,
     dense,
     formulas,
+    in_time,
     inputs,
     judging,
     mixtures,
@@ -504,8 +505,32 @@ def test_dense_chains_have_the_closed_form_of_immigration_and_death():
 @pytest.mark.parametrize("kind", adjoints.KINDS)
 def test_gradients_hold_complex_steps(kind):
     answers = [record for seed in range(3) for word, record in adjoints.examine((kind, seed), 0) if word == "answer"]
-    assert [record["verdict"] for record in answers].count(judging.GOOD) >= 8
+    each = 2 if kind in in_time.KINDS else 3  # of means in time the adjoint knows nothing
+    assert [record["verdict"] for record in answers].count(judging.GOOD) >= 3 * each - 1
     assert {record["verdict"] for record in answers} <= {judging.GOOD, adjoints.NONE}
+
+
+def test_chains_in_time_have_the_law_of_rates_that_switch_or_rest():
+    network = {
+        "species": {"X": 0},
+        "parameters": {"k": 4.0, "g": 0.7},
+        "reactions": [{"equation": "0 -> X", "rate": "k"}, {"equation": "X -> 0", "rate": "g*X"}],
+        "box": [40],
+    }
+    n, t, at = np.arange(41), 1.3, 0.5
+    made = 4.0 / 0.7 * -np.expm1(-0.7 * at), 1.5 * 4.0 / 0.7 * -np.expm1(-0.7 * (t - at))
+    kept = np.exp(-0.7 * (t - at))
+    wave = 4.0 * 0.4 * (0.7 * np.sin(2.0 * t) - 2.0 * np.cos(2.0 * t) + 2.0 * np.exp(-0.7 * t)) / (0.49 + 4.0)
+    for clock, mean in (
+        ({"kind": "switched", "at": at, "factor": 1.5}, made[0] * kept + made[1]),
+        ({"kind": "rest", "at": at, "factor": 1.5}, 4.0 / 0.7 * kept + made[1]),
+        ({"kind": "waves", "size": 0.4, "speed": 2.0}, 4.0 / 0.7 * -np.expm1(-0.7 * t) + wave),
+    ):
+        chain = in_time.TimedChain({**network, "clock": clock})
+        law = stats.poisson(mean).pmf(n)
+        np.testing.assert_allclose(np.real(chain.law(network["parameters"], t)), law, atol=1e-10)
+        slope = mean / 4.0 * law * (n / mean - 1.0)  # by k, which the mean is a multiple of
+        np.testing.assert_allclose(chain.slope(network["parameters"], "k", t), slope, atol=1e-10)
 
 
 def test_derivatives_outside_their_interval_are_broken():

@@ -1249,4 +1249,12 @@ MUTANTS = [
         "cells",
         only="with_their_row",
     ),
+    mutant(
+        "derivatives-with-time-keep-one-term",
+        "inference/clocks.py",
+        'return [call("*", *factors) for factors in product(*parts)]',
+        'return [call("*", *(part[0] for part in parts))]',
+        "timed",
+        only="however_a_law",
+    ),
 ]

@@ -106,6 +106,26 @@ def test_a_rate_that_compares_a_time_twice_jumps_once(rate):
     assert of_poisson(late, "s", mean, 4.0 * math.exp(-1.3)) <= late.error("s").total <= 1e-6
 
 
+@pytest.mark.parametrize("rate", ["(k*w)*a/(a + X)", "k*a/((a + X)/w)", "w*(k*a - 0)/(a + X)", "k*w*(1 - X/(a + X))"])
+def test_time_comes_out_of_derivatives_however_a_law_is_written(rate):
+    def slopes(text):
+        model = fsp.Model(
+            species={"X": 1},
+            parameters={"k": 2.0, "a": 3.0},
+            reactions=[
+                fsp.Reaction("0 -> X", rate=text.replace("w", "piecewise(1, time < 0.3, 0.6)")),
+                fsp.Reaction("X -> 0", mass_action=1.0),
+            ],
+        )
+        return fsp.sensitivity(model, [0.8], ["a", "k"], tol=1e-5)[-1]
+
+    plain, other = slopes("k*w*(a/(a + X))"), slopes(rate)
+    for name in ("a", "k"):
+        assert other.error(name).certified
+        off = plain.error(name).total + other.error(name).total
+        assert abs(plain.mean("X")[name].value - other.mean("X")[name].value) <= 40.0 * off
+
+
 @pytest.mark.parametrize(
     "rate", ["piecewise(1, time > s, k)", "piecewise(k, time <= s, 1)", "piecewise(1, s < time, k)"]
 )
