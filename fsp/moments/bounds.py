@@ -272,7 +272,7 @@ def _norms(bounds: Sequence[PowerBound | OrderBound], t: float, initial: Initial
 def _certificates(model: Model, t: float, largest: FloatArray, start: FloatArray) -> _Certificates:
     """Return the drift conditions made for times up to the next power of four; they hold at any time before it."""
     if math.isinf(t):  # nothing depends on time: the horizon only says what to look for
-        horizon = _SETTLED / (min(_losses(rates(model, 0.0, largest)), default=_SETTLED))
+        horizon = _SETTLED / (min(_slopes(rates(model, 0.0, largest), -1), default=_SETTLED))
     else:
         horizon = 4.0 ** math.ceil(math.log(t, 4.0) - 1e-9) if t > 0 else 1.0
         horizon = max(horizon, t)
@@ -316,7 +316,7 @@ class _Search(NamedTuple):
 
     def _growths(self) -> list[float]:
         """Choose the values of a to try: rates of decay, rates of growth, and what the horizon resolves."""
-        losses, gains = _losses(self.rates), _slopes(self.rates, 1)
+        losses, gains = _slopes(self.rates, -1), _slopes(self.rates, 1)
         limit = min(_MOST_SLOPES, _MOST_PROGRAMMES // int(np.isinf(self.largest).sum()))
         chosen = {0.0, 1.0 / self.horizon}
         if limit > 1:
@@ -351,13 +351,8 @@ class _Search(NamedTuple):
         return None if rough is None else exact_weights(rough, slow, target)
 
 
-def _losses(rates: Sequence[Rate]) -> set[float]:
-    """Return the rates at which single molecules are lost, 1/time."""
-    return _slopes(rates, -1)
-
-
 def _slopes(rates: Sequence[Rate], sign: int) -> set[float]:
-    """Return the slopes of affine rates times the changes of one sign, 1/time."""
+    """Return the rates at which single molecules are made (sign 1) or lost (-1), by affine rates, 1/time."""
     known: set[float] = set()
     for rate in rates:
         if rate.superlinear:

@@ -14,7 +14,6 @@ import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.model import Model
-from fsp.model.event import Event
 from fsp.model.event_maps import Firing
 from fsp.model.expression import Expression, Number, Symbol, at_time, substitute, symbols
 from fsp.moments.bounds import MomentBounds, PendingBounds
@@ -112,7 +111,9 @@ def _candidates(firing: Firing, species: tuple[str, ...]) -> Iterator[tuple[int,
         for event in possible:
             if name not in event.assignments:
                 continue
-            tree = _largest_drawn(event.formulas[name], event)
+            tree: Expression | None = event.formulas[name]
+            if isinstance(tree, Symbol) and tree.name in event.draws:
+                tree = event.draws[tree.name].largest  # of a random number; None where there is none
             others = {other for candidate in possible if candidate is not event for other in candidate.assignments}
             known = tree is not None and not (symbols(tree) | symbols(event.condition)) & others
             candidates.append(_affine(tree, species, firing) if known and tree is not None else None)
@@ -120,11 +121,6 @@ def _candidates(firing: Firing, species: tuple[str, ...]) -> Iterator[tuple[int,
         if not certain:
             candidates.append(_affine(Symbol(name), species, firing))
         yield species.index(name), candidates
-
-
-def _largest_drawn(tree: Expression, event: Event) -> Expression | None:
-    """Return the largest value of a formula that is a random number; None where there is none."""
-    return event.draws[tree.name].largest if isinstance(tree, Symbol) and tree.name in event.draws else tree
 
 
 def _affine(tree: Expression, species: tuple[str, ...], firing: Firing) -> Affine | None:

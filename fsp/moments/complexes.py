@@ -39,9 +39,7 @@ from fsp.time_limit import TimeLimit, check_time_limit
 Complex = tuple[int, ...]
 Jumps = dict[tuple[Complex, Complex], Fraction]  # rate constants of reactions between complexes
 
-ROUNDED = (
-    16 * UNIT_ROUNDOFF
-)  # relative error of a rate constant that formulas fold, from the decimals that they are made of
+ROUNDED = 16 * UNIT_ROUNDOFF  # relative error of a rate constant that formulas fold, from decimals
 MANY = 300  # complexes of a linkage class, beyond which no equilibrium is looked for
 MOST_WORK = 1e6  # complexes times reactions of one: a ring of 300, or 100 of which each pair has a reaction
 
@@ -108,9 +106,7 @@ def complex_graph(model: Model, present: BoolArray | None = None) -> ComplexGrap
     return _graph(jumps, model.n_species)
 
 
-def _possible(
-    jumps: dict[tuple[Complex, Complex], Fraction], present: BoolArray
-) -> dict[tuple[Complex, Complex], Fraction]:
+def _possible(jumps: Jumps, present: BoolArray) -> Jumps:
     """Leave out reactions that need a species which is never there."""
     if not jumps:
         return jumps

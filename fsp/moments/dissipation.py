@@ -28,7 +28,7 @@ from fsp.arrays import FloatArray
 from fsp.linear_programmes import LinearProgramme
 from fsp.moments.drift import ORDERS, Weights
 from fsp.moments.initial import InitialMoments
-from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, plus, power, scaled, shifted, times
+from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, linear, plus, power, scaled, shifted, times
 from fsp.moments.rates import Rate, reduced
 from fsp.time_limit import check_time_limit
 
@@ -69,7 +69,7 @@ def order_bound(
 
     `weights`: (d,) w; `growth`: a, 1/time; `largest`: (d,) largest counts, infinite where there are none.
     """
-    function = power(_linear(weights), order, len(weights))
+    function = power(linear(weights), order, len(weights))
     above = image_above(function, weights, rates)
     if above is None:
         return None
@@ -182,11 +182,6 @@ def without_bounded(polynomial: Polynomial, largest: FloatArray) -> Polynomial:
         elif c > 0:
             kept.append(reduced(alpha, c, largest, keep_one=False))
     return collect(kept)
-
-
-def _linear(weights: Weights) -> Polynomial:
-    width = len(weights)
-    return collect((tuple(int(j == i) for j in range(width)), w) for i, w in enumerate(weights))
 
 
 def _scale(polynomial: Polynomial) -> float:

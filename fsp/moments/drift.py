@@ -235,9 +235,7 @@ def exact_weights(weights: FloatArray, rates: Sequence[Rate], target: int) -> We
     return tuple(w / exact[target] for w in exact)
 
 
-def power_bound(
-    weights: Weights, rates: Sequence[Rate], growth: float, largest: FloatArray, orders: int = ORDERS
-) -> PowerBound | None:
+def power_bound(weights: Weights, rates: Sequence[Rate], growth: float, largest: FloatArray) -> PowerBound | None:
     """Compute a, b and the A_j, B_j of weights, exactly.
 
     `weights`: (d,) rational weights; `growth`: a lower limit of a, 1/time; `largest`: (d,) largest counts.
@@ -250,7 +248,7 @@ def power_bound(
     first = _affine_bound(drift, weights, largest, Fraction(growth))
     spreads: list[tuple[Fraction, Fraction] | None] = []
     alike = all(abs(step) == 1 for _, step in pairs)  # then only those that raise u count for odd j, and all for even
-    for j in range(2, orders + 1):
+    for j in range(2, ORDERS + 1):
         if alike and j > SECOND_ODD:
             spreads.append(spreads[j - 4])
             continue

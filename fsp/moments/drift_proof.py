@@ -93,7 +93,7 @@ class Prover:
         for rate in rates_there:
             difference = plus(shifted(local, rate.change), scaled(local, Fraction(-1)))
             gain, loss = _signed(difference, 1), _signed(difference, -1)
-            above = _upper(rate)
+            above = None if rate.upper is None else _signed(rate.upper, 1)
             if gain and above is None:
                 return None
             if rate.exact is not None:
@@ -106,7 +106,8 @@ class Prover:
 
     def _region(self, function: Polynomial, image: Polynomial | None, least: Fraction) -> Proof | None:
         """Return a region outside which A g <= -γ, γ > 0 and at least `least`."""
-        if image is not None and _settled(image) and all(_has_power(image, i) for i in self.free):
+        falls = [alpha for alpha, c in (image or {}).items() if c < 0]
+        if image is not None and _settled(image) and all(any(is_power(a, i) for a in falls) for i in self.free):
             return self._simplex(function, image, least)
         caps = self._bounded_caps()
         reached = []
@@ -167,10 +168,6 @@ def _signed(polynomial: Polynomial, sign: int) -> Polynomial:
     return {alpha: abs(c) for alpha, c in polynomial.items() if c * sign > 0}
 
 
-def _upper(rate: Rate) -> Polynomial | None:
-    return None if rate.upper is None else _signed(rate.upper, 1)
-
-
 def _lower(rate: Rate) -> Polynomial:
     """Return the lower bound of a rate where it is seen not to be negative, else zero."""
     return rate.lower if all(c >= 0 for c in rate.lower.values()) else {}
@@ -184,10 +181,6 @@ def _settled(image: Polynomial) -> bool:
 def is_power(alpha: Sequence[int], i: int) -> bool:
     """Return whether a monomial is a power of species i alone."""
     return alpha[i] > 0 and sum(alpha) == alpha[i]
-
-
-def _has_power(image: Polynomial, i: int) -> bool:
-    return any(c < 0 and is_power(alpha, i) for alpha, c in image.items())
 
 
 def _last_above(image: Polynomial, alpha: Sequence[int], limit: Fraction, i: int) -> int:

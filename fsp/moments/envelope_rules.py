@@ -21,7 +21,6 @@ from fsp.moments.terms import (
     multiply,
     not_negative,
     number_power,
-    plus,
     positive,
     scale,
 )
@@ -157,7 +156,7 @@ class Arithmetic:
                 return None
             best = max(below, key=sum)
             rest = tuple(y - x for x, y in zip(best, powers, strict=True))
-            bound = plus(bound, {rest: c / bottom[best]})
+            bound = falling.plus(bound, {rest: c / bottom[best]})
         return bound
 
     def power(self, parts: Sequence[Envelope]) -> Envelope:
@@ -190,10 +189,6 @@ class Arithmetic:
         # f^n <= 1 + f^m for m >= n, f >= 0
         raised_whole = self.product([Envelope(base.upper, base.upper)] * math.ceil(n))
         return Envelope(lower, add([self.constant(Fraction(1)), raised_whole.upper]))
-
-    def root(self, parts: Sequence[Envelope]) -> Envelope:
-        """Enclose a square root."""
-        return self.raised(parts[0], Fraction(1, 2))
 
     def of_exponential(self, parts: Sequence[Envelope]) -> Envelope:
         """Enclose an exponential between numbers."""
@@ -248,7 +243,7 @@ RULES: Mapping[str, Rule] = {
     "*": Arithmetic.product,
     "/": Arithmetic.quotient,
     "^": Arithmetic.power,
-    "sqrt": Arithmetic.root,
+    "sqrt": lambda rules, parts: rules.raised(parts[0], Fraction(1, 2)),
     "exp": Arithmetic.of_exponential,
     "floor": Arithmetic.floor,
     "ceil": Arithmetic.ceiling,

@@ -72,7 +72,7 @@ def moment_equations(rates: Sequence[Rate], width: int) -> MomentEquations | Non
         monomials = _monomials(width, order)
         if len(monomials) <= MOST_MOMENTS:
             matrix = _matrix(monomials, rates)
-            if _off_diagonal(matrix).min(initial=0.0) >= 0.0:
+            if (matrix - np.diag(matrix.diagonal())).min(initial=0.0) >= 0.0:
                 return MomentEquations(monomials, matrix)
     return None
 
@@ -102,7 +102,3 @@ def _matrix(monomials: Sequence[Exponents], rates: Sequence[Rate]) -> FloatArray
         for beta, c in image({alpha: Fraction(1)}, rates).items():
             matrix[row, place[beta]] = float(c)
     return matrix
-
-
-def _off_diagonal(matrix: FloatArray) -> FloatArray:
-    return matrix - np.diag(matrix.diagonal())

@@ -14,7 +14,6 @@ Linear Algebra Appl. 18 (2011) 931, doi:10.1002/nla.795.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -30,7 +29,7 @@ from fsp.moments.drift import exact_weights, linear_weights
 from fsp.moments.drift_proof import Proof, Prover, is_power
 from fsp.moments.drift_values import NOTHING, Drifts, evaluate, is_listable, lattice
 from fsp.moments.envelope import envelope
-from fsp.moments.polynomial import Polynomial, collect, scaled, shifted
+from fsp.moments.polynomial import Polynomial, linear, scaled, shifted
 from fsp.moments.rates import affine_parts, reasons
 
 _MANY = 10_000  # excepted states, beyond which a quadratic function is tried
@@ -113,7 +112,7 @@ class _Search:
                 if weights is not None and all(weights[i] > 0 for i in self.prover.free):
                     functions.append(weights)
         functions.append(tuple(Fraction(int(i in self.prover.free)) for i in range(len(self._largest))))
-        return [_linear(weights) for weights in dict.fromkeys(functions)]
+        return [linear(weights) for weights in dict.fromkeys(functions)]
 
     def _slopes(self) -> list[float]:
         """Return rates of decay to ask for, 1/time."""
@@ -183,10 +182,10 @@ class _Search:
         centre = np.round(mean).astype(np.int64)
         function = quadratic.form(P, centre)
         image = self.prover.image(function, None)
-        proof = None if image is None else quadratic.enclose(function, image, P, centre, covariance)
-        if image is None or proof is None:
+        box = None if image is None else quadratic.enclose(function, image, P, centre, covariance)
+        if box is None:
             return []
-        box, gamma = proof
+        elsewhere = float(box.elsewhere) * (1 - 1e-12)
         # counts on their axes and stacked, and for each reaction a propensity, its error and what they are made of
         numbers = 2 * len(self._largest) + 4 * self._model.n_reactions
         if not is_listable(math.prod((box.upper - box.lower + 1.0).tolist()), numbers):
@@ -194,11 +193,6 @@ class _Search:
         sides = [np.arange(low, high + 1) for low, high in zip(box.lower, box.upper, strict=True)]
         states = np.stack([axis.ravel() for axis in np.meshgrid(*sides, indexing="ij")], axis=1)
         drifts = self._drifts.at(function, states)
-        above = drifts > -float(gamma) * (1 - 1e-12)
+        above = drifts > -elsewhere
         local = shifted(function, centre.tolist())
-        elsewhere = float(gamma) * (1 - 1e-12)
         return [DriftCondition(local, states[above], drifts[above], elsewhere, centre, box.precision)]
-
-
-def _linear(weights: Sequence[Fraction]) -> Polynomial:
-    return collect((tuple(int(j == i) for j in range(len(weights))), w) for i, w in enumerate(weights))

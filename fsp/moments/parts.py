@@ -86,22 +86,15 @@ def gauges(model: Model, horizon: float, order: int) -> tuple[Gauge, ...]:
     for i, conditions in enumerate(drift_conditions(model, horizon, initial)):
         powers = [c for c in conditions if isinstance(c, PowerBound) and (len(c.spreads) + 1 >= order or order == 1)]
         chosen = [min(powers, key=lambda c: c.mean(t, initial)) for t in (horizon, 0.1 * horizon) if powers]
-        gauges += [_of_powers(i, c, order) for c in dict.fromkeys(chosen)]
+        some, n = np.arange(order + 1), order + 1
+        gauges += [Gauge(i, _floats(c.weights), some, c.matrix()[:n, :n]) for c in dict.fromkeys(chosen)]
         if not powers:
             orders = [c for c in conditions if isinstance(c, OrderBound) and c.order >= order and c.weights[i] == 1]
             orders.sort(key=lambda c: (c.order, c.norms(horizon, initial)[c.order - 1]))
-            gauges += [_of_order(i, c) for c in orders[:_KEPT]]
+            for c in orders[:_KEPT]:
+                matrix = np.array([[0.0, 0.0], [c.source, c.rate]])
+                gauges.append(Gauge(i, _floats(c.weights), np.array([0, c.order]), matrix))
     return tuple(gauges)
-
-
-def _of_powers(species: int, bound: PowerBound, order: int) -> Gauge:
-    orders = np.arange(order + 1)
-    return Gauge(species, _floats(bound.weights), orders, bound.matrix()[: order + 1, : order + 1])
-
-
-def _of_order(species: int, bound: OrderBound) -> Gauge:
-    matrix = np.array([[0.0, 0.0], [bound.source, bound.rate]])
-    return Gauge(species, _floats(bound.weights), np.array([0, bound.order]), matrix)
 
 
 def _floats(weights: Sequence[object]) -> FloatArray:

@@ -13,34 +13,41 @@ R. L. Graham, D. E. Knuth, O. Patashnik, Concrete Mathematics, sections 2.6 and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import product
 from math import comb, factorial, prod
+from typing import Any, TypeVar
 
 from fsp.time_limit import check_time_limit
 
+K = TypeVar("K", bound=tuple[Any, ...])  # exponents, whole or not
 Exponents = tuple[int, ...]
 Polynomial = Mapping[Exponents, Fraction]
 """Coefficient of each falling monomial; zero coefficients are left out."""
 
 
-def collect(terms: Iterable[tuple[Exponents, Fraction]]) -> dict[Exponents, Fraction]:
+def collect(terms: Iterable[tuple[K, Fraction]]) -> dict[K, Fraction]:
     """Add up the coefficients of equal monomials."""
-    total: dict[Exponents, Fraction] = {}
+    total: dict[K, Fraction] = {}
     for exponents, coefficient in terms:
         check_time_limit()
         total[exponents] = total.get(exponents, Fraction(0)) + coefficient
     return {exponents: coefficient for exponents, coefficient in total.items() if coefficient}
 
 
-def scaled(polynomial: Polynomial, factor: Fraction) -> dict[Exponents, Fraction]:
+def linear(weights: Sequence[Fraction]) -> dict[Exponents, Fraction]:
+    """Return w·x for weights (d,)."""
+    return collect((tuple(int(j == i) for j in range(len(weights))), w) for i, w in enumerate(weights))
+
+
+def scaled(polynomial: Mapping[K, Fraction], factor: Fraction) -> dict[K, Fraction]:
     """Return a multiple of a polynomial."""
     return {exponents: factor * c for exponents, c in polynomial.items()} if factor else {}
 
 
-def plus(*polynomials: Polynomial) -> dict[Exponents, Fraction]:
+def plus(*polynomials: Mapping[K, Fraction]) -> dict[K, Fraction]:
     """Return the sum of polynomials."""
     return collect(term for polynomial in polynomials for term in polynomial.items())
 
@@ -87,16 +94,13 @@ def degree(polynomial: Polynomial) -> int:
 def value(polynomial: Polynomial, state: Iterable[int]) -> Fraction:
     """Evaluate at one state, exactly."""
     x = tuple(int(n) for n in state)
-    return sum((c * _falling_state(x, alpha) for alpha, c in polynomial.items()), Fraction(0))
+    values = (c * prod(map(falling, x, alpha)) for alpha, c in polynomial.items())
+    return sum(values, Fraction(0))
 
 
 def falling(x: int, n: int) -> int:
     """Return x (x - 1) … (x - n + 1)."""
     return prod(range(x - n + 1, x + 1))
-
-
-def _falling_state(x: Exponents, alpha: Exponents) -> int:
-    return prod(falling(count, n) for count, n in zip(x, alpha, strict=True))
 
 
 @lru_cache(maxsize=65536)

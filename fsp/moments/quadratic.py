@@ -34,15 +34,12 @@ Matrix = list[list[Fraction]]
 
 
 @dataclass(frozen=True, slots=True)
-class Quadratic:
-    """A function and the box outside which its drift is at most -γ."""
+class Box:
+    """Where g <= ℓ, outside which its drift is at most -γ."""
 
-    function: Polynomial  # g in falling powers of x
-    centre: IntArray  # (d,) m
-    lower: IntArray  # lower, upper: (d,) ends of a box that holds all counts with g <= ℓ
+    lower: IntArray  # lower, upper: (d,) ends
     upper: IntArray
-    level: Fraction  # ℓ
-    share: Fraction  # λ
+    elsewhere: Fraction  # γ
     precision: float  # relative error of g, computed from x - m in floating point
 
 
@@ -85,7 +82,7 @@ def form(P: FloatArray, centre: IntArray) -> Polynomial:
 
 def enclose(
     function: Polynomial, image: Polynomial, P: FloatArray, centre: IntArray, covariance: FloatArray
-) -> tuple[Quadratic, Fraction] | None:
+) -> Box | None:
     """Prove that the drift of g is at most -γ outside a box.
 
     `P`: (d, d) the matrix of g; `centre`: (d,) m; `covariance`: (d, d) about the inverse of P.
@@ -118,7 +115,7 @@ def enclose(
     precision = 16.0 * d * d * UNIT_ROUNDOFF * float(np.linalg.norm(sizes)) / least
     lower = np.maximum(np.floor(centre - reach), 0).astype(np.int64)
     upper = np.ceil(centre + reach).astype(np.int64)
-    return Quadratic(function, centre, lower, upper, level, share, precision), gamma
+    return Box(lower, upper, gamma, precision)
 
 
 def _bordered(polynomial: Polynomial, d: int) -> Matrix:

@@ -17,39 +17,24 @@ _WIDENED = Fraction(1, 10**13)  # relative; values of exp and of broken powers a
 
 def add(parts: Sequence[Terms | None]) -> Terms | None:
     """Return a sum; None where a part is not known."""
-    total: Terms = {}
-    for part in parts:
-        if part is None:
-            return None
-        total = plus(total, part)
-    return total
-
-
-def plus(left: Terms, right: Terms) -> Terms:
-    """Return the sum of two."""
-    total = dict(left)
-    for powers, c in right.items():
-        total[powers] = total.get(powers, Fraction(0)) + c
-    return {powers: c for powers, c in total.items() if c}
+    known = [part for part in parts if part is not None]
+    return falling.plus(*known) if len(known) == len(parts) else None
 
 
 def scale(terms: Terms | None, factor: Fraction) -> Terms | None:
     """Return a multiple."""
-    if terms is None:
-        return None
-    return {powers: factor * c for powers, c in terms.items()} if factor else {}
+    return None if terms is None else falling.scaled(terms, factor)
 
 
 def multiply(left: Terms | None, right: Terms | None) -> Terms | None:
     """Return a product; None where it has too many terms."""
     if left is None or right is None or len(left) * len(right) > _MOST_TERMS:
         return None
-    total: Terms = {}
-    for alpha, a in left.items():
-        for beta, b in right.items():
-            powers = tuple(x + y for x, y in zip(alpha, beta, strict=True))
-            total[powers] = total.get(powers, Fraction(0)) + a * b
-    return {powers: c for powers, c in total.items() if c}
+    return falling.collect(
+        (tuple(x + y for x, y in zip(alpha, beta, strict=True)), a * b)
+        for alpha, a in left.items()
+        for beta, b in right.items()
+    )
 
 
 def as_number(terms: Terms | None) -> Fraction | None:

@@ -78,7 +78,7 @@ def radau(n_stages: int) -> Collocation:
         inverse=np.linalg.inv(vectors),
         leading=leading,
         lagrange_integrals=np.array([_of_modulus(b, edges) for b in basis]),
-        node_integral=_of_modulus(partial(_node_polynomial, nodes), edges),
+        node_integral=_of_modulus(lambda x: np.prod(x[:, None] - nodes, axis=1), edges),
     )
 
 
@@ -96,10 +96,6 @@ def _lagrange_slope(points: FloatArray, j: int, x: FloatArray) -> FloatArray:
         rest = np.delete(others, k)
         slope += np.prod((x[:, None] - rest) / (points[j] - rest), axis=1) / (points[j] - others[k])
     return slope
-
-
-def _node_polynomial(points: FloatArray, x: FloatArray) -> FloatArray:
-    return np.asarray(np.prod(x[:, None] - points, axis=1))
 
 
 def _integral(f: Callable[[FloatArray], FloatArray], a: float, b: float) -> float:

@@ -27,7 +27,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.generator.generator import in_one_process
-from fsp.solvers import costs
+from fsp.solvers import costs, kernels
 from fsp.solvers.base import LossLimit, check_count, check_tol, landed, short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
@@ -142,7 +142,8 @@ class _ImplicitPropagator(MatrixPropagator):
         rejected = None if kept == len(stages.values) else np.maximum(stages.values[-1], 0.0)
         if not kept:
             return Step(z, 0.0, n_matvec=stages.n_matvec, rejected=rejected)
-        end, cut = _clip(stages.values[kept - 1])
+        end = stages.values[kept - 1].copy()
+        cut = kernels.clip(end)
         end[self._n :] += lost
         length, error = h * float(self._table.nodes[kept - 1]), stages.error + cut
         return Step(end, length, error, stages.rounding, stages.n_matvec, rejected, certified=stages.certified)
@@ -282,12 +283,6 @@ class _Stages:
     @property
     def error(self) -> float:
         return self.stage_error + self.shape_error
-
-
-def _clip(values: FloatArray) -> tuple[FloatArray, float]:
-    """Return states and sinks with negative entries set to zero, and the sum cut off."""
-    clipped = np.maximum(values, 0.0)
-    return clipped, float((clipped - values).sum())
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,7 @@ class ShiftedSystem:
         n, size = matrix.shape[0], 8 if self.is_real else 16
         needed = n * (2 * band.width + 1) * size if band is not None else _bytes_of_factors(matrix, size)
         self._room = Room("Factors of a shifted generator", needed, n, "take solver='uniformization'")
-        self.takes_columns = band is None and _is_direct(
-            matrix
-        )  # whether several right-hand sides may be solved at once
+        self.takes_columns = band is None and _is_direct(matrix)  # several right-hand sides at once
         self.factors: np.ndarray | None = None  # in a band, see `fsp.solvers.band_kernels`
         if band is not None:
             self.factors = _band_factors(matrix, shift, band)

@@ -34,10 +34,6 @@ def poisson_window(mean: float, tail: float) -> tuple[int, FloatArray]:
     return first, weights * ((1.0 - tail) / weights.sum())
 
 
-def _chernoff(mean: float, y: float) -> float:
-    return exp(-mean * ((1.0 + y) * log1p(y) - y)) if y > -1.0 else exp(-mean)
-
-
 def _right_edge(mean: float, tail: float) -> int:
     """Smallest k found with P(N > k) <= tail."""
     low, high = mean, mean + 40.0 * (sqrt(mean) + 20.0)
@@ -59,4 +55,8 @@ def _left_edge(mean: float, tail: float) -> int:
 
 
 def _tail_at(mean: float, k: float) -> float:
-    return _chernoff(mean, k / mean - 1.0) if mean > 0.0 else 0.0
+    """Return Chernoff's bound of the mass from k on, away from the mean."""
+    if mean == 0.0:
+        return 0.0
+    y = k / mean - 1.0
+    return exp(-mean * ((1.0 + y) * log1p(y) - y)) if y > -1.0 else exp(-mean)

@@ -93,14 +93,8 @@ def residual_integrals(
     The last entry of g, which is small at first, is kept apart from the others.  They are weighted by what they come
     to, so that a large one with a small weight does not count with the weight of another:
     ``(Σ_{j<k} w_j |g_j|)² <= Σ_{j<k} (w_j |g_j|)² / m_j`` for any m_j > 0 whose sum is 1.
-    Then ``a + b <= ((1 + ε) a² + (1 + 1/ε) b²)^½`` for any ε > 0.
-
-    Parameters
-    ----------
-    modes, powers, path, times
-        The small exponential: its Schur form, `doublings`, and what `follow` made of them.
-    weights
-        w, (size,).
+    Then ``a + b <= ((1 + ε) a² + (1 + 1/ε) b²)^½`` for any ε > 0.  `weights` are w, (size,); path and times are what
+    `follow` made of the powers.
     """
     rows = weights[:, None] * (modes.Q @ modes.inverse)
     steps = np.diff(times)
@@ -138,22 +132,8 @@ def gramian_factors(
     ``‖R x‖² >= ∫₀^d |row y|² + ‖rows y‖² dτ`` with ``y(τ) = exp(τG) x``, for any x.  On the first cell the series of
     `row` is integrated exactly, and of the other rows ``‖rows (y - x)‖ <= τ exp(τ‖G‖) ‖slope x‖``, which is nothing
     where x is a slow mode.  On a doubled cell the integral is that of its halves, the second of which starts from
-    ``exp(dG) x``.  Factors, and no Gramians: their squares would lose half of the digits.
-
-    Parameters
-    ----------
-    G
-        Triangular, (n, n).
-    powers
-        ``exp(2^i d G)``.
-    d
-        Length of the first cell, over which the Taylor series of `doublings` settles.
-    row
-        (n,).
-    rows
-        (m, n).
-    slope
-        Triangular, commutes with G, with ``‖rows G x‖ <= ‖slope x‖``, (n, n).
+    ``exp(dG) x``.  Factors, and no Gramians: their squares would lose half of the digits.  G (n, n) and `slope` (n, n)
+    are triangular and commute, with ``‖rows G x‖ <= ‖slope x‖``, and powers are ``exp(2^i d G)``.
     """
     from scipy.linalg import lapack  # here, as only this solver needs it
 

@@ -177,10 +177,8 @@ def sorted_unique(keys: IntArray) -> IntArray:
 
 def enabled_jumps(model: Model, states: IntArray) -> BoolArray:
     """Tell which reactions can happen in which states, (n_reactions, n)."""
-    enabled = np.empty((model.n_reactions, len(states)), dtype=np.bool_)
-    for k in range(model.n_reactions):
-        enabled[k] = firing.enabled(model, k, states)
-    return enabled
+    enabled = [firing.enabled(model, k, states) for k in range(model.n_reactions)]
+    return np.array(enabled, dtype=np.bool_).reshape(model.n_reactions, len(states))
 
 
 def fulfilling(keys: IntArray, states: IntArray, constraints: Sequence[Constraint]) -> tuple[IntArray, IntArray]:

@@ -8,7 +8,6 @@ the work rises with the number of runs, not of states.  (Saturation, after G. Ci
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite, lcm
 from typing import TYPE_CHECKING
 
@@ -35,13 +34,7 @@ MORE = "more can be reached"
 LARGEST_TABLE = 10_000_000  # counts of a species that are looked at one by one
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Firing:
-    """Where a reaction can happen: a box of counts, (n_species,) lower and upper bounds."""
-
-    reaction: int
-    lowest: IntArray
-    highest: IntArray
+_Firing = tuple[int, IntArray, IntArray]  # a reaction, and lowest and highest counts at which it can happen
 
 
 class Firings(saturation_kernels.Ways):
@@ -59,10 +52,12 @@ class Firings(saturation_kernels.Ways):
         firings = None if top is None else _firings(model, top)
         if top is None or firings is None:
             return None
-        rows = [_box(encoding, firing, top) for firing in firings]
+        rows = [_box(encoding, lowest, highest, top) for _, lowest, highest in firings]
         weights, bounds = _stack(encoding, rows)
-        limits, limit_bounds = _stack(encoding, [_inequalities(encoding, [*conditions, *_below(model, top)])])
-        changes = model.change[[firing.reaction for firing in firings]][:, list(encoding.kept)]
+        unit = np.eye(len(top), dtype=np.int64)
+        below = [Inequality(row, int(count)) for row, count in zip(unit, top, strict=True)]
+        limits, limit_bounds = _inequalities(encoding, [*conditions, *below])
+        changes = model.change[[k for k, _, _ in firings]][:, list(encoding.kept)]
         return cls(
             np.array(encoding.shift),
             np.array(encoding.bits),
@@ -122,7 +117,7 @@ def _firings(model: Model, top: IntArray) -> list[_Firing] | None:
         least = np.maximum(0, -model.change[k])
         if boxes is None or any((lowest < least).any() for lowest, _ in boxes):
             return None
-        firings += [_Firing(k, lowest, highest) for lowest, highest in boxes]
+        firings += [(k, lowest, highest) for lowest, highest in boxes]
     return firings
 
 
@@ -168,17 +163,12 @@ def _support(values: FloatArray) -> tuple[int, int] | None:
     return (first, last) if len(positive) == last - first + 1 else None
 
 
-def _box(encoding: Encoding, firing: _Firing, top: IntArray) -> tuple[IntArray, IntArray]:
+def _box(encoding: Encoding, lowest: IntArray, highest: IntArray, top: IntArray) -> tuple[IntArray, IntArray]:
     """Return the box as inequalities of the kept species."""
     unit = np.eye(len(top), dtype=np.int64)
-    above = [Inequality(-unit[s], -int(firing.lowest[s])) for s in np.flatnonzero(firing.lowest > 0)]
-    below = [Inequality(unit[s], int(firing.highest[s])) for s in np.flatnonzero(firing.highest < top)]
+    above = [Inequality(-unit[s], -int(lowest[s])) for s in np.flatnonzero(lowest > 0)]
+    below = [Inequality(unit[s], int(highest[s])) for s in np.flatnonzero(highest < top)]
     return _inequalities(encoding, above + below)
-
-
-def _below(model: Model, top: IntArray) -> list[Inequality]:
-    unit = np.eye(model.n_species, dtype=np.int64)
-    return [Inequality(unit[s], int(top[s])) for s in range(model.n_species)]
 
 
 def _inequalities(encoding: Encoding, conditions: list[Inequality]) -> tuple[IntArray, IntArray]:

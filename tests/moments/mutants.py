@@ -189,7 +189,7 @@ MUTANTS = [
     mutant(
         "equations-that-lose-digits-are-taken",
         "moments/equations.py",
-        "if _off_diagonal(matrix).min(initial=0.0) >= 0.0:",
+        "if (matrix - np.diag(matrix.diagonal())).min(initial=0.0) >= 0.0:",
         "if len(matrix):",
         "moment_equations",
         only="cancel",

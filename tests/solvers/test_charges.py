@@ -69,10 +69,10 @@ def test_error_of_an_implicit_step_is_the_integral_of_its_residual(h, allowed):
 
 
 def test_what_an_implicit_step_clips_is_in_its_error(monkeypatch):
-    generator, clip = bimolecular(), implicit._clip
+    generator, clip = bimolecular(), kernels.clip
     with Implicit(1e-6).open(generator) as propagator:
         honest = propagator.advance(start(generator), 0.0, 0.1)
-    monkeypatch.setattr(implicit, "_clip", lambda values: (clip(values)[0], clip(values)[1] + 0.25))
+    monkeypatch.setattr(kernels, "clip", lambda z: clip(z) + 0.25)
     with Implicit(1e-6).open(generator) as propagator:
         step = propagator.advance(start(generator), 0.0, 0.1)
     assert step.error >= honest.error + 0.25
