@@ -6,7 +6,7 @@ import numpy as np
 from written_networks import network
 
 from fsp import Model, Reaction, StateSpace
-from fsp.generator.kernels import SEPARATE
+from fsp.generator.kernels import FUSED
 from fsp.generator.operator import Operator
 from fsp.generator.slices import slices_of
 
@@ -67,7 +67,7 @@ def spaces(model, rng):
     yield StateSpace.from_states(model.species, [[40] * len(model.species), [0] * len(model.species)])
 
 
-def on_runs(plan, sinks=None, order=None, *, mode=SEPARATE):
+def on_runs(plan, sinks=None, order=None, *, mode=FUSED):
     return Operator(slices_of(plan, mode, sinks), order)
 
 

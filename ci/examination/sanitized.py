@@ -26,9 +26,11 @@ from fsp.compilation import objects, parts
 from fsp.compilation.kernel import Kernel
 
 TESTS = ("tests/generator/test_blocks.py", "tests/generator/test_operator.py")
-# Some of them, as Python takes minutes for all: blocks of vectors, and rows.
-AS_PYTHON = tuple(
-    f"{TESTS[0]}::test_{name}" for name in ("blocks_follow_the_clocks", "matrices_are_added_to_vectors_of_a_block")
+# Some of them, as Python takes minutes for all: blocks of vectors, rows, and vector registers.
+AS_PYTHON = (
+    f"{TESTS[0]}::test_blocks_follow_the_clocks",
+    f"{TESTS[0]}::test_matrices_are_added_to_vectors_of_a_block",
+    f"{TESTS[1]}::test_registers_stay_inside_of_a_range",
 )
 FOLDER = "FSP_SANITIZED"  # names the folder of the objects to the processes that use them; "python" for none
 FLAGS = [

@@ -69,6 +69,8 @@ class Build:
         import numba
         from numba.core.cpu import CPUTargetOptions
 
+        from fsp.compilation import lowering  # noqa: F401 - numba knows vector registers from here on
+
         if function.__module__.split(".")[1] not in self._rooms:
             return function
         # What numba knows and gives no option for: arrays that are written overlap no other.

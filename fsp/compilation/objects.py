@@ -27,7 +27,7 @@ except ImportError:  # not on Windows, where two processes may compile the same
 
 logger = logging.getLogger("fsp")
 
-BUILDERS = ("build", "calling", "kernel")  # what an object depends on, beside the kernels
+BUILDERS = ("build", "calling", "kernel", "lanes", "lowering")  # what an object depends on, beside the kernels
 # Best first: what a processor must have (the psABI's levels), beside what LLVM calls it.
 LEVELS = {
     "x86-64-v3": {"avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"},

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from fsp.compilation.kernel import I8, kernel
+from fsp.compilation.lanes import LANES
 from fsp.generator.kernels import REORDERED, Slices
 
-LANES = 4  # states in a vector register; where it holds two (x86-64-v2) rows are whole registers as well
 MOST_SLOTS = 8  # slices in one pass; more take several.  Chosen: a loop is compiled for each number
 
 
@@ -91,12 +91,17 @@ def _pass(gains, k, out, at, v, r, start, length, high, origins, first, rates):
     _add_slots(min(MOST_SLOTS, origins.shape[1] - k), gains, rest)
 
 
-@kernel(inline="always")
-def write_expanded(out, at, v, r, start, length, high, origins, first, rates):
-    """Write the gain less the loss of the states of run r to ``out[at:]``, of `high` >= length states at once."""
-    _pass(False, 0, out, at, v, r, start, length, high, origins, first, rates)
-    for k in range(MOST_SLOTS, origins.shape[1], MOST_SLOTS):
-        _pass(True, k, out, at, v, r, start, length, high, origins, first, rates)
+@kernel(forceinline=True)
+def write_expanded(A, first, end, v, out, at):
+    """Write ``A v`` for the states of runs first..end to ``out[at:]``, further slices left out."""
+    starts, highs, origins, places, rates = A.starts, A.high, A.origins, A.loss_places, A.tables
+    for r in range(first, end):
+        start, length = starts[r], starts[r + 1] - starts[r]
+        high = highs[r] if start + highs[r] <= starts[end] else length  # what follows the range is not to be written
+        _pass(False, 0, out, at, v, r, start, length, high, origins, places[r, 0], rates)
+        for k in range(MOST_SLOTS, origins.shape[1], MOST_SLOTS):
+            _pass(True, k, out, at, v, r, start, length, high, origins, places[r, 0], rates)
+        at += length
 
 
 @kernel()

@@ -9,7 +9,6 @@ import numpy as np
 
 from fsp.generator import entry_kernels
 from fsp.generator.jumps import jumps_of
-from fsp.generator.kernels import FUSED, SEPARATE
 from fsp.generator.layout import Layout, longest_runs, natural
 from fsp.generator.matrices import Rows, assemble
 from fsp.generator.plan import Clocks, build, weighted
@@ -55,16 +54,15 @@ class Family:
 
     @property
     def mode(self) -> int:
-        """How the slices of a run are best added."""
+        """How the rates of a run are best kept."""
         return mode_of(len(self.space), int(self.forward.group_range[-2]), self.longest.mean_length)
 
     @cached_property
     def slices(self) -> list[Slices]:
         """The slices of the part that each clock multiplies, without sinks: they differ by their scalars alone."""
         plan, clocks = self.ordered
-        mode = FUSED if self.mode == FUSED else SEPARATE
         units = np.eye(len(clocks.trees)) if self.in_parts else clocks.values(self._t)[None]
-        return [slices_of(weighted(plan, clocks, unit), mode) for unit in units]
+        return [slices_of(weighted(plan, clocks, unit)) for unit in units]
 
     @cached_property
     def sink_parts(self) -> list[Sinks]:

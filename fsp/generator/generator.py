@@ -24,7 +24,7 @@ from fsp.errors import BackendError
 from fsp.generator import entry_kernels
 from fsp.generator.base import BaseGenerator, check_space
 from fsp.generator.family import Family
-from fsp.generator.kernels import EXPANDED, FUSED, SEPARATE
+from fsp.generator.kernels import EXPANDED
 from fsp.generator.matrices import Rows, assemble, n_pairs, without_zeros
 from fsp.generator.operator import Operator
 from fsp.generator.plan import weighted, without_zero_groups
@@ -217,7 +217,7 @@ class Generator(_Matrices):
         """The adjoint: ``generator.T @ f`` is ``Aᵀ f``, the rate of change of the mean of f from each state."""
         plan = self.plans[1]
         mode = mode_of(len(self), int(plan.group_range[-2]), self._family.layout.mean_length)
-        compact = slices_of(plan, FUSED if mode == FUSED else SEPARATE)
+        compact = slices_of(plan)
         return Operator(expanded(compact) if mode == EXPANDED else compact, compact=compact)
 
     @cached_property

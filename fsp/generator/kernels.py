@@ -31,9 +31,9 @@ BLOCK = 64  # runs whose sources and scalars are found together
 FAR = 2**61  # distance of runs whose keys differ in a leading word
 
 PRODUCT, STEP, DOTS, RECURRENCE = 0, 1, 2, 3  # forms of a product, see `fsp.generator.run_kernels.product_runs`
-# How the slices of a run are added: one after the other; several in one pass, where most states of a run are reached by
-# all; all in one pass over rates that are kept for each state, see `fsp.generator.expanded_kernels`.
-SEPARATE, FUSED, EXPANDED = 0, 1, 2
+# Where the rates of a run are: in scalars and tables (`fsp.generator.fused_kernels`), or written out for each state
+# (`fsp.generator.expanded_kernels`).
+FUSED, EXPANDED = 0, 1
 PLAIN, TABLE, STORED = 0, 1, 2  # kinds of groups: no table, a table by count, a table with an offset for each run
 
 
@@ -66,7 +66,7 @@ class Plan(NamedTuple):
 class Slices(NamedTuple):
     """One operator of the closed chain, ready for products."""
 
-    mode: I8  # SEPARATE, FUSED or EXPANDED; of expanded slices ranges, `places` and scalars are empty
+    mode: I8  # FUSED or EXPANDED; of expanded slices ranges, `places` and scalars are empty
     starts: Ints  # first index of each run, (n_runs + 1,)
     origins: (
         Indices2  # place in the vector of what is added to the first state of a run, were it reached, (n_runs, n_slots)

@@ -18,7 +18,7 @@ from fsp.generator import block_kernels, kernels, row_kernels, run_kernels, thre
 from fsp.generator.blocks import Block, widths_of
 from fsp.generator.inner import Inner, every_run
 from fsp.generator.matrices import Rows
-from fsp.generator.slices import moved, nbytes, of_rows
+from fsp.generator.slices import LONG, moved, nbytes, of_rows
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 STATES_PER_THREAD = 50_000  # whose product outweighs handing it to a thread; chosen, not measured
 COMPILED_STATES = 200_000  # from here on a call from Python costs nothing beside a product
-PASSES_WORK = 2.0  # of a multiply-add, in units of one where all slices are added in one pass
+SHORT_WORK = 2.0  # of a multiply-add where runs are shorter than LONG, in units of one where they are longer; measured
 ROW_WORK = 4.0  # the same of rows: within the ratios of products in docs/benchmarks.md
 
 Factors = tuple[float, float, float, float, float]  # alpha, beta, gamma, weight of v, weight of w
@@ -99,10 +99,12 @@ class Operator:
 
     @property
     def work(self) -> float:
-        """Of a multiply-add, in units of one where all slices of a run are added in one pass."""
+        """Of a multiply-add, in units of one where runs are long."""
         if self.by_rows:
             return ROW_WORK
-        return PASSES_WORK if self.slices.mode == kernels.SEPARATE else 1.0
+        starts = self.slices.starts
+        is_short = self.slices.mode == kernels.FUSED and starts[-1] < LONG * (len(starts) - 1)
+        return SHORT_WORK if is_short else 1.0
 
     # ---- vectors ------------------------------------------------------------------------------------------
 

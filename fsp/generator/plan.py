@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.compilation.lanes import LANES
 from fsp.generator import kernels
 from fsp.generator.coefficients import Joint, Term, coefficients, value_of
 from fsp.generator.kernels import PLAIN, STORED, TABLE, Plan
@@ -139,8 +140,8 @@ class _Writer:
         self.of_scale: list[int] = []  # of the last plan; all have the same groups in the same order
 
     def tables(self) -> FloatArray:
-        """Return the pool."""
-        return np.concatenate(self._pool)
+        """Return the pool; registers that are read beyond the end of a run stay in it."""
+        return np.concatenate([*self._pool, np.zeros(2 * LANES)])
 
     def plan(self, changes: list[IntArray], groups: list[list[_Group]], *, adjoint: bool) -> Plan:
         """Return a plan whose pool is still to be filled in: later plans may add tables."""

@@ -10,30 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.compilation.lanes import LANES
 from fsp.generator import expanded_kernels, slice_kernels
-from fsp.generator.expanded_kernels import LANES
-from fsp.generator.kernels import EXPANDED, FUSED, PLAIN, SEPARATE, Slices
+from fsp.generator.kernels import EXPANDED, FUSED, PLAIN, Slices
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator.kernels import Plan
 
 PLACES_32 = 2**31 - 2**16  # entries of a vector, and of the tables, whose places fit 32 bits
-LONG = 32.0  # mean length of a run for which a pass over all slices is worth setting up
+LONG = 32.0  # mean length of a run from which on setting up a pass costs less than half of it; measured
 # Bytes of written-out rates that are read faster than scalars and tables are looked up, measured: where runs are long
 # those that stay in the second cache, where they are short those that stay in the third.
 EXPANDED_BYTES, EXPANDED_BYTES_OF_SHORT = 2**20, 2**23
 
 
 def mode_of(n: int, n_slots: int, mean_length: float) -> int:
-    """Return how the slices of n states are best added, where a run has `mean_length` of them."""
+    """Return how the rates of n states are best kept, where a run has `mean_length` of them."""
     allowed = EXPANDED_BYTES if mean_length >= LONG else EXPANDED_BYTES_OF_SHORT
-    if 8 * (n_slots + 1) * n <= allowed:
-        return EXPANDED
-    return FUSED if mean_length >= LONG else SEPARATE
+    return EXPANDED if 8 * (n_slots + 1) * n <= allowed else FUSED
 
 
-def slices_of(plan: Plan, mode: int = SEPARATE, sinks: Any = None, *, held: tuple[int, int] | None = None) -> Slices:
+def slices_of(plan: Plan, mode: int = FUSED, sinks: Any = None, *, held: tuple[int, int] | None = None) -> Slices:
     """Return the slices of a plan; `sinks` are the rates into each sink, (n_sinks, n) CSR, None for none.
 
     `held` is the range of states that vectors hold which are multiplied; None for all.
@@ -43,7 +41,7 @@ def slices_of(plan: Plan, mode: int = SEPARATE, sinks: Any = None, *, held: tupl
     index = np.int32 if max(plan.starts[-1], len(plan.tables)) < PLACES_32 else np.int64
     n_more = int(slice_kernels.count_more(plan))
     slices = Slices(
-        mode=SEPARATE if mode == EXPANDED else mode,
+        mode=FUSED,
         starts=plan.starts,
         origins=np.empty((n_runs, n_slots), index),
         begins=np.empty((n_runs, n_slots), np.int16),

@@ -12,12 +12,13 @@ from operator_cases import ENZYME, HILL, MIXED, NETWORKS, PAIRS, TIMED, close, o
 from written_networks import network
 
 from fsp import Generator, StateSpace
+from fsp.compilation.lanes import LANES
 from fsp.generator import generator as of_generator
 from fsp.generator import layout, operator, run_kernels
 from fsp.generator import slices as of_slices
 from fsp.generator.closed_kernels import multiply
-from fsp.generator.expanded_kernels import LANES, MOST_SLOTS
-from fsp.generator.kernels import EXPANDED, FUSED, PRODUCT, SEPARATE
+from fsp.generator.expanded_kernels import MOST_SLOTS
+from fsp.generator.kernels import EXPANDED, FUSED, PRODUCT
 from fsp.generator.operator import Operator
 from fsp.generator.slices import slices_of
 
@@ -48,7 +49,7 @@ def check_forms(op, matrix, rng):
     assert abs(norm - np.abs(following).sum()) <= 1e-13 * np.abs(following).sum()
 
 
-@pytest.mark.parametrize("mode", [SEPARATE, FUSED, EXPANDED])
+@pytest.mark.parametrize("mode", [FUSED, EXPANDED])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_all_forms_on_all_spaces(rng, name, mode):
     model = NETWORKS[name]
@@ -63,7 +64,7 @@ def multiplied(A, form, v, u, w, total, factors):
     return multiply(A, form, v, u, w, total, *factors)
 
 
-@pytest.mark.parametrize("mode", [SEPARATE, FUSED, EXPANDED])
+@pytest.mark.parametrize("mode", [FUSED, EXPANDED])
 def test_compiled_loops_see_the_closed_chain_in_all_forms(rng, mode):
     for space in spaces(PAIRS, rng):
         generator = Generator(PAIRS, space)
@@ -101,7 +102,7 @@ def test_written_out_rates_follow_the_clocks(rng, monkeypatch):
 
 def test_rates_are_written_out_where_they_stay_in_the_caches():
     assert of_slices.mode_of(10_000, 5, 10.0) == EXPANDED
-    assert of_slices.mode_of(200_000, 5, 10.0) == SEPARATE
+    assert of_slices.mode_of(200_000, 5, 10.0) == FUSED
     assert of_slices.mode_of(10_000, 5, 100.0) == EXPANDED
     assert of_slices.mode_of(100_000, 5, 100.0) == FUSED
 
@@ -122,6 +123,39 @@ def test_runs_are_written_to_whole_registers_inside_a_range_alone(rng):
     v[:] = rng.random(n)
     for first in reversed(range(0, len(lengths), 7)):  # backwards: what a range writes beyond its end would stay
         run_kernels.product_runs(slices, first, min(first + 7, len(lengths)), PRODUCT, v, v, v, out, v, *[0.0] * 5, 0)
+    close(out, generator.to_csr() @ v, abs(generator.to_csr()) @ v)
+
+
+@pytest.mark.parametrize("n_table", range(4))
+@pytest.mark.parametrize("n_plain", range(8))
+def test_every_number_of_slices_on_runs_of_many_registers(rng, n_plain, n_table):
+    """A loop is compiled for each small number of slices, another one takes any; runs end within a register."""
+    plain = [(f"0 -> {k} A", "rate", f"{k} + 0.5*A") for k in range(1, n_plain + 1)]  # the same along a run
+    table = [(f"B -> B + {k} A + B", "rate", f"{k}*B/(3 + B)") for k in range(1, n_table + 1)]
+    lost = ("A + B -> 2 A + 2 B", "mass_action", 0.3)  # has a table whose scalar is a count, in the exit rate as well
+    for further in ([], [lost]):
+        reactions = [*plain, *table, *further] or [("0 -> B", "rate", "2")]
+        model = network({"A": 1, "B": 1}, *reactions)
+        box = StateSpace.box(model, {"A": 9, "B": 44})
+        for space in (box, box.restrict(4 * box.states[:, 0] + box.states[:, 1] <= 43)):
+            generator = Generator(model, space)
+            op = on_runs(generator.plans[0], generator.sinks)
+            if n_plain + n_table > 0 and not further:
+                assert (op.slices.n_plain, op.slices.scales.shape[1]) == (n_plain, n_plain + n_table)
+            check_forms(op, generator.with_sinks, rng)
+            check_forms(on_runs(generator.plans[1]), generator.to_csr().T.tocsr(), rng)
+
+
+@pytest.mark.parametrize("model", [HILL, PAIRS, MIXED], ids=["hill", "pairs", "mixed"])
+def test_registers_stay_inside_of_a_range(rng, model):
+    """Threads meet there; what is not read as a whole register is read state by state."""
+    *others, last = model.species
+    generator = Generator(model, StateSpace.box(model, dict.fromkeys(others, 4) | {last: 21}))
+    slices, n = slices_of(generator.plans[0]), len(generator)
+    v, out = np.full(n + 2 * 64, np.nan)[64:-64], np.full(n, np.nan)  # nothing outside is read
+    v[:] = rng.random(n)
+    for first in reversed(range(len(slices.starts) - 1)):  # backwards: what a range writes beyond its end would stay
+        run_kernels.product_runs(slices, first, first + 1, PRODUCT, v, v, v, out, v, *[0.0] * 5, 0)
     close(out, generator.to_csr() @ v, abs(generator.to_csr()) @ v)
 
 
@@ -220,9 +254,7 @@ def test_huge_changes():
     )
     states = [[x + d, y] for x in (0, 10**6, 2 * 10**6) for d in range(4) for y in range(12)]
     generator = Generator(model, StateSpace.from_states(model.species, states))
-    for mode in (SEPARATE, FUSED):
-        op = on_runs(generator.plans[0], generator.sinks, mode=mode)
-        check_forms(op, generator.with_sinks, np.random.default_rng(1))
+    check_forms(on_runs(generator.plans[0], generator.sinks), generator.with_sinks, np.random.default_rng(1))
 
 
 def state_by_state(model, space):
