@@ -121,4 +121,20 @@ MUTANTS = [
         "return 0",
         "gradient",
     ),
+    mutant(
+        "log-normal-laws-for-gamma-laws",
+        "command/laws.py",
+        '"gamma": lambda mean, variation: fsp.Gamma(',
+        '"gamma": lambda mean, variation: fsp.LogNormal(',
+        "mixture",
+        only="command",
+    ),
+    mutant(
+        "the-least-whole-number-refused",
+        "checks.py",
+        "or given < least:",
+        "or given <= least:",
+        "fit",
+        only="closed_form",
+    ),
 ]

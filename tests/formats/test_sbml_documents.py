@@ -180,7 +180,7 @@ def test_the_violation_of_a_constraint_is_told(read, tmp_path):
     read(**CONSTRAINED)  # writes the file
     asked = ["transient", str(tmp_path / "model.xml"), "--times", "0.1,0.3", "--quiet"]
     exact = stats.binom.cdf(2, 8, numbers.exp(-0.6))
-    text = CliRunner().invoke(main, asked).output
+    text = CliRunner(env={"COLUMNS": "120"}).invoke(main, asked).output
     assert f"constraint 'enough' (X >= 3) violated with probability [{exact:.4f}"[:-1] in text
     assert "t = 0.3, the largest of 2 times" in text
     low, high = json.loads(CliRunner().invoke(main, [*asked, "--json"]).stdout)["times"][1]["violations"]["enough"]

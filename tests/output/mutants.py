@@ -271,4 +271,12 @@ MUTANTS = [
         "storage",
         only="in_print",
     ),
+    mutant(
+        "any-kind-of-picture",
+        "output/replace.py",
+        "if suffixes and path.suffix.lower() not in suffixes:",
+        "if not suffixes and path.suffix.lower() not in suffixes:",
+        "cli",
+        only="wrong_usage",
+    ),
 ]

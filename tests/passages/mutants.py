@@ -474,4 +474,11 @@ MUTANTS = [
         "np.where(told, v * (1.0 - self._off) - tiny, np.inf)",
         "systems",
     ),
+    mutant(
+        "wider-answers-take-the-place-of-sharper-ones",
+        "passages/growing_law.py",
+        "        if width <= self.width:\n",
+        "        if width >= self.width:\n",
+        "committor",
+    ),
 ]

@@ -223,4 +223,12 @@ MUTANTS = [
         "    missing = index < -1\n",
         "places",
     ),
+    mutant(
+        "reactions-lead-back",
+        "space/space.py",
+        "space.index(states + change) for change in changes",
+        "space.index(states - change) for change in changes",
+        "response",
+        only="poisson",
+    ),
 ]
