@@ -61,7 +61,9 @@ def _law(text: str, option: str, laws: Laws, examples: str) -> Any:
         except ArgumentError:
             raise
         except (TypeError, ValueError):
-            pass
+            raise ArgumentError(
+                f"`{option}` must have as many numbers in its law as in {examples}, but is '{text}'."
+            ) from None
     raise ArgumentError(f"`{option}` must be NAME=LAW, with a law such as {examples}, but is '{text}'.")
 
 
