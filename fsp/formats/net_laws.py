@@ -18,7 +18,7 @@ from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.errors import ModelError
 from fsp.formats.later_laws import without_zeros
 from fsp.formats.powers import product, total
-from fsp.model.definition import Definition, Law
+from fsp.model.definition import Definition, Law, free_name
 from fsp.model.infix import to_text
 from fsp.model.reaction import Reaction, Stoichiometry
 from fsp.model.similar import Laws
@@ -72,7 +72,8 @@ def with_directions(
             laws.append(law)
             continue
         forth, back = pairs[k]
-        names = [_free(f"{reaction.name}_{way}", taken) for way in ("forward", "reverse")]
+        names = [free_name(f"{reaction.name}_{way}", taken) for way in ("forward", "reverse")]
+        taken.update(names)
         reactions += [reaction.named(names[0]), _reversed(reaction, names[1])]
         laws += [forth, back]
         steps.append(f"{reaction.name}: split into {names[0]} at {to_text(forth)} and {names[1]} at {to_text(back)}")
@@ -249,13 +250,6 @@ def _negative(known: _Known, reaction: Reaction, law: Expression, values: FloatA
         f"Propensity of '{reaction.name}' must be 0 or more, but is {values[i]:.6g} in state {state}, and its law "
         f"{shortened(to_text(law))} is no difference of two; write a reaction for each direction."
     )
-
-
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
 
 
 def _reversed(reaction: Reaction, name: str) -> Reaction:

@@ -16,7 +16,7 @@ from fsp.formats.sbml_parts import SbmlParts, Written, each, read_formulas, read
 from fsp.formats.sbml_reactions import read_laws, read_reactions
 from fsp.formats.units import Units, read_units
 from fsp.model.conversion import Conversion
-from fsp.model.definition import Definition, InitialLaw
+from fsp.model.definition import Definition, InitialLaw, free_name
 from fsp.model.formula import FunctionDefinition, define_functions, is_name
 from fsp.model.infix import to_text
 from fsp.model.libraries import one_at_a_time
@@ -100,8 +100,7 @@ def _read_constraints(parts: SbmlParts, model: Element) -> tuple[str, ...]:
     for k, element in enumerate(each(model, "Constraint"), 1):
         given = [name for name in (element.getIdAttribute(), element.getMetaId()) if is_name(name)]
         name = next((name for name in given if name not in parts.parameters), f"constraint_{k}")
-        while name in parts.parameters or name in parts.species:
-            name += "_"
+        name = free_name(name, {*parts.parameters, *parts.species})
         parts.parameters[name] = parts.read_math(element.getMath(), f"Constraint '{name}'")
         names.append(name)
     return tuple(names)

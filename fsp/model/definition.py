@@ -174,12 +174,12 @@ def named_reactions(reactions: Sequence[Reaction], species: Collection[str]) -> 
     twice = {name for name in given if given.count(name) > 1}
     if twice:
         raise ModelError(f"Reaction names must differ, but '{min(twice)}' is given twice.")
-    return tuple(r if r.name is not None else r.named(_free_name(k, given)) for k, r in enumerate(reactions, 1))
+    return tuple(r if r.name is not None else r.named(free_name(f"r{k}", given)) for k, r in enumerate(reactions, 1))
 
 
-def _free_name(k: int, given: Collection[str]) -> str:
-    name = f"r{k}"
-    while name in given:
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return a name that is not taken: this one, or with underscores behind it."""
+    while name in taken:
         name += "_"
     return name
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from fsp.model.network import Network
 
 Columns = dict[str, "FloatArray"]
-Zeros = "Callable[[Columns, int], BoolArray]"
 
 # Times at which a callable is asked: the first, and those of all scales between a thousandth and a thousand.
 ASKED_TIMES = (0.0, *(2.0 ** np.arange(-10, 11)).tolist())
