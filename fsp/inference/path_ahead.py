@@ -19,11 +19,12 @@ ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products, on a step
 class PathAhead:
     """Steps of y, in the order of time, which a pass back goes through once."""
 
-    def __init__(self, pieces: Sequence[Piece], alone: FloatArray) -> None:
+    def __init__(self, pieces: Sequence[Piece], alone: FloatArray, n_changing: int = 0) -> None:
         """Take the steps; `alone` bounds y where there are none, (n,)."""
         self._pieces, self._starts = pieces, [piece.start for piece in pieces]
         self._tops = [((1.0 + p.off.relative) * p.largest + p.off.absolute) * ROUNDED_UP for p in pieces] or [alone]
         self._last = len(pieces) - 1  # number of the last step that is not later than the step back
+        self.weights = np.zeros((len(pieces), n_changing))  # H times functions of time on each step, at most
         self._met: dict[int, float] = {}  # by number of a step: the largest ĝ before it was met
 
     def above(self, first: float, last: float) -> FloatArray:
@@ -47,6 +48,10 @@ class PathAhead:
             first, last = max(back.start, piece.start), min(back.start + back.length, piece.start + piece.length)
             if last > first:
                 yield j, (first, last)
+
+    def weigh(self, j: int, weights: FloatArray) -> None:
+        """Take in what H times functions of time are on a part of a step, (n_changing,)."""
+        self.weights[j] = np.maximum(self.weights[j], weights)
 
     def lately(self, j: int, largest: float) -> float:
         """Return what ĝ has grown by since a step was met, where it is at most so large now."""

@@ -79,9 +79,10 @@ if TYPE_CHECKING:
 # Σ y λ of all states whose λ is not known as a part of itself, over what is asked in all.  In Σ y D ψ ε counts with the
 # mean of a rate, Ĝ with the largest one: of the STL1 model these are 1e3 apart.  With zero 585 steps are tried, so 500.
 WEIGHT_BACK = 1e-6
-WEIGHT = 1e-10  # probability of all states that are not known as a part of themselves, see `statewise.split`; chosen
-# Of E and of Ê that steps may add in all, beside rounding, which is 2e-9 and 3e-9 of the STL1 model; 1e-9: 730 steps.
-TARGET = 1e-8
+WEIGHT = 1e-8  # probability of all states that are not known as a part of themselves, see `statewise.split`; chosen
+# Of E and of Ê that steps may add in all by their length, and each beside, beside rounding, which adds 2e-9 and 3e-9 to
+# those of the STL1 model: 549 steps are tried, without the second 625.
+TARGET, EACH = 1e-8, 1e-10
 FLOOR = 1e-12  # κ over the largest weight, at least
 LOST_MORE = 3.0  # times G: what has left, for which states are worth to be added; chosen
 TOO_MUCH = 0.1  # of E or Ê, from which on nothing is known; below it, second orders are a tenth of the first
@@ -119,7 +120,9 @@ class TimedAdjoint:
 
     def _forward(self) -> None:
         begun, n = self._beginning, len(self.space)
-        steps = FixedSteps(without_changes(self._timed), back=False, floor=0.0, weight=WEIGHT, target=self._target)
+        steps = FixedSteps(
+            without_changes(self._timed), back=False, floor=0.0, weight=WEIGHT, target=self._target, each=EACH
+        )
         z = np.zeros(n)
         z[places(self.space, begun.states)] = begun.probabilities
         off = Off(begun.moments.each.relative, begun.moments.each.absolute, np.zeros(n))
@@ -206,18 +209,25 @@ class _Backward:
         q = adjoint._timed.sizes.shape[1]
         self.off = Off(0.0, 0.0, np.zeros(len(adjoint.space)))
         self._l = np.zeros(len(adjoint.space))
-        self._values, self._errors, self._tops = np.zeros(q), np.zeros(q), np.zeros(len(adjoint._timed.changing))
+        self._values, self._errors = np.zeros(q), np.zeros(q)
         self._sums = adjoint._contraction.empty()
-        self._height = 0.0  # H
+        self._height, self._escaping = 0.0, 0.0  # H, and H δ of (5)
         self.worst = 0.0  # Ê at most
         E, G = adjoint._off(0.0)
-        self._path = PathAhead(adjoint.pieces, ((1.0 + E) * adjoint.probabilities(0) + G) * ROUNDED_UP)
+        alone = ((1.0 + E) * adjoint.probabilities(0) + G) * ROUNDED_UP
+        self._path = PathAhead(adjoint.pieces, alone, len(adjoint._timed.changing))
 
     def gradient(self) -> tuple[FloatArray, FloatArray]:
         """Return (1), and what bounds its error, (q,) each."""
         of = self._of
         steps = FixedSteps(
-            of._timed, back=True, floor=self._floor, weight=self._weight, target=of._target, by=self._path.above
+            of._timed,
+            back=True,
+            floor=self._floor,
+            weight=self._weight,
+            target=of._target,
+            each=EACH,
+            by=self._path.above,
         )
         breaks = of._breaks[::-1]
         for last, first in zip(breaks, [*breaks[1:], None], strict=True):
@@ -233,9 +243,9 @@ class _Backward:
             of._say(of._times[-1] - first, "back from the end")
         self._begin()
         values, errors = of._contraction.gathered(self._sums)
-        beyond = self._height * of._truncation.beyond(self._tops)
+        beyond = of._truncation.beyond(self._path.weights)
         self.worst = max(self.worst, self.off.relative)
-        return self._values + values, self._errors + errors + np.where(beyond > 0.0, beyond, 0.0)
+        return self._values + values, self._errors + errors + beyond
 
     def _take_in(self, t: float) -> None:
         """Take in what is asked at a time, (3)."""
@@ -253,6 +263,7 @@ class _Backward:
             largest=off.largest + more.largest * ROUNDED_UP,
         )
         self._height += float(weights.height[0])
+        self._escaping += float(weights.height[0]) * self._of.lacks(self._of._times.index(t))
 
     @property
     def _weight(self) -> float:
@@ -262,10 +273,10 @@ class _Backward:
         """Add a step's part of (1), (4) and (5)."""
         of, self.worst = self._of, max(self.worst, piece.off.relative)
         heights = heights_of(piece)  # (n_changing,)
-        self._tops = np.maximum(self._tops, heights)
         largest = float(piece.largest.max(initial=0.0)) + self._floor
         for j, (first, last) in self._path.common(piece):
             forward = of.pieces[j]
+            self._path.weigh(j, self._height * heights)
             off = forward.off.relative + piece.off.relative
             of._contraction.add(self._sums, forward, piece, (first, last), off, self._floor)
             steepest = heights @ of._contraction.largest * (last - first)  # (q,)
@@ -281,7 +292,7 @@ class _Backward:
 
     def _unknown(self, off: Off | Known) -> tuple[float, float]:
         """Return Σ y ψ and ψ of a state at most, of (5) and (8)."""
-        return self._height * self._of._truncation.gone + off.absolute, self._height + off.largest
+        return self._escaping + off.absolute, self._height + off.largest
 
     def _jump(self, t: float) -> None:
         """Add what switches do that move with parameters."""

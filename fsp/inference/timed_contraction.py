@@ -137,6 +137,8 @@ class Lost(NamedTuple):
     ratios: FloatArray
     rest: FloatArray
     begun: FloatArray  # ζ before (7), and what leaves at once
+    moments: list[FloatArray]  # ∫ Σ m u^q on the step, of each gauge, (n_orders,)
+    time: float  # ∫ Σ m on it
 
 
 class Truncation:
@@ -146,8 +148,6 @@ class Truncation:
         self._bounds, self._timed, self._contraction = bounds, timed, contraction
         of_gauge = beginning.moments.of_lacking or beginning.moments.of_p
         self._part = PartMoments(bounds.followed, [of_gauge(gauge) for gauge in bounds.followed])
-        self._integrals = [np.zeros(len(gauge.orders)) for gauge in bounds.followed]
-        self._time = 0.0  # ∫ Σ m
         self._absolute = 0.0
         self._moving = [r.number for r in contraction.reactions]
         self.mass = beginning.lacking  # Σ m, but for what g of (2) leaves by
@@ -178,8 +178,6 @@ class Truncation:
             self.mass += float(flow.sum()) * ROUNDED_UP
             fed = [sums + (above @ flow) * ROUNDED_UP for sums, above in zip(fed, powers, strict=True)]
         moved = self._part.advance([gauge.moved(h) for gauge in followed], fed, h)
-        self._integrals = [a + b for a, b in zip(self._integrals, moved, strict=True)]
-        self._time += h * self.gone * ROUNDED_UP
         ratios, rest, begun = np.zeros((3, len(self._contraction.targets)))
         for reaction in self._contraction.reactions:
             flow = np.zeros(len(piece.largest))
@@ -189,7 +187,8 @@ class Truncation:
             later, zeta_left = self._later(zeta, piece, heights)
             ratios[r], rest[r], begun[r] = ratio + later, zeta_left + left, float(zeta.sum()) + left
         leaves = 2.0 * self._absolute
-        self.steps.append(Lost(LOOSE * ratios + 1.0, LOOSE * rest + leaves, LOOSE * begun + leaves))
+        parts = (LOOSE * ratios + 1.0, LOOSE * rest + leaves, LOOSE * begun + leaves)
+        self.steps.append(Lost(*parts, list(moved), h * self.gone * ROUNDED_UP))
 
     def _later(self, zeta: FloatArray, piece: Piece, heights: FloatArray) -> tuple[float, float]:
         """Return what ζ is of y when a step ends, at most, and the sum of what is more and of what leaves on the step.
@@ -211,17 +210,19 @@ class Truncation:
         known = split(moved * ROUNDED_UP, np.where(end >= 4.0 * piece.off.absolute, end, 0.0), UNSEEN)
         return known.relative, known.absolute + (missed + h * left) * ROUNDED_UP
 
-    def beyond(self, tops: FloatArray) -> FloatArray:
-        """Bound ∫ Σ_x m D_k, (q,), where functions of time are at most `tops`, (n_changing,)."""
-        q = self._timed.sizes.shape[1]
-        if self.gone == 0.0:
-            return np.zeros(q)
-        moment = moment_of(self._bounds.followed, self._integrals, self._time)
-        total = np.zeros(q)
-        for k in range(q):
-            for top, polynomial in zip(tops.tolist(), self._bounds.remnant(k), strict=True):
-                if top > 0.0:
-                    total[k] += 0.5 * top * (np.inf if polynomial is None else mean_over(polynomial, moment))
+    def beyond(self, weights: FloatArray) -> FloatArray:
+        """Bound ∫ Σ_x m D_k, (q,), weighted by functions of time that are at most `weights`, (n_steps, n_changing)."""
+        total = np.zeros(self._timed.sizes.shape[1])
+        if self.gone == 0.0 or not self.steps:
+            return total
+        by_gauge = [np.array(moments) for moments in zip(*(step.moments for step in self.steps), strict=True)]
+        times = np.array([step.time for step in self.steps])
+        for c in np.flatnonzero(weights.any(axis=0)).tolist():
+            weight = weights[:, c]
+            moment = moment_of(self._bounds.followed, [weight @ moments for moments in by_gauge], float(weight @ times))
+            for k in range(len(total)):
+                polynomial = self._bounds.remnant(k)[c]
+                total[k] += 0.5 * (np.inf if polynomial is None else mean_over(polynomial, moment))
         return total * ROUNDED_UP
 
 

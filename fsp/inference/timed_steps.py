@@ -44,17 +44,22 @@ if TYPE_CHECKING:
     from fsp.inference.timed import Timed
     from fsp.solvers.clocks import Clock
 
-# Jumps in the time ahead, and share of the largest exit rate: states of F have both at least; chosen.
-FAST_JUMPS, FAST_SHARE = 100.0, 0.1
+# Jumps in the time ahead, and share of the largest exit rate: states of F have both at least; and back by how much they
+# are faster than all others: where none are, half of what the STL1 model is off would come by B of states that are
+# hardly faster.  Forward B takes what is wrong where a state is still empty, which is little of what it holds later.
+FAST_JUMPS, FAST_SHARE, APART = 100.0, 0.1, 5.0
 SHOWN, SEEN = 0.5, 2.0  # times a bound of rounding: what a step shows of it about, and what a step may add; chosen
 SHORTEST = 1e-13  # of the time: a shorter step would not know better on which side of a switch it lies
 GROWTH, SAFETY, SHRUNK = 4.0, 0.8, 0.15  # of steps: at most, of the step that would just do, at least; chosen
 # After a step in vain each accepted one lets the next grow by so much more, as what a step shows below rounding says
-# nothing: with GROWTH at once 1,098 steps of the STL1 model are tried, so 895.
+# nothing: with GROWTH at once 1,098 steps of the STL1 model were tried in place of 895.
 CLOSER = 1.1
-# Of the profile in a step: rounding that is worth a shorter step, and what half a step must have of it at most, later
+# After a step shortened by its rounding, which says nothing of longer ones, the next may be so much longer; of a step
+# that is too long, at least.  Chosen.
+DOUBLED, LEAST_PART = 2.0, 1e-3
+# Of the profile in a step: rounding that is worth a shorter step, and by which power of the step it must fall, later
 # and after a jump, when all that comes into empty states is rounding of what it came from.  Chosen.
-TOLERATED, FALLS = 3e-11, (0.35, 0.9)
+TOLERATED, ORDERS = 1e-10, (1.5, 0.15)
 MOST_STEPS = 4_000  # in all; chosen
 FIRST_JUMPS = 10.0  # of the fastest state in the first step after vectors or rates have jumped; chosen
 ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products
@@ -92,10 +97,12 @@ class _Seen(NamedTuple):
 class _Way:
     """How far steps from a time to another are."""
 
-    def __init__(self, first: float, last: float, falls: float) -> None:
+    def __init__(self, first: float, last: float, order: float) -> None:
         self.t, self._first, self.last = first, first, last
         self._end = last  # or just before it, where a function is not known up to it
-        self.before, self.falls = np.inf, falls  # the rounding of a step in vain, and what the next one must have of it
+        # Of the last step that was tried its rounding and length; and the order of rounding from which on shorter steps
+        # have less of it, and are not only more.
+        self._rounding, self._tried, self._order = np.inf, 0.0, order
         self.beside = 0.0  # a step that is tried again once the shortest one has left a switch behind
 
     @property
@@ -107,7 +114,19 @@ class _Way:
         """Go on by a step."""
         self.t = self._end if h >= self.left else (self.t - h if back else self.t + h)
         self._end = self.last if self.t == self._end else self._end
-        self.before, self.falls, self.beside = np.inf, FALLS[False], 0.0
+        self._order, self.beside = ORDERS[False], 0.0
+
+    def shortened(self, rounding: float, h: float) -> float:
+        """Return by how much a step of much rounding is shortened; zero where that would not serve."""
+        before, tried, self._rounding, self._tried = self._rounding, self._tried, rounding, h
+        if rounding <= TOLERATED:
+            return 0.0
+        if not tried or before <= 0.0:
+            return 0.5
+        order = math.log(rounding / before) / math.log(h / tried) if h != tried else 0.0
+        if not order > self._order:  # shorter steps would be more, and have as much of it together
+            return 0.0
+        return float(np.clip((0.5 * TOLERATED / rounding) ** (1.0 / order), LEAST_PART, 0.5))
 
     def beside_switch(self, h: float, least: float) -> float:
         """Return what to try after a step on which some function is unknown, zero where no switch at its ends is why.
@@ -147,11 +166,12 @@ class FixedSteps:
         floor: float,
         weight: float,
         target: float,
+        each: float,
         by: Callable[[float, float], FloatArray] | None = None,
     ) -> None:
         self._by_time, self._ahead = without_changes(timed), Ahead(timed.changing)
         self._back, self.floor, self._weight = back, floor, weight
-        self._target = target  # of ε by time
+        self._target, self._each = target, each  # of ε by time, and by step
         self._by = by
         transposed = replace(
             timed, parts=[part.T.tocsr() for part in timed.parts], moduli=[part.T.tocsr() for part in timed.moduli]
@@ -167,7 +187,7 @@ class FixedSteps:
         self, z: FloatArray, off: Off, first: float, last: float, *, fresh: bool
     ) -> Iterator[tuple[Piece, FloatArray, Off]]:
         """Go from a time to another, with no switch between; yield pieces, ends, and what these are off."""
-        way = _Way(first, last, FALLS[fresh])
+        way = _Way(first, last, ORDERS[fresh])
         if fresh or self._pace.length == 0.0:
             self._pace.length, self._pace.growth = self._first(first, way.left), GROWTH
         while way.t != last:
@@ -194,11 +214,13 @@ class FixedSteps:
     def _is_in_vain(self, way: _Way, seen: _Seen, h: float) -> bool:
         """Tell whether a step adds too much, and choose a shorter one."""
         ratio, rounding = self._ratio(seen, h), self._cost(seen.rounding)
-        hidden = TOLERATED < rounding < way.falls * way.before  # smaller steps have less of it, not only more steps
-        if not (ratio > 1.0 or hidden) or h <= SHORTEST * max(abs(way.t), abs(way.last)):
+        part = way.shortened(rounding, h)
+        if not (ratio > 1.0 or part) or h <= SHORTEST * max(abs(way.t), abs(way.last)):
             return False
-        self._pace.length = h * (max(SHRUNK, min(0.7, _factor(ratio))) if ratio > 1.0 else 0.5)
-        way.before, self._pace.growth = rounding, CLOSER
+        if ratio > 1.0:
+            self._pace.length, self._pace.growth = h * max(SHRUNK, min(0.7, _factor(ratio))), CLOSER
+        else:
+            self._pace.length, self._pace.growth = h * part, DOUBLED
         return True
 
     def _take(self, way: _Way, h: float, asked: float, ratio: float) -> None:
@@ -247,7 +269,7 @@ class FixedSteps:
     def _ratio(self, seen: _Seen, h: float) -> float:
         """Return what the step adds that is no rounding, over what it may."""
         truncation, rounding = self._cost(seen.truncation), self._cost(seen.rounding)
-        return max(truncation - SHOWN * rounding, 0.0) / max(self._target * h, SEEN * rounding, 1e-300)
+        return max(truncation - SHOWN * rounding, 0.0) / max(self._target * h + self._each, SEEN * rounding, 1e-300)
 
     def _cost(self, known: Known) -> float:
         return known.cost(self._weight) if self._weight else known.relative
@@ -296,6 +318,9 @@ class FixedSteps:
         """
         slowest = self._slowest(on_step, h)
         fastest = slowest >= FAST_SHARE * max(float(slowest.max(initial=0.0)), 1e-300)
+        rest = slowest[~fastest]
+        if self._back and float(slowest[fastest].min(initial=np.inf)) < APART * float(rest.max(initial=0.0)):
+            return np.zeros(len(slowest), dtype=np.bool_)
         return np.asarray(fastest & (self._pace.fast | (slowest >= FAST_JUMPS / left)), dtype=np.bool_)
 
     def _misjudged(self, on_step: OnStep, largest: FloatArray, profile: FloatArray) -> float:
