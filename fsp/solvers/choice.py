@@ -48,21 +48,9 @@ class _Effort:
 class Chooser:
     """Choose the solver for each generator of a run: the one asked for, or the one with the least expected work.
 
-    Solvers whose rounding would miss what is allowed come after those whose does not.  Those that gave way, because
-    they failed or stalled, are not taken again on the same generator, and on others they have to promise more.
-
-    Parameters
-    ----------
-    solver
-        ``"auto"``, a name, or a solver value.
-    tol
-        Tolerance of a solver that is made here.
-    solvers
-        Those that there are, by name.
-    automatic
-        The names of those that may be chosen; None for all.
-    rounding, span
-        Rounding that may be charged, in how much time.
+    Solvers whose rounding would miss what is allowed, in a time span, come after those whose does not.  Those that gave
+    way, because they failed or stalled, are not taken again on the same generator, and on others they have to promise
+    more.  Where `automatic` is None all may be chosen.
     """
 
     def __init__(
