@@ -80,21 +80,20 @@ class FisherInformation(Displayed):
     def lower(self) -> FloatArray:
         """(q, q) lower bounds of the elements; those of the diagonal are not negative."""
         matrix = self.matrix - self.off
-        np.fill_diagonal(matrix, np.maximum(np.diag(self.matrix) - np.diag(self.below) - self._noise, 0.0))
+        np.fill_diagonal(matrix, np.maximum(np.diag(self.matrix) - np.diag(self.below) - self._noise(), 0.0))
         return matrix
 
     @property
     def upper(self) -> FloatArray:
         """(q, q) upper bounds of the elements."""
         matrix = self.matrix + self.off
-        np.fill_diagonal(matrix, np.diag(self.matrix) + self.above + self._noise)
+        np.fill_diagonal(matrix, np.diag(self.matrix) + self.above + self._noise())
         return matrix
 
-    @property
-    def _noise(self) -> float:
-        """Rounding of the elements and the eigenvalues of the matrix."""
+    def _noise(self, added: float = 0.0) -> float:
+        """Return the rounding of elements and eigenvalues of the matrix, to whose diagonal up to `added` is added."""
         q = len(self.matrix)
-        return 16.0 * q * q * UNIT_ROUNDOFF * float(np.abs(self.matrix).max())
+        return 16.0 * q * q * UNIT_ROUNDOFF * (float(np.abs(self.matrix).max()) + added)
 
     def eigenvalues(self) -> tuple[Interval, ...]:
         """Bound the eigenvalues, in increasing order, by Weyl's inequality.
@@ -111,14 +110,15 @@ class FisherInformation(Displayed):
         # 2 |c_k c_l| <= c_k² r_l/r_k + c_l² r_k/r_l, with r the scales of the parameters
         scales = np.sqrt(np.maximum(np.diag(self.matrix), UNIT_ROUNDOFF))  # (q,)
         less = (self.below * scales[:, None] / scales).sum(axis=1)
-        low = np.linalg.eigvalsh(self.matrix - np.diag(less)) - self._noise
+        low = np.linalg.eigvalsh(self.matrix - np.diag(less)) - self._noise(float(less.max()))
         if not self.certified:  # the matrix is a lower bound, and nothing is known from above
             low = np.maximum(low, 0.0)
             return tuple(
                 Interval(a, math.inf, max(value, a), False, OPEN)
                 for a, value in zip(low.tolist(), values.tolist(), strict=True)
             )
-        high = np.linalg.eigvalsh(self.matrix + q * np.diag(self.above)) + self._noise
+        more = q * self.above  # (q,)
+        high = np.linalg.eigvalsh(self.matrix + np.diag(more)) + self._noise(float(more.max()))
         low, high = np.maximum(low, 0.0), np.maximum(high, 0.0)
         return tuple(
             Interval(a, b, min(max(value, a), b), True)

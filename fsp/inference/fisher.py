@@ -206,6 +206,8 @@ def _checked_cells(cells: float | Sequence[float], n_times: int) -> FloatArray:
         given = np.full(n_times, float(given))
     if given.shape != (n_times,) or not (np.isfinite(given) & (given >= 0.0)).all():
         raise ArgumentError(f"`cells` must be a number, or one for each of {n_times} times, but is {cells!r}.")
+    if not given.any():
+        raise ArgumentError(f"`cells` must be more than 0 at one time at least, but is {cells!r}: none tells nothing.")
     return given
 
 

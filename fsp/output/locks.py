@@ -33,25 +33,30 @@ def lock(file: IO[Any]) -> bool | None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock on the folder of a batch, and make the folder; systems without locks let everybody in."""
+def locked(folder: Path, option: str = "--out", kind: str = "batch") -> Iterator[None]:
+    """Hold the lock on the folder of a batch, or of another kind of work, and make the folder.
+
+    Systems without locks let everybody in.  `option` is what the folder was given by.
+    """
     path = folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
     except OSError as error:
-        raise not_writable(folder, error) from None
+        raise not_writable(folder, error, option) from None
     with file:
         held = lock(file)
         if held is False or (held and not _is_there(file, path)):
             file.seek(0)
             raise ArgumentError(
-                f"`--out` must be a folder in which no other batch is at work, but in '{folder}' is "
+                f"`{option}` must be a folder in which no other {kind} is at work, but in '{folder}' is "
                 f"{file.read().strip() or 'one'}; wait for it, stop it, or give another folder."
             )
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {gethostname()}")
-        file.flush()
+        try:
+            file.truncate(0)
+            os.write(file.fileno(), f"process {os.getpid()} on {gethostname()}".encode())
+        except OSError as error:  # the disk is full
+            raise not_writable(folder, error, option) from None
         try:
             yield
         finally:
@@ -63,6 +68,6 @@ def _is_there(file: IO[Any], path: Path) -> bool:
     return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
 
 
-def not_writable(folder: Path, error: OSError) -> ArgumentError:
+def not_writable(folder: Path, error: OSError, option: str = "--out") -> ArgumentError:
     """Return the error about a folder in which files cannot be made."""
-    return ArgumentError(f"`--out` must be a folder that can be written to, but '{folder}' is not: {error}.")
+    return ArgumentError(f"`{option}` must be a folder that can be written to, but '{folder}' is not: {error}.")

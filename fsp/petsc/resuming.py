@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from fsp.distribution.continuation import Continuation, Request
 from fsp.errors import ArgumentError
+from fsp.output.locks import locked
 from fsp.petsc.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from fsp.distribution import Solution
     from fsp.model import Model
@@ -35,27 +37,38 @@ def solve_with_checkpoints(
 
     `solve` does it: called with the times that are left, and ``start`` and ``checkpoint`` as that of the loop; `every`
     are the seconds between checkpoints, None for a minute.  An ArgumentError says where the checkpoint in the folder is
-    of another computation, or is damaged, or is there without `resume`.
+    of another computation, or is damaged, or is there without `resume`, or where another one writes there.
     """
-    asked = Request.of(model, times, tol)
-    store = Checkpoint(folder, comm, asked)
-    saved = store.read()
-    if saved is not None and not resume:
-        raise ArgumentError(
-            f"`checkpoint` must be a folder without one, but '{folder}' holds one up to t = {saved[-1].t:.6g}: go on "
-            f"from it with --resume (resume=True), or take another folder."
-        )
-    continued = Continuation(asked, saved)
-    last_time = monotonic()
+    with _held(folder, comm):
+        asked = Request.of(model, times, tol)
+        store = Checkpoint(folder, comm, asked)
+        saved = store.read()
+        if saved is not None and not resume:
+            raise ArgumentError(
+                f"`checkpoint` must be a folder without one, but '{folder}' holds one up to t = {saved[-1].t:.6g}: go "
+                f"on from it with --resume (resume=True), or take another folder."
+            )
+        continued = Continuation(asked, saved)
+        last_time = monotonic()
 
-    def write_if_due(reached: Callable[[], Solution]) -> None:
-        """Write a checkpoint where one is due; called on all ranks where progress is reported."""
-        nonlocal last_time
-        if comm.share(lambda: monotonic() - last_time >= (SECONDS_BETWEEN if every is None else every)):
-            store.write(continued.completed(reached()))
-            last_time = monotonic()
+        def write_if_due(reached: Callable[[], Solution]) -> None:
+            """Write a checkpoint where one is due; called on all ranks where progress is reported."""
+            nonlocal last_time
+            if comm.share(lambda: monotonic() - last_time >= (SECONDS_BETWEEN if every is None else every)):
+                store.write(continued.completed(reached()))
+                last_time = monotonic()
 
-    return continued.run(lambda left, start: solve(left, start=start, checkpoint=write_if_due))
+        return continued.run(lambda left, start: solve(left, start=start, checkpoint=write_if_due))
+
+
+@contextmanager
+def _held(folder: str | Path, comm: Communicator) -> Iterator[None]:
+    """Hold the lock on a folder, in which two computations would remove each other's parts.  Collective."""
+    with ExitStack() as stack:
+        with comm.agree():
+            if comm.rank == 0:
+                stack.enter_context(locked(Path(folder), "checkpoint", "computation"))
+        yield
 
 
 def can_go_on(folder: Path, comm: Communicator, asked: Request) -> bool:

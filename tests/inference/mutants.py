@@ -84,6 +84,22 @@ MUTANTS = [
         only="poisson_laws",
     ),
     mutant(
+        "eigenvalues-without-the-rounding-of-errors",
+        "distribution/information.py",
+        "(float(np.abs(self.matrix).max()) + added)",
+        "float(np.abs(self.matrix).max())",
+        "fisher",
+        only="nothing_is_known",
+    ),
+    mutant(
+        "information-of-no-cells",
+        "inference/fisher.py",
+        "    if not given.any():",
+        "    if not given.size:",
+        "fisher",
+        only="wrong_arguments",
+    ),
+    mutant(
         "scores-beyond-z-tell-nothing",
         "inference/fisher.py",
         "above = np.maximum(scores_of_all - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)",

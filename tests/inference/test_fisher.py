@@ -16,6 +16,7 @@ from scipy.stats import binom, nbinom, norm, poisson
 
 import fsp
 from fsp.command.main import main
+from fsp.distribution.information import FisherInformation
 
 
 def poisson_information(times, cells):
@@ -55,6 +56,20 @@ def test_what_cannot_be_told_apart_is_hidden_by_the_error():
     assert found.eigenvalues()[0].upper < 1e-5
     assert found.determinant().lower == 0.0
     assert "hidden by its error" in str(found)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_eigenvalues_are_held_beside_a_parameter_of_which_nothing_is_known(seed):
+    """Whose error is so large that its rounding is more than the others tell."""
+    rng = np.random.default_rng(seed)
+    q = int(rng.integers(2, 5))
+    slopes = rng.normal(size=(q, q))
+    exact = slopes @ slopes.T
+    above, below = (10.0 ** rng.uniform(-3.0, 25.0, q) * rng.integers(0, 2, q) for _ in range(2))
+    found = FisherInformation(tuple("abcd"[:q]), exact, above, np.diag(below), np.full((q, q), 1e30), log=True)
+    for interval, value in zip(found.eigenvalues(), np.linalg.eigvalsh(exact), strict=True):
+        assert interval.lower <= value + 1e-12 * np.abs(exact).max()
+        assert value - 1e-12 * np.abs(exact).max() <= interval.upper
 
 
 def test_information_by_parameters_is_that_by_logarithms_over_their_squares():
@@ -133,6 +148,8 @@ def test_more_cells_and_what_is_not_bounded():
         ({"cells": [1, 2]}, "`cells`"),
         ({"cells": -1}, "`cells`"),
         ({"cells": "many"}, "`cells`"),
+        ({"cells": 0}, "`cells` must be more than 0 at one time at least, but is 0"),
+        ({"cells": [0.0]}, "`cells` must be more than 0"),
         ({"observe": ()}, "`observe`"),
     ],
 )

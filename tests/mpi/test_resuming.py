@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from mpi_networks import toggle
 
 import fsp
+from fsp.output.locks import locked
 from fsp.petsc import Communicator
 
 MODEL = toggle()
@@ -68,6 +71,18 @@ def test_a_checkpoint_is_not_written_over(comm, folder):
         solve(comm, checkpoint=folder)
     with pytest.raises(fsp.ArgumentError, match="tol"):
         fsp.transient(MODEL, TIMES, 1e-3, backend="petsc", comm=comm, checkpoint=folder, resume=True)
+
+
+def test_two_computations_do_not_share_a_folder(comm, folder):
+    with contextlib.ExitStack() as stack:
+        if comm.rank == 0:
+            stack.enter_context(locked(folder))
+        comm.mpi.Barrier()
+        with pytest.raises(fsp.ArgumentError, match=r"no other computation is at work, but in .* is process [0-9]+ on"):
+            solve(comm, checkpoint=folder)
+    comm.mpi.Barrier()
+    assert_solved(solve(comm, checkpoint=folder), solve(comm))
+    assert comm.share(lambda: not (folder / ".lock").exists())
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,14 @@ MUTANTS = [
         only="interrupt_that_comes",
     ),
     mutant(
+        "checkpoints-of-two-computations",
+        "petsc/resuming.py",
+        "            if comm.rank == 0:\n                stack",
+        "            if comm.rank < 0:\n                stack",
+        "mpi",
+        only="test_resuming and 1",
+    ),
+    mutant(
         "options-that-stay",
         "petsc/options.py",
         "                database.delValue(name)",

@@ -81,7 +81,7 @@ def test_an_interrupt_that_comes_to_one_rank_ends_all(tmp_path):
         "fsp.transient(model, [9.0], backend='petsc', solver='uniformization')\n",
     )
     assert done.returncode == 1, done.stderr
-    assert done.stderr.count("\nKeyboardInterrupt\n") == done.stderr.count("(rank 1 of 2; it ends the others)") == 1
+    assert done.stderr.count("\nKeyboardInterrupt\n(rank 1 of 2; it ends the others)") == 1
 
 
 SOLVED = (
