@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from fsp import defaults
@@ -11,10 +9,9 @@ from fsp.command.endings import DrawnEnding
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import SOURCE, Source, drawn_ending, named, takes, with_options
 from fsp.command.printing import json_of
+from fsp.command.wording import saying
+from fsp.errors import ArgumentError
 from fsp.quantities import number
-
-if TYPE_CHECKING:
-    from fsp.model import Model
 
 
 @click.command(epilog=EPILOG)
@@ -39,10 +36,11 @@ def committor(
 
     ending.check(source.model)
     network = source.load()
-    states = [_state(network, text) for text in places]
-    with ending.reporting() as report:
+    states = [_state(text) for text in places]
+    with saying(formula="--from or --to"), ending.reporting() as report:
         ways = fsp.committor(network, first, second, tol=tol, max_states=ending.max_states, progress=report)
-    both = [(state, ways.forward(state), ways.backward(state)) for state in states]
+    with saying(state="--at"):
+        both = [(state, ways.forward(state), ways.backward(state)) for state in states]
     if ending.as_json:
         named_bounds = [
             {"state": state, "forward": forward.record(), "backward": backward.record()}
@@ -54,10 +52,14 @@ def committor(
         for state, forward, backward in both:
             where = ", ".join(f"{name}={count}" for name, count in state.items())
             click.echo(f"  q at {where}: {forward}, backward {backward}")
-    ending.draw(ways)
+    with saying(species="--plot"):
+        ending.draw(ways)
     return 0
 
 
-def _state(network: Model, text: str) -> dict[str, int]:
+def _state(text: str) -> dict[str, int]:
     given = {name: number(value, f"--at {name}") for name, value in named(text.split(","), "--at", "NAME=COUNT,...")}
-    return {name: int(given[name]) if float(given[name]).is_integer() else -1 for name in given}
+    for name, count in given.items():
+        if not (count >= 0.0 and count.is_integer()):
+            raise ArgumentError(f"`--at {name}` must be a whole number of 0 or more, but is {count:g}.")
+    return {name: int(count) for name, count in given.items()}

@@ -9,6 +9,7 @@ from fsp.command.endings import DrawnEnding
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import SOURCE, Source, drawn_ending, takes, with_options
 from fsp.command.printing import json_of
+from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -48,8 +49,10 @@ def correlation(
     if frequencies and at is not None:
         raise ArgumentError("`--spectrum` must come without --at: it is that of a network at rest.")
     network = source.load()
-    with ending.reporting() as report:
+    with saying(times="--at"):
         start = None if not at else fsp.transient(network, at, AT * tol, max_states=ending.max_states)
+    formulas = "--of" if with_ is None else "--of or --with"
+    with saying(times="--lags", formula=formulas), ending.reporting() as report:
         answer = fsp.correlation(
             network,
             observable,

@@ -58,8 +58,8 @@ def _law(text: str, option: str, laws: Laws, examples: str) -> Any:
     if make is not None and rest.endswith(")") and all(arguments):
         try:
             return make(*arguments)
-        except ArgumentError:
-            raise
+        except ArgumentError as error:
+            raise ArgumentError(f"`{option}`: {error}") from None
         except (TypeError, ValueError):
             raise ArgumentError(
                 f"`{option}` must have as many numbers in its law as in {examples}, but is '{text}'."

@@ -263,6 +263,11 @@ def simulator_of(options: dict[str, Any]) -> Any:
     given = {name: options.pop(name) for name in ("simulator", "command")}
     how = {name: options.pop(name) for name in ("settings_of", "processes", "block", "timeout")}
     chosen = [text for text in given.values() if text]
+    if given["command"] and "{" not in given["command"]:
+        raise ArgumentError(
+            f"`--command` must have the places {{model}} and {{out}}, as in 'program {{model}} {{out}}', but is "
+            f"'{given['command']}'."
+        )
     if len(chosen) > 1:
         raise ArgumentError("One of `--simulator` and `--command` must be given, but both are.")
     if not chosen:

@@ -9,6 +9,7 @@ from fsp.command.endings import DrawnEnding
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import SOURCE, Source, drawn_ending, named, takes, with_options
 from fsp.command.printing import print_answer
+from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -42,7 +43,7 @@ def passage(
         raise ArgumentError("`--times` must be given for `--plot`, which draws the law, but are missing.")
     conditions = target if target is not None else dict(named(others, "--or", "NAME=CONDITION"))
     network = source.load()
-    with ending.reporting() as report:
+    with saying(formula="--or" if target is None else "--to"), ending.reporting() as report:
         answer = fsp.passage(
             network,
             conditions,

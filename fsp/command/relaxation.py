@@ -9,6 +9,7 @@ from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import JSON, PROGRESS, SOURCE, Source, takes, with_options
 from fsp.command.progress import reporting
+from fsp.command.wording import saying
 
 
 @click.command(epilog=EPILOG)
@@ -28,7 +29,7 @@ def relaxation(source: Source, modes: int, tol: float, as_json: bool, quiet: boo
     """Print the slowest eigenvalues and relaxation times of MODEL, a file, or its rate of extinction."""
     from fsp.output.records import to_json
 
-    with reporting(quiet, progress) as report:
+    with saying(n_modes="--modes"), reporting(quiet, progress) as report:
         answer = fsp.relaxation(source.load(), modes, tol, progress=report)
     record = {
         "fsp": fsp.__version__,

@@ -9,6 +9,7 @@ from fsp.command.endings import Ending
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
 from fsp.command.printing import print_answer
+from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -45,7 +46,7 @@ def reward(
         raise ArgumentError("`--times` must be given without --until: all of a time without an end is not finite.")
     grid = points(",".join(times), "--times") if times else None
     network = source.load()
-    with ending.reporting() as report:
+    with saying(formula="--of" if until is None else "--of or --until"), ending.reporting() as report:
         what, fires = observable or firings or "", firings is not None
         answer: fsp.Reward | fsp.AverageReward
         if stationary:

@@ -19,7 +19,7 @@ from fsp.command.exits import ABOVE_TOLERANCE, code_of, error_line, printing_if
 from fsp.command.options import Request
 from fsp.command.printing import print_of
 from fsp.command.progress import reporting
-from fsp.command.wording import in_options, options_of_command
+from fsp.command.wording import in_options, options_of_command, saying
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -66,10 +66,11 @@ def run(request: Request, task: str, model: Model | None = None, **options: Any)
     printing.check(tuple(model.species), model.observables, timed="times" in options)
     request.drawing.check(tuple(model.species), None if request.files.plot is None else "--plot", KINDS[task])
     started = time.perf_counter()
-    with reporting(printing.quiet, printing.progress) as report:
+    with saying(values="--sweep"), reporting(printing.quiet, printing.progress) as report:
         answer = _solve(request, task, model, options | {"tol": request.tol}, report)
     seconds = time.perf_counter() - started
-    click.echo(print_of(answer, printing, seconds, model.constraints))
+    with saying(formula="--expect"):
+        click.echo(print_of(answer, printing, seconds, model.constraints))
     _write(answer, request)
     return _judge(answer, request.tol)
 

@@ -14,6 +14,7 @@ from fsp.command.laws import EXTRINSIC, extrinsic_in
 from fsp.command.options import BACKEND, SWEEP, PassesOptions, Request, shared_options, with_options
 from fsp.command.solve import run, run_on_ranks
 from fsp.command.sweeps import refuse_without_sweep, swept
+from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -115,7 +116,8 @@ def _started(start: Path | None) -> dict[str, Any]:
         return {} if start is None else {"start": "stationary"}
     if not start.is_file():
         raise ArgumentError(f"`--start` must be a file of fsp, or 'stationary', but '{start}' is not there.")
-    there = fsp.read(start)
+    with saying(path="--start"):
+        there = fsp.read(start)
     if not isinstance(there, fsp.Solution | fsp.Distribution):
         kind = type(there).__name__.lower()
         raise ArgumentError(f"`--start` must be a file of a solution or a distribution, but '{start}' holds a {kind}.")

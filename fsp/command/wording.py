@@ -12,6 +12,7 @@ from fsp.errors import FSPError
 
 _NAMED = re.compile(r"`(\w+)`")
 _SAID = re.compile(r"(?<![\w(])(?<!, )(\w+)='([^']*)'")  # solver='implicit', but not in fsp.fit(..., backend='petsc')
+_TWICE = re.compile(r"(--[\w-]+ [^\s()]+) \(\1\)")  # where a message says both ways
 _SPELLED = {"with log=True": "without --linear", "log=False": "--linear"}  # options that say the opposite
 
 
@@ -30,7 +31,8 @@ def in_options(text: str, options: Mapping[str, str]) -> str:
     text = _NAMED.sub(lambda match: f"`{options.get(match[1], match[1])}`", text)
     for said, spelled in _SPELLED.items():
         text = text.replace(said, spelled) if "--linear" in options.values() else text
-    return _SAID.sub(lambda match: f"{options[match[1]]} {match[2]}" if match[1] in options else match[0], text)
+    text = _SAID.sub(lambda match: f"{options[match[1]]} {match[2]}" if match[1] in options else match[0], text)
+    return _TWICE.sub(r"\1", text)
 
 
 def options_of_command() -> dict[str, str]:

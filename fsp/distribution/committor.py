@@ -68,6 +68,8 @@ class StateFunction:
         counts = [state.get(name) for name in self.species] if isinstance(state, Mapping) else list(state)
         if len(counts) != len(self.species) or None in counts:
             raise ArgumentError(f"`state` must give a count for each of {', '.join(self.species)}, but is {state!r}.")
+        if not all(count == int(count) >= 0 for count in counts if count is not None):
+            raise ArgumentError(f"`state` must hold whole numbers of 0 or more, but is {state!r}.")
         place = np.flatnonzero((self.states == np.asarray(counts)).all(axis=1))
         if not len(place):
             raise ArgumentError(

@@ -58,7 +58,7 @@ def rounding_on(states: IntArray, tree: Expression, species: Sequence[str], t: f
 def read_formula(formula: str, species: Sequence[str], observables: Mapping[str, str], t: float | None) -> Expression:
     """Read infix text of species, observables and `time`; what names something else is an ArgumentError."""
     try:
-        expression = parse(formula, what="formula")
+        expression = parse(formula, what="`formula`")
         used = sorted(symbols(expression) & observables.keys())
         definitions = {name: parse(observables[name], what=f"observable '{name}'") for name in used}
         expression = bounded(substitute(expression, definitions), "formula")

@@ -178,9 +178,8 @@ def _bounds(model: Network, upper: Mapping[str, int]) -> tuple[list[int], list[b
     largest = np.minimum(limits, [upper.get(name, np.inf) for name in model.species])
     for name, largest_count, start in zip(model.species, largest, model.initial_states[0], strict=True):
         if not start <= largest_count < 2**31:
-            way = (
-                f"give its largest count: upper={{'{name}': 100}}" if largest_count > start else f"it starts at {start}"
-            )
+            way = f"give its largest count in `upper`, such as {name}=100"
+            way = way if largest_count > start else f"it starts at {start}"
             raise ModelError(
                 f"Species '{name}' must have a bound below 2^31 for PRISM, but has {largest_count:g}; {way}."
             )

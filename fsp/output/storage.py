@@ -124,7 +124,7 @@ def read(path: str | Path) -> Answer | Fit:
         raise ArgumentError(f"`path` must be that of a file, but is {path!r}.")
     place = Path(path)
     if not place.is_file():
-        raise ArgumentError(f"`path` must be a file, but '{place}' is not there.")
+        raise ArgumentError(f"`path` must be a file, but '{place}' is {'a folder' if place.is_dir() else 'not there'}.")
     with _opened(place) as file:
         readers: dict[str, Callable[[Any], Answer | Fit]] = {"sweep": read_sweep, "fit": read_fit}
         answer = readers.get(attribute(file, "kind", str), read_answer)(file)

@@ -137,4 +137,20 @@ MUTANTS = [
         "fit",
         only="closed_form",
     ),
+    mutant(
+        "states-may-be-of-parts-of-molecules",
+        "distribution/committor.py",
+        "if not all(count == int(count) >= 0",
+        "if not all(count == count",
+        "wording",
+        only="committors_is_of_whole",
+    ),
+    mutant(
+        "both-ways-are-said",
+        "command/wording.py",
+        'return _TWICE.sub(r"\\1", text)',
+        "return text",
+        "wording",
+        only="other_wrong_words",
+    ),
 ]

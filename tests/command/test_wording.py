@@ -33,13 +33,23 @@ COMMANDS = {
         {"--free": "q=1:2", "--starts": "0", "--seed": "-1", "--width": "0", "--level": "2", "--intervals": "no",
          "--backend": "no", "--report": "page.txt", "--missing": "no", "--instrument": "X=no"},
     ),
+    "transient": (["--times", "1"], {"--sweep": "q=1,2", "--expect": "1/X", "--tol": "0"}),
+    "relaxation": ([], {"--modes": "0"}),
+    "passage": (["--to", "X > 3", "--times", "1"], {"--to": "Z > 3", "--times": "-1", "--tol": "0"}),
+    "committor": (["--from", "X < 2", "--to", "X > 5"], {"--at": "X=1.5", "--tol": "0"}),
+    "correlation": (["--of", "X", "--lags", "1"], {"--of": "Z", "--lags": "-1", "--at": "-1", "--tol": "0"}),
+    "reward": (["--of", "X", "--times", "1"], {"--of": "Z", "--times": "-1", "--tol": "0"}),
+    "prism": (["--upper", "X=9"], {"--upper": "Z=1"}),
 }  # fmt: skip
+NO_STARTS = {"relaxation", "passage", "committor", "correlation", "reward", "prism"}
+NO_LIMITS = {"relaxation", "prism"}
 SLOPES = {"--parameters": "q", "--times": "-1", "--tol": "0"}
 EVERY = {"--start": "no", "--max-states": "0", "--set": "q=1", "--counts": "no", "--rounding": "no"}
 CASES = [
     (command, option, value)
     for command, (needed, wrong) in COMMANDS.items()
     for option, value in {**(SLOPES if "--parameters" in needed else {}), **EVERY, **wrong}.items()
+    if not ((option == "--start" and command in NO_STARTS) or (option == "--max-states" and command in NO_LIMITS))
 ]
 
 
@@ -73,6 +83,31 @@ def test_what_the_command_line_says_otherwise_is_said_so(ask):
     assert "`--parameters` must be positive without --linear" in run.stderr
     run = ask("design", "--parameters=k,g", "--times=1,2", "--criterion=Ds")
     assert "`--interest` must come with --criterion Ds, and only with it" in run.stderr
+
+
+def test_other_wrong_words_are_refused_by_their_options(ask, tmp_path):
+    (tmp_path / "not.h5").write_text("no file of fsp")
+    said = {
+        ("transient", "--times=1", f"--start={tmp_path / 'not.h5'}"): "`--start` must be an intact HDF5 file",
+        ("passage", "--or", "a=Z > 3", "--times=1"): "`--or` must use only X",
+        ("committor", "--from=X < 2", "--to=X > 5", "--at=Z=1"): "`--at` must give a count for each of X",
+        ("committor", "--from=X < 2", "--to=X > 5", "--at=X=-1"): "`--at X` must be a whole number of 0 or more",
+        ("fisher", "--parameters=k", "--times=1", "--instrument=X=binomial(2)"): "`--instrument`: `capture` must be",
+        ("info", "--set=X=1.5"): "a unit is: --counts omega=100, or --counts volume=1fL",
+        ("verify", "--times=1", "--command=sleep 100"): "`--command` must have the places {model} and {out}",
+        ("prism",): "give its largest count in `--upper`, such as X=100",
+    }
+    for words, message in said.items():
+        run = ask(*words)
+        assert run.exit_code in (2, 3), run.output
+        assert message in run.stderr
+
+
+def test_a_state_of_committors_is_of_whole_numbers():
+    ways = fsp.committor(fsp.loads(BIRTH_DEATH), "X < 2", "X > 5")
+    for state in ({"X": 1.5}, [-1]):
+        with pytest.raises(fsp.ArgumentError, match="`state` must hold whole numbers of 0 or more"):
+            ways.forward(state)
 
 
 def test_names_that_are_no_options_stay():

@@ -144,7 +144,7 @@ def birth(rate="2", **more):
 
 
 REFUSED = {
-    "unbounded": (birth(), {}, "a bound below 2.31 for PRISM, but has inf; .*upper={'Y': 100}"),
+    "unbounded": (birth(), {}, "a bound below 2.31 for PRISM, but has inf; .*`upper`, such as Y=100"),
     "below the start": (birth(), {"Y": 1}, "but has 1; it starts at 2"),
     "unknown": (birth(), {"Z": 1}, "`upper` must name species, but has 'Z'"),
     "timed": (birth("2 + sin(time)"), {"Y": 9}, "depends on time"),
