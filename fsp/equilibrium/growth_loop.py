@@ -21,17 +21,14 @@ class Candidate(Protocol):
     @property
     def generator(self) -> Any:
         """The generator on the space, of one process or of ranks."""
-        ...
 
     @property
     def p(self) -> FloatArray:
         """The stationary vector, (n,), with which the next space is begun."""
-        ...
 
     @property
     def weight(self) -> FloatArray:
         """Where probability flows out from, (n,)."""
-        ...
 
 
 C = TypeVar("C", bound=Candidate)
@@ -53,11 +50,9 @@ class Criterion(Protocol[C_in]):
     @property
     def suffices(self) -> bool:
         """Whether what was seen will do where the space cannot grow."""
-        ...
 
     def judge(self, candidate: C_in, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on, None to end; `guess` (n,) is the last answer on this space, None for the first."""
-        ...
 
 
 def grow_until(growth: Growth, space: Any, solve: Callable[[Any, FloatArray | None], C], criterion: Criterion[C]) -> C:

@@ -63,12 +63,9 @@ class Ghosts(Protocol):
 
     def begin(self, v: FloatArray) -> None:
         """Start to bring them, and to give away own ones, with which `v` begins, (n,) or (size,)."""
-        ...
 
     def finish(self, v: FloatArray, head: int, tail: int) -> FloatArray:
         """Return the values of all states of the plan: of the own ones those before `head` and from `tail` on."""
-        ...
 
     def added(self, value: Any) -> Any:
         """Return the sum over all ranks, of a number or of an array entry by entry."""
-        ...

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,10 +19,27 @@ from fsp.arrays import FloatArray
 from fsp.model.program import compiled
 from fsp.model.tree import Call, Expression, depends_on_time, symbols, walk
 
+if TYPE_CHECKING:
+    from fsp.model import Model
+
 GRID_STEPS = 10_000  # of the whole time: a switch that turns back within one is left to interval arithmetic
 RESOLUTION = 1e-12  # of the whole time
 COMPARED = {"<", "<=", ">", ">=", "==", "!=", "min", "max"}
 ROUNDED = {"floor", "ceil", "quotient"}
+
+
+def stops(model: Model, requested: FloatArray, begin: float, until: float) -> FloatArray:
+    """Return the times, ascending, at which a computation stops: no step passes one at which rates jump or bend.
+
+    The times that are `requested` lie from `begin` on; `until` is a stop unless it is infinite.
+    """
+    fixed = requested if np.isinf(until) else np.union1d(requested, [until])
+    if not model.is_time_dependent or not len(fixed):
+        return fixed
+    last = float(fixed[-1])
+    switches = switch_times(model.rate_expressions, last)
+    gaps = np.abs(switches[:, None] - fixed).min(axis=1)
+    return np.union1d(fixed, switches[(gaps > RESOLUTION * last) & (switches > begin)])
 
 
 def switch_times(laws: Iterable[Expression | None], t_end: float) -> FloatArray:

@@ -20,19 +20,15 @@ class InitialMoments(Protocol):
 
     def largest(self, model: Model) -> FloatArray:
         """Return the largest count of each species that a model leads to from here, (d,)."""
-        ...
 
     def means(self) -> FloatArray:
         """Return the means, (d,), or what is known of them: they guide a search and prove nothing."""
-        ...
 
     def powers(self, weights: FloatArray, orders: IntArray, unit: float) -> FloatArray:
         """Return upper bounds of E (w·x/unit)^q for some orders q, (n_orders,)."""
-        ...
 
     def falling(self, alpha: Exponents) -> tuple[float, float]:
         """Return bounds of the mean of a falling monomial."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

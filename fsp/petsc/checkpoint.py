@@ -25,7 +25,7 @@ from fsp.distribution.ledger import ErrorLedger
 from fsp.errors import ArgumentError
 from fsp.model.fingerprint import why_different
 from fsp.output import files
-from fsp.petsc.distribution import Distribution
+from fsp.petsc.distribution import FIELDS, Distribution
 from fsp.petsc.space import StateSpace
 from fsp.space.encoding import Dependence, Encoding
 from fsp.space.runs import KeyRuns
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 INDEX = "index.json"
 FORMAT_VERSION = 1  # it rises where a reader of the version before would be wrong or would fail
 ANEW = "Begin anew, with another folder."
-_FIELDS = ("t", "closed", "model_name", "model_hash", "time_unit", "observables", "notes")
 _PART = re.compile(r"[0-9]{6,}-[0-9]{4,}-[0-9]{5,}\.part")
 
 
@@ -105,7 +104,7 @@ class Checkpoint:
             content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
             files.write(self.folder / name, content)
             part = {"file": name, "bytes": len(content), "crc": zlib.crc32(content), "n_runs": len(space.runs.keys)}
-        fields = {name: getattr(distribution, name) for name in _FIELDS}
+        fields = {name: getattr(distribution, name) for name in FIELDS}
         return {
             "fields": json.loads(json.dumps(fields)),
             "error": {**distribution.error.terms, "certified": distribution.error.certified},

@@ -32,7 +32,6 @@ class _Spread(Protocol):
     @property
     def comm(self) -> Communicator:
         """The ranks."""
-        ...
 
 
 T = TypeVar("T")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fsp.distribution.bounds import Points
     from fsp.petsc.space import StateSpace
 
+FIELDS = ("t", "closed", "model_name", "model_hash", "time_unit", "observables", "notes")  # that no rank has a part of
 MOST_GATHERED = 20_000_000  # states that are brought to one rank: about a gigabyte
 
 
@@ -183,20 +184,8 @@ class Distribution(SpreadStatistics):
         return self._serial(np.concatenate(states), np.concatenate(probabilities), self.species)
 
     def _serial(self, states: IntArray, probabilities: FloatArray, species: tuple[str, ...]) -> SerialDistribution:
-        return SerialDistribution(
-            states,
-            probabilities,
-            species,
-            t=self.t,
-            error=self.error,
-            closed=self.closed,
-            model_name=self.model_name,
-            model_hash=self.model_hash,
-            time_unit=self.time_unit,
-            observables=self.observables,
-            notes=self.notes,
-            moments=self.moments,
-        )
+        rest = {name: getattr(self, name) for name in (*FIELDS, "error", "moments")}
+        return SerialDistribution(states, probabilities, species, **rest)
 
     def _of_all(self, rows: Any) -> Any:
         return np.concatenate(self.comm.mpi.allgather(rows))

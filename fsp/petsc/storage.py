@@ -5,7 +5,7 @@ The first rank has the file open; the others send it their rows, one rank after 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,22 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fsp.petsc.comm import Communicator
-    from fsp.petsc.space import StateSpace
-
-
-class LocalPart(Protocol):
-    """What a rank has of a distribution that is spread over all."""
-
-    @property
-    def comm(self) -> Communicator:
-        """The ranks."""
-
-    @property
-    def space(self) -> StateSpace:
-        """The space, spread over them."""
-
-    def shares_states_with(self, other: Any) -> bool:
-        """Tell whether another one has the same states."""
+    from fsp.petsc.statistics import SpreadStatistics
 
 
 def save(answer: Any, path: str | Path) -> None:
@@ -55,12 +40,12 @@ def save(answer: Any, path: str | Path) -> None:
 class _Sender:
     """The rows of all distributions, in the order in which a file holds them."""
 
-    def __init__(self, comm: Communicator, distributions: list[LocalPart]) -> None:
+    def __init__(self, comm: Communicator, distributions: list[SpreadStatistics]) -> None:
         self._comm = comm
         self._kinds = {
             distribution.space: np.min_scalar_type(int(distribution.space.top.max())) for distribution in distributions
         }
-        self._due: list[tuple[str, LocalPart]] = []
+        self._due: list[tuple[str, SpreadStatistics]] = []
         self._under_way: Iterator[Any] = iter(())
         for i, distribution in enumerate(distributions):
             if not (i and distribution.shares_states_with(distributions[i - 1])):
@@ -80,7 +65,7 @@ class _Sender:
             for _ in pieces:
                 pass
 
-    def _pieces(self, name: str, distribution: LocalPart) -> Iterator[Any]:
+    def _pieces(self, name: str, distribution: SpreadStatistics) -> Iterator[Any]:
         """Give the rows of all ranks on the first rank; send them on the others, and give nothing."""
         mpi, starts = self._comm.mpi, distribution.space.ranges.starts
         local = getattr(distribution, name)

@@ -25,6 +25,7 @@ from fsp.errors import ArgumentError, BackendError, ConvergenceError
 from fsp.model.arguments import check_tolerance
 from fsp.model.fingerprint import comparable
 from fsp.model.phases import split_at_events
+from fsp.model.switches import stops
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, of_model
 from fsp.projection.budget import Budget
@@ -38,7 +39,6 @@ from fsp.projection.pruning import choose as choose_pruning
 from fsp.projection.recorder import Recorder
 from fsp.projection.refutation import refuse_too_large
 from fsp.projection.start import Start, first_space, first_vector, starting_point
-from fsp.projection.stop_times import stops
 from fsp.projection.watch import Checkpoint, Watch
 from fsp.solvers.base import NO_LIMIT
 
