@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ from fsp.arithmetic import SUM_ROUNDING
 from fsp.errors import ArgumentError, BackendError, ModelError
 from fsp.inference.free_laws import starting
 from fsp.inference.parameters import require_no_events, without
+from fsp.inference.quadrature import Growth
+from fsp.inference.sectors import Sector, is_enclosed, sector
 from fsp.model.definition import resolve
 from fsp.model.derivatives import derivative
 from fsp.model.ranges import enclosure
@@ -21,8 +23,12 @@ from fsp.moments.envelope import envelope
 from fsp.moments.terms import gains
 
 if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.extrinsic import Region
     from fsp.model import Model
     from fsp.model.spans import Range
+
+MOST_COUNTS = 2_000  # of a bent law, each with 768 arcs of ellipses at a time: 12 MB a number; chosen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,12 +38,14 @@ class AffineRates:
     species: tuple[str, ...]
     slopes: Mapping[str, tuple[Expression, ...]]
     laws: tuple[Expression, ...]  # of species and these parameters
+    bent: Mapping[str, tuple[Expression, ...]]  # laws that are no such multiples, by parameter
 
     @classmethod
-    def of(cls, model: Model, names: Sequence[str], free: Sequence[str] = ()) -> AffineRates:
+    def of(cls, model: Model, names: Sequence[str], free: Sequence[str] = (), *, bent: bool = False) -> AffineRates:
         """Take the laws apart; refuse those that are not ``g + θ f`` with both not negative.
 
-        Parameters that are `free` have their values in the boxes.
+        Parameters that are `free` have their values in the boxes.  With `bent` laws may be others whose values are
+        known at complex parameters too (`fsp.inference.sectors`).
         """
         require_no_events(model)
         moved = starting(model, names)
@@ -56,14 +64,46 @@ class AffineRates:
                     f"is a callable; write it as a text."
                 )
             trees.append((str(reaction.name), substitute(law, fixed)))
+        curved = {name: [r for r, tree in trees if bent and _is_bent(tree, name, frozenset(names))] for name in names}
         return cls(
             tuple(model.species),
-            {name: tuple(_slope(model, name, r, tree) for r, tree in trees) for name in names},
+            {
+                name: tuple(ZERO if r in curved[name] else _slope(model, name, r, tree) for r, tree in trees)
+                for name in names
+            },
             tuple(tree for _, tree in trees),
+            {name: tuple(tree for r, tree in trees if r in curved[name]) for name in names},
         )
 
-    def on(self, name: str, box: Mapping[str, Range], horizon: float) -> float:
-        """Bound t F on a box of states and of other parameters."""
+    def on(self, name: str, box: Mapping[str, Range], horizon: float) -> Growth:
+        """Bound t F on a box of states and of other parameters, and what bent laws add to exponents."""
+        bends = [self._bend(name, tree, box, horizon) for tree in self.bent[name]]
+        return Growth(self._linear(name, box, horizon), tuple(bends))
+
+    def _bend(
+        self, name: str, tree: Expression, box: Mapping[str, Range], horizon: float
+    ) -> Callable[[Region], FloatArray]:
+        """Return what bounds t max_x (|a(z)| - Re a(z)) of a law on regions of a parameter."""
+        counted = [species for species in self.species if species in symbols(tree)]
+        tops = [int(box[species][1]) for species in counted]
+        if prod(top + 1 for top in tops) > MOST_COUNTS:
+            raise BackendError(
+                f"A rate that is no multiple of '{name}' must have at most {MOST_COUNTS:,} counts where that differs "
+                f"among cells, but has {prod(top + 1 for top in tops):,} of {', '.join(counted)}. Ask for a larger "
+                f"`tol`, or write the rate as a multiple of what differs."
+            )
+        axes = np.meshgrid(*(np.arange(top + 1.0) for top in tops), indexing="ij")
+        columns = {species: axis.reshape(-1, 1, 1) for species, axis in zip(counted, axes, strict=True)}
+        others = {other: Sector.real(*map(np.array, box[other])) for other in self.slopes if other != name}
+
+        def bend(region: Region) -> FloatArray:
+            moved = {**others, name: Sector(region.least, region.largest, region.angle)}
+            missed = sector(tree, moved, columns).missed()
+            return np.asarray(horizon * missed.reshape(-1, *region.real.shape).max(axis=0))
+
+        return bend
+
+    def _linear(self, name: str, box: Mapping[str, Range], horizon: float) -> float:
         size = sum(_largest(tree, self.species, box, horizon) for tree in self.slopes[name] if tree != ZERO)
         if not np.isfinite(size):
             raise BackendError(
@@ -71,6 +111,11 @@ class AffineRates:
                 f"not, for all that is known; write its functions of time so that their range is seen, as min(…, 10)."
             )
         return horizon * size * (1.0 + SUM_ROUNDING)
+
+
+def _is_bent(tree: Expression, name: str, names: frozenset[str]) -> bool:
+    """Tell whether a law is no multiple of a parameter, nor such and a rest, and is known at complex ones."""
+    return name in symbols(derivative(tree, name)) and is_enclosed(tree, names)
 
 
 def _largest(tree: Expression, species: Sequence[str], box: Mapping[str, Range], horizon: float) -> float:
@@ -91,7 +136,8 @@ def _slope(model: Model, name: str, reaction: str, tree: Expression) -> Expressi
         raise BackendError(
             f"`extrinsic` must be of parameters that rates are multiples of, or multiples and a rest, but that of "
             f"'{reaction}' depends on '{name}' otherwise. Write a parameter for what differs among cells, such as "
-            f"the whole rate."
+            f"the whole rate; fsp.mixture and fsp.likelihood take sums, products, quotients and powers of it too, "
+            f"whose exponents are numbers."
         )
     if without(tree, name) == ZERO:
         return slope

@@ -38,6 +38,7 @@ from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.errors import ArgumentError
 from fsp.inference.adjoint import Adjoint, Gradient, Weights
 from fsp.inference.adjoint_space import together
+from fsp.inference.affine_rates import AffineRates
 from fsp.inference.beginning import of_model
 from fsp.inference.derived import slopes_on
 from fsp.inference.envelopes import Bounds
@@ -121,6 +122,7 @@ def slopes_of(model: Model, parameters: Sequence[str], laws: Mapping[str, Parame
             )
     fixed = model.with_parameters({name: law.at(model.parameters).numbers[0] for name, law in laws.items()})
     told = [name for name in names if name not in laws and (name not in of_laws or depends_on(fixed, name))]
+    AffineRates.of(model, tuple(laws))  # refuses what is no multiple
     if told:
         derivatives(fixed, told, log=True)  # refuses what has no derivative
     return Slopes(names, tuple(told), {name: of_laws[name] for name in names if name in of_laws})

@@ -66,7 +66,7 @@ class Mixing:
     ) -> None:
         self.model, self.times, self._limits, self._watch = model, times, limits, watch
         self.laws = {name: law.at(model.parameters) for name, law in laws.items()}
-        self._affine = AffineRates.of(model, tuple(laws))
+        self._affine = AffineRates.of(model, tuple(laws), bent=True)
         self._top = np.zeros(model.n_species)  # (d,) largest counts of the runs so far
         self.nodes = 0  # of the last rules together
         self.products = 0

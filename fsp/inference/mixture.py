@@ -47,7 +47,8 @@ def mixture(
     Parameters
     ----------
     model
-        The reaction network; its propensities are multiples of the parameter, or such and a rest.
+        The reaction network; its propensities are multiples of the parameter, or such and a rest, or sums, products,
+        quotients and powers of it whose exponents are numbers, as Hill functions with a constant that differs.
     extrinsic
         `fsp.Gamma` or `fsp.LogNormal` by parameter; several are independent.  A parameter keeps its value in a cell.
     times
@@ -71,8 +72,8 @@ def mixture(
     ArgumentError
         If a parameter or a law is not as above, or the start depends on a parameter that differs.
     BackendError
-        If a propensity depends on such a parameter otherwise, or an event does more than set parameters at a known
-        time.
+        If a propensity depends on such a parameter otherwise, or has too many counts for a Hill function, or an event
+        does more than set parameters at a known time.
     ModelError
         If a propensity is a callable.
     ConvergenceError

@@ -7,7 +7,10 @@ and as ``|g + z f| <= g + |z| f``,
 
 (1)  ‖p_J(z)‖₁  <=  exp( t F (|z| - Re z) ),
 
-which is close to one near the real line.  With the density ρ of θ among cells, ``φ(z) = <s, p_J(z)> ρ(z)`` is analytic
+which is close to one near the real line.  Laws that are no such multiples, as Hill functions of θ, add t times the
+largest |a(z)| - Re a(z) over the counts in J to the exponent, where they are analytic (`fsp.inference.sectors`).
+
+With the density ρ of θ among cells, ``φ(z) = <s, p_J(z)> ρ(z)`` is analytic
 for any signs s; let |φ| <= M on the ellipse with foci a, b and half axes h (r ± 1/r)/2, h = (b - a)/2, on which real
 parts are positive.  Its coefficients by Chebyshev polynomials T_k on [a, b] are 2 M r^-k at most, n >= 2 nodes of Gauss
 integrate those of degree below 2n, and odd ones, and err by h (2 + 2/(k² - 1)) in others at most, so that
@@ -33,10 +36,10 @@ T. Ström, On logarithmic norms, SIAM J. Numer. Anal. 12 (1975) 741, doi:10.1137
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -85,8 +88,16 @@ class Rule:
         return len(self.nodes)
 
 
-def rule_of(law: ParameterLaw, growth: float, error: float, outside: float) -> Rule:
-    """Return a rule for what grows by exp(growth (|z| - Re z)), with Q <= `error` and τ <= `outside`."""
+class Growth(NamedTuple):
+    """By what probabilities at complex parameters may be larger than one: the exponent of (1)."""
+
+    linear: float  # t F
+    bent: tuple[Callable[[Region], FloatArray], ...] = ()  # more, on regions
+
+
+def rule_of(law: ParameterLaw, growth: float | Growth, error: float, outside: float) -> Rule:
+    """Return a rule for what grows by exp(growth (|z| - Re z)), or more, with Q <= `error` and τ <= `outside`."""
+    growth = growth if isinstance(growth, Growth) else Growth(growth)
     low, high = law.ends(0.5 * outside)
     pieces = list(_pieces(law, growth, low, high, error))
     nodes, weights = (np.concatenate(parts) for parts in zip(*map(_scaled, pieces), strict=True))
@@ -111,7 +122,7 @@ def _legendre(n: int) -> tuple[FloatArray, FloatArray]:
     return np.asarray(x, dtype=np.float64), np.asarray(w, dtype=np.float64)
 
 
-def _pieces(law: ParameterLaw, growth: float, low: float, high: float, error: float) -> Iterator[Piece]:
+def _pieces(law: ParameterLaw, growth: Growth, low: float, high: float, error: float) -> Iterator[Piece]:
     """Yield pieces with errors that add up to `error`, in order."""
     pending, made = [(low, high, error, _needed(law, growth, low, high, error))], 0
     while pending:
@@ -132,7 +143,7 @@ def _pieces(law: ParameterLaw, growth: float, low: float, high: float, error: fl
             pending += halves[::-1]
 
 
-def _needed(law: ParameterLaw, growth: float, low: float, high: float, error: float) -> int:
+def _needed(law: ParameterLaw, growth: Growth, low: float, high: float, error: float) -> int:
     """Return the number of nodes with which (2) is at most `error` on a piece; more than there may be where none is."""
     if high > TOO_FAR_APART * low:
         return MOST_NODES + 1
@@ -146,7 +157,7 @@ def _needed(law: ParameterLaw, growth: float, low: float, high: float, error: fl
     return int(min(n.min(), MOST_NODES + 1))
 
 
-def _most(law: ParameterLaw, growth: float, center: float, half: float, axis: FloatArray, r: FloatArray) -> FloatArray:
+def _most(law: ParameterLaw, growth: Growth, center: float, half: float, axis: FloatArray, r: FloatArray) -> FloatArray:
     """Bound log M on ellipses, (RADII,): on each arc by the ends of real and imaginary parts."""
     angles = np.linspace(0.0, math.pi, ARCS + 1)
     cosine, sine = np.cos(angles), np.sin(angles)
@@ -156,5 +167,7 @@ def _most(law: ParameterLaw, growth: float, center: float, half: float, axis: Fl
     largest = np.where((angles[:-1] <= 0.5 * math.pi) & (angles[1:] >= 0.5 * math.pi), half * other, largest)
     size = np.hypot(near, largest)
     region = Region(near, np.hypot(near, least), np.hypot(far, largest), np.arctan2(largest, near))
-    exponent = growth * largest**2 / (size + near)  # (1): |z| - Re z grows with v and falls with x
+    exponent = growth.linear * largest**2 / (size + near)  # (1): |z| - Re z grows with v and falls with x
+    for bent in growth.bent:
+        exponent = exponent + bent(region)
     return np.asarray((law.above(region) + exponent).max(axis=1) + SLACK * (1.0 + np.abs(exponent).max(axis=1)))

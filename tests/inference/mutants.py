@@ -766,7 +766,7 @@ MUTANTS = [
     mutant(
         "mixtures-do-not-grow-off-the-line",
         "inference/quadrature.py",
-        "exponent = growth * largest**2 / (size + near)",
+        "exponent = growth.linear * largest**2 / (size + near)",
         "exponent = 1e-3 * growth * largest**2 / (size + near)",
         "mixture",
         only="rules_integrate",
@@ -1304,5 +1304,20 @@ MUTANTS = [
         'return [call("*", *(part[0] for part in parts))]',
         "timed",
         only="however_a_law",
+    ),
+    mutant(
+        "sectors-turn-as-their-largest-factor",
+        "inference/sectors.py",
+        "return Sector(one.least * other.least, largest, one.angle + other.angle)",
+        "return Sector(one.least * other.least, largest, np.maximum(one.angle, other.angle))",
+        "sectors",
+        only="values_of_laws",
+    ),
+    mutant(
+        "sums-of-sectors-never-vanish",
+        "inference/sectors.py",
+        "cone = angle < 0.5 * np.pi",
+        "cone = angle < np.pi",
+        "sectors",
     ),
 ]

@@ -175,11 +175,60 @@ def test_rates_that_depend_on_time_may_differ():
     assert distance(dist, negative_binomial(10.0 * made, 0.3)) <= dist.error.total <= 1e-2
 
 
+@pytest.mark.parametrize(
+    ("rate", "law", "tol"),
+    [
+        ("8*k/(k + X)", fsp.LogNormal(5.0, 0.3), 1e-5),
+        ("8*k^2/(k^2 + X^2)", fsp.LogNormal(5.0, 0.3), 1e-4),
+        ("8*X^4/(k^4 + X^4) + 1", fsp.Gamma(2.0, 0.5), 1e-3),
+        ("8/(1 + k^1.5)", fsp.Gamma(2.0, 0.5), 1e-5),
+    ],
+)
+def test_hill_constants_may_differ(rate, law, tol):
+    n, t = 45, 1.0
+    dist = fsp.mixture(fed(rate), {"k": law}, t, tol)[-1]
+    x, down = np.arange(n), np.diag(np.arange(1.0, n), 1) - np.diag(np.arange(n))
+    up = np.eye(n, k=-1) - np.eye(n)
+    program = compile(rate.replace("^", "**"), "rate", "eval")
+
+    def laws(values):
+        births = [np.broadcast_to(eval(program, {"k": k, "X": x}), n) for k in values.tolist()]
+        return np.array([expm(t * (up * b + down))[:, 0] for b in births])
+
+    exact = averaged(law, laws, 120)
+    stored = np.zeros(n)
+    stored[dist.states[:, 0]] = dist.probabilities
+    assert dist.error.certified
+    away = np.abs(stored - exact).sum()
+    assert away <= dist.error.total + 1e-9
+    assert dist.error.total <= min(tol, 10.0 * away)
+
+
+def test_hill_constants_have_likelihoods_and_limits():
+    model, law = fed("8*k/(k + X)"), {"k": fsp.LogNormal(5.0, 0.3)}
+    counts = fsp.read_counts({"time": [0.5, 0.5], "n": [2, 4]}, counts={"X": "n"})
+    found = fsp.likelihood(model, counts, extrinsic=law, width=1e-6)
+    dist = fsp.mixture(model, law, 0.5, 1e-9)[-1]
+    exact = sum(math.log(dist.probability(f"X == {n}").value) for n in (2, 4))
+    assert found.value.lower - 1e-6 <= exact <= found.value.upper + 1e-6
+    with pytest.raises(fsp.BackendError, match="depends on 'k' otherwise"):
+        found.gradient(["g"])
+    with pytest.raises(fsp.BackendError, match="depends on 'k' otherwise"):
+        fsp.fit(model, counts, {"g": (0.5, 2.0)}, extrinsic=law)
+    crowded = fsp.Model(
+        species={"X": 60, "Y": 60},
+        parameters={"k": 5.0},
+        reactions=[fsp.Reaction("X + Y -> 0", rate="X*Y*k/(k + X + Y)")],
+    )
+    with pytest.raises(fsp.BackendError, match="at most 2,000 counts"):
+        fsp.mixture(crowded, law, 0.1)
+
+
 def test_boxes_of_rules_hold_all_runs(monkeypatch):
     used = []
 
     def watched(law, growth, error, outside):
-        used.append(growth)
+        used.append(growth.linear)
         return rule_of(law, growth, error, outside)
 
     monkeypatch.setattr(mixing, "rule_of", watched)
@@ -253,7 +302,11 @@ def test_numbers_of_laws_are_checked(numbers):
 def test_what_has_no_rule_is_refused():
     law, model = {"k": fsp.Gamma(1.0, 0.3)}, immigration_death()
     with pytest.raises(fsp.BackendError, match="depends on 'k' otherwise"):
-        fsp.mixture(fed("10/(1 + k)"), law, 1.0)
+        fsp.mixture(fed("10*exp(-k)"), law, 1.0)
+    with pytest.raises(fsp.BackendError, match="depends on 'k' otherwise"):
+        fsp.mixture(fed("10*2^k"), law, 1.0)
+    with pytest.raises(fsp.BackendError, match="depends on 'k' otherwise"):
+        fsp.mixture(fed("10/(1 + k*time)"), law, 1.0)
     with pytest.raises(fsp.BackendError, match="write it as two reactions"):
         fsp.mixture(fed("100 - k"), law, 1.0)
     with pytest.raises(fsp.BackendError, match="bounded multiples of 'k'"):

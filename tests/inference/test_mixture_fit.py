@@ -159,7 +159,7 @@ def test_rules_know_free_growth(monkeypatch):
     used = []
 
     def watched(law, growth, error, outside):
-        used.append(growth)
+        used.append(growth.linear)
         return rule_of(law, growth, error, outside)
 
     monkeypatch.setattr(mixed_space, "rule_of", watched)
