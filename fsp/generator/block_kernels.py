@@ -9,18 +9,24 @@ from __future__ import annotations
 import numpy as np
 
 from fsp.compilation.kernel import F8, I8, Floats, Indices, Ints, kernel
+from fsp.compilation.lanes import entries, prefetch
+from fsp.generator.fused_kernels import AHEAD_READ, AHEAD_WRITTEN
 from fsp.generator.kernels import REORDERED, Slices
 
 MOST_PLAIN, MOST_TABLE = 4, 2  # slices without and with a table in one pass, as in `fsp.generator.run_kernels`
 WIDE, NARROW = 8, 4  # vectors of a panel: a line of the caches, and half of one
+NEAR = 2**18  # numbers of a wide panel beyond which it is prefetched: 2 MiB; in the second cache that costs a fifth
 
 
 @kernel(fastmath=REORDERED, forceinline=True, noalias=True)
-def _loop(width, n_plain, n_table, writes, n, out, a, v, b, tables, stay, d, e, s0, p0, s1, p1, s2, p2, s3, p3,
-          s4, p4, t4, s5, p5, t5):  # fmt: skip
+def _loop(width, n_plain, n_table, writes, n, out, a, v, b, far, lead, tables, stay, d, e, s0, p0, s1, p1, s2, p2, s3,
+          p3, s4, p4, t4, s5, p5, t5):  # fmt: skip
     # Unsigned indices need no check for negative ones, which would keep the loop from vector registers.
     for i in range(n):
         x = i * np.uint64(width)
+        if writes and far:
+            prefetch(entries(v), lead + x + np.uint64(AHEAD_READ))
+            prefetch(entries(out), a + x + np.uint64(AHEAD_WRITTEN))
         kept = stay - d * tables[e + i] if writes else 0.0
         c4 = s4 * tables[t4 + i] if n_table > 0 else 0.0
         c5 = s5 * tables[t5 + i] if n_table > 1 else 0.0
@@ -93,7 +99,7 @@ def _add_state(width, out, to, v, source, factor):
 
 
 @kernel(forceinline=True)
-def _write_run(width, out, v, start, length, low, high, r, alpha, beta, A):
+def _write_run(width, far, out, v, start, length, low, high, r, alpha, beta, A):
     """Write run r, whose states low..high all slices reach; of others, each is asked."""
     lanes = np.uint64(width)
     n_plain, origins, begins, ends, places, scales, losses, rates, tables = A
@@ -101,6 +107,10 @@ def _write_run(width, out, v, start, length, low, high, r, alpha, beta, A):
     stay = beta - alpha * rates[r, n_loss]
     # Without a table of the loss zeros are read, with which the pool begins.
     d, e = (alpha * rates[r, 0], losses[r, 0] + low) if n_loss > 0 else (0.0, 0)
+    lead = start
+    if far:
+        for k in range(last + 1):
+            lead = max(lead, origins[r, k])
     p, t, written = 0, n_plain, False
     while not written or p < n_plain or t <= last:
         plain, table = min(MOST_PLAIN, n_plain - p), min(MOST_TABLE, last + 1 - t)
@@ -111,7 +121,8 @@ def _write_run(width, out, v, start, length, low, high, r, alpha, beta, A):
         t0, t1 = min(t, last), min(t + 1, last)
         first = np.uint64(start + low) * lanes
         rest = (
-            np.uint64(high - low), out, first, v, first, tables, stay, d, np.uint64(e),
+            np.uint64(high - low), out, first, v, first, far, np.uint64(lead + low) * lanes, tables, stay, d,
+            np.uint64(e),
             alpha * scales[r, p0], np.uint64(origins[r, p0] + low) * lanes,
             alpha * scales[r, p1], np.uint64(origins[r, p1] + low) * lanes,
             alpha * scales[r, p2], np.uint64(origins[r, p2] + low) * lanes,
@@ -140,14 +151,14 @@ def _write_run(width, out, v, start, length, low, high, r, alpha, beta, A):
 
 
 @kernel(forceinline=True)
-def _write_runs(width, A, first, end, v, out, alpha, beta):
+def _write_runs(width, far, A, first, end, v, out, alpha, beta):
     # Read once: each look into the tuple would count a reference.
     starts, lows, highs, tables, n_plain = A.starts, A.low, A.high, A.tables, A.n_plain
     more_from, more, more_scales = A.more_from, A.more, A.more_scales
     rates = (n_plain, A.origins, A.begins, A.ends, A.places, A.scales, A.loss_places, A.loss_scales, tables)
     for r in range(first, end):
         start, length, low = starts[r], starts[r + 1] - starts[r], lows[r]
-        _write_run(width, out, v, start, length, low, max(low, highs[r]), r, alpha, beta, rates)
+        _write_run(width, far, out, v, start, length, low, max(low, highs[r]), r, alpha, beta, rates)
         for m in range(more_from[r], more_from[r + 1]):
             for i in range(more[m, 2], more[m, 3]):
                 rate = alpha * more_scales[m] * (1.0 if more[m, 0] < n_plain else tables[more[m, 4] + i])
@@ -157,10 +168,12 @@ def _write_runs(width, A, first, end, v, out, alpha, beta):
 @kernel(nogil=True)
 def write_panel(A: Slices, first: I8, end: I8, width: I8, v: Floats, out: Floats, alpha: F8, beta: F8):
     """Write ``alpha A v + beta v`` for the states of runs first..end of a panel, (n, width) in one row."""
-    if width == WIDE:
-        _write_runs(WIDE, A, first, end, v, out, alpha, beta)
+    if width == WIDE and len(v) > NEAR:
+        _write_runs(WIDE, True, A, first, end, v, out, alpha, beta)
+    elif width == WIDE:
+        _write_runs(WIDE, False, A, first, end, v, out, alpha, beta)
     else:
-        _write_runs(NARROW, A, first, end, v, out, alpha, beta)
+        _write_runs(NARROW, False, A, first, end, v, out, alpha, beta)
 
 
 @kernel(fastmath=REORDERED, nogil=True)
