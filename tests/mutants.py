@@ -10,7 +10,8 @@ difference, sign, minimum and maximum is turned into its opposite, one at a time
 names as in test_NAME.py; without them the tests that are named after the module must notice, or else those of its room.
 Not each survivor is a fault of the tests: a difference that only makes a bound larger is none.
 
-Each sabotage is made in a copy of `fsp/`, `tests/` and `ci/` in a temporary directory; the working tree is not touched.
+Each sabotage is made in a copy of `fsp/`, `tests/`, `ci/` and pages that tests read, in a temporary directory; the
+working tree is not touched.
 It counts as caught where a test fails that passes without it.  The exit status is 1 if one survives, or if its text is
 not found exactly once.  Where compiled code is sabotaged, everything is compiled anew.
 """
@@ -117,7 +118,9 @@ class Tree:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"))
         for part in PARTS:
             shutil.copy2(objects.find(part), folder / "fsp" / "compilation")  # of the sources without a sabotage
-        shutil.copy2(ROOT / "pyproject.toml", folder)
+        for name in ("pyproject.toml", "CONTRIBUTING.md", "docs/architecture.md"):  # of which tests read something
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
         (folder / "mutants_plugin.py").write_text(PLUGIN)
 
     def try_out(self, mutant):

@@ -104,3 +104,30 @@ def test_what_is_public_is_imported_under_its_name_in_the_reference():
         for name in import_module(home).__all__:
             assert f"{home}.{name}" in names
             assert getattr(import_module(home), name).__module__.startswith("fsp.")
+
+
+def test_the_way_to_the_kernel_is_that_of_the_page():
+    """Each hop is a call of a function with a body, and the next one begins there."""
+    page = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \d \| `([\w.]+)`[^|]*\| `([\w.]+)`(?:, `(fsp/[\w/]+\.py)`)?", page, re.MULTILINE)
+    assert 0 < len(rows) <= 5
+    at, place = "transient", "fsp/doors.py"
+    for caller, callee, file in rows:
+        assert caller == at
+        assert callee.rpartition(".")[2] in calls_in(function_at(place, caller))
+        at, place = callee, file or place
+        *_, last = function_at(place, at).body
+        assert not isinstance(last, ast.Expr | ast.Raise | ast.Pass), f"an editor stops at {at}"
+    assert place.endswith("kernels.py")
+
+
+def function_at(file, name):
+    tree = ast.parse((ROOT.parent / file).read_text(encoding="utf-8"))
+    for part in name.split("."):
+        tree = next(node for node in tree.body if getattr(node, "name", None) == part)
+    return tree
+
+
+def calls_in(function):
+    called = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return {node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None) for node in called}

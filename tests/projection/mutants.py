@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "the-way-to-the-kernel-is-hidden",
+        "projection/transient.py",
+        "step = engine.propagator.advance(",
+        'step = getattr(engine.propagator, "advance")(',
+        "architecture",
+        only="way_to_the_kernel",
+    ),
+    mutant(
         "values-lie-below-their-level",
         "projection/thresholds.py",
         "/ STEPS)) * (1.0 - ROUNDED)",
