@@ -286,4 +286,25 @@ MUTANTS = [
         "envelope",
         only="enclose_a_formula",
     ),
+    mutant(
+        "simplices-are-smaller-by-what-the-drift-is-to-be",
+        "moments/drift_proof.py",
+        "tuple(slopes), float(constant + gamma) * (1 + 1e-12), gamma)",
+        "tuple(slopes), float(constant - gamma) * (1 + 1e-12), gamma)",
+        "drift_conditions",
+    ),
+    mutant(
+        "levels-of-forms-are-proved-for-no-drift",
+        "moments/quadratic.py",
+        "{(0,) * d: share * level - gamma}",
+        "{(0,) * d: share * level + gamma}",
+        "quadratic",
+    ),
+    mutant(
+        "forms-are-not-about-their-centre",
+        "moments/quadratic.py",
+        "((i,), -p * b), ((j,), -p * a)",
+        "((i,), -p * b), ((j,), p * a)",
+        "quadratic",
+    ),
 ]

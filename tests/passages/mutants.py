@@ -481,4 +481,28 @@ MUTANTS = [
         "        if width >= self.width:\n",
         "committor",
     ),
+    mutant(
+        "totals-from-outside-lack-their-lift",
+        "passages/totals.py",
+        "over.values(after[fires]) + over.alpha",
+        "over.values(after[fires]) - over.alpha",
+        "totals",
+        only="arrivals_that_leave",
+    ),
+    mutant(
+        "rates-that-are-accumulated-are-exact-from-below",
+        "passages/totals.py",
+        "np.maximum(size * (1.0 - off) - slack, 0.0)",
+        "np.maximum(size * (1.0 - off), 0.0)",
+        "totals",
+        only="lose_digits",
+    ),
+    mutant(
+        "totals-lie-beside-their-intervals",
+        "passages/totals.py",
+        "0.5 * (low + high) if isfinite(high)",
+        "0.5 * (low - high) if isfinite(high)",
+        "totals",
+        only="lifetimes",
+    ),
 ]

@@ -28,6 +28,7 @@ def hold(found, mean, variance):
     for interval, exact in ((found.mean[0], mean), (found.second_moment[0], variance + mean**2)):
         assert interval.certified, interval.reason
         assert interval.lower <= exact <= interval.upper
+        assert interval.lower <= interval.value <= interval.upper
         assert interval.width <= SHARP * exact
     assert found.variance[0].lower <= variance * (1.0 + 1e-14) <= found.variance[0].upper + 1e-14
 
@@ -168,6 +169,36 @@ def test_small_spaces_leave_room_for_the_truth(firings):
         drift = 0.5 * n[:, 0] * (f[2] - f[1]) + n[:, 0] * (f[0] - f[1])
         below = n[:, 0] * (first.alpha + first.values(n))  # c H_1, or about a H_1(x + 1) for the births
         assert (drift <= -(2.0 if not firings else 1.0) * below).all()
+
+
+@pytest.mark.parametrize("most", [5, 8])
+def test_arrivals_that_leave_a_space_count_what_is_outside(most):
+    """4 arrive and each is served at rate 1: arrivals until none is there, from spaces that hardly hold the mean."""
+    model = network({"X": 1}, ("0 -> X", "mass_action", 4.0), ("X -> 0", "mass_action", 1.0))
+    targets, gain = Targets.read(model, "X == 0"), Gain.of_reaction(model, model.reactions[0].name)
+    certifier = TotalCertifier(model, targets.stopping(model), targets, gain)
+    found = certifier.attempt(fsp.StateSpace.box(model, {"X": most}), None)
+    place = int(np.flatnonzero(found.generator.space.states_at(found.stage.inside)[:, 0] == 1)[0])
+    sharp = fsp.reward(model, model.reactions[0].name, firings=True, until="X == 0")
+    over, inside = found.above[0], found.generator.space.states_at(found.stage.inside)[:, 0]
+    assert over.alpha > 0.0
+    rates = np.full(len(inside), 4.0)
+    _, high = certifier._next(found.generator, found.stage, (rates, rates), (found.moments[0], over))
+    beyond = over.alpha + float(over.values(np.array([[most + 1]]))[0])
+    assert 4.0 + 8.0 * beyond <= high[inside == most] <= (4.0 + 8.0 * beyond) * (1.0 + 1e-12)
+    for moment, exact in zip(found.moments, (sharp.mean[0], sharp.second_moment[0]), strict=True):
+        low, high = moment[:, place]
+        assert low <= exact.lower
+        assert exact.upper <= high < math.inf
+
+
+def test_rates_that_lose_digits_leave_room_on_both_sides():
+    """Three molecules that decay, and 1e10 (1 - exp(-1e-10 X)), which is X but for a part of 1e-10 and ten digits."""
+    model = network({"X": 3}, ("X -> 0", "mass_action", 1.0))
+    found = fsp.reward(model, "1e10*(1 - exp(-1e-10*X))", until="X == 0", tol=1e-4).mean[0]
+    exact = sum(-1e10 * math.expm1(-1e-10 * x) / x for x in (1, 2, 3))
+    assert found.certified
+    assert found.lower < exact - 1e-7 < exact + 1e-7 < found.upper <= exact + 1e-4
 
 
 @settings(max_examples=15, deadline=None)
