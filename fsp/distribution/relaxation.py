@@ -143,7 +143,14 @@ class Relaxation(Displayed):
         ------
         ArgumentError
             If a species or the mode is unknown.
+        BackendError
+            If the states are spread over ranks, each of which would draw its own.
         """
+        if len(self.states) < self.n_states:
+            raise BackendError(
+                f"Modes must be drawn where all {self.n_states:,} states are, but {len(self.states):,} are here, and "
+                f"the others on other ranks; use backend='serial'."
+            )
         return doors.modes(self, species, mode, ax)
 
     def metastable(self, n_sets: int | None = None, *, core: float = 0.5) -> list[MetastableSet]:

@@ -330,6 +330,16 @@ def test_ranks_that_ask_different_things_are_refused_on_all(comm):
             ask()
 
 
+def test_modes_of_some_ranks_are_not_drawn(comm):
+    model = network({"X": 0}, ("0 -> X", "mass_action", 5.0), ("X -> 0", "mass_action", 0.7))
+    modes = fsp.relaxation(model, 1, backend="petsc", comm=comm.mpi)
+    if comm.size == 1:
+        assert modes.plot().axes
+    else:
+        with pytest.raises(fsp.BackendError, match=r"states are, but .* are here"):
+            modes.plot()
+
+
 def test_a_gate_that_opens_for_good_is_open(comm):
     """The class that it leads to leaks, and does not lead back to the start."""
     model = network(

@@ -196,6 +196,14 @@ MUTANTS = [
         only="test_resuming and 1",
     ),
     mutant(
+        "modes-of-one-rank",
+        "distribution/relaxation.py",
+        "if len(self.states) < self.n_states:",
+        "if not len(self.states):",
+        "mpi",
+        only="test_null_vectors and 2",
+    ),
+    mutant(
         "options-that-stay",
         "petsc/options.py",
         "                database.delValue(name)",
