@@ -11,6 +11,14 @@ if TYPE_CHECKING:
 UNIT_ROUNDOFF = 2.0**-53  # u of doubles: an operation is rounded by at most u times its result
 
 
+def as_double(number: Any) -> float:
+    """Return a number as a double, infinite where it is beyond them, as 10**400 is."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
 def sum_rounding(n: int) -> float:
     """Bound the relative rounding of a sum of n numbers >= 0, as numpy adds, on up to 2¹⁰ ranks.
 

@@ -116,7 +116,8 @@ class Statistics:
         >>> fsp.transient(model, [0.0])[-1].quantile("X", [0.05, 0.5, 0.95])
         array([ 5, 10, 15])
         """
-        levels = np.asarray(level, dtype=np.float64)
+        levels = np.asarray(level)
+        levels = np.asarray(np.nan if levels.dtype == object else levels, dtype=np.float64)
         if not ((levels >= 0) & (levels <= 1)).all():
             raise ArgumentError(f"`level` must be between 0 and 1, but is {level}.")
         counts = analysis.quantile(*self._marginal_of(species), levels)

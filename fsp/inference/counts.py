@@ -292,7 +292,7 @@ def _numbers(column: NDArray[Any], name: str, kept: NDArray[np.bool_], missing: 
         raise ArgumentError(f"Column '{name}' must hold numbers, but holds {_OTHER_NUMBERS[column.dtype.kind]}.")
     try:
         values = np.asarray(column, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         row, word = next((i, word_here) for i, word_here in enumerate(column.tolist()) if not _is_number(word_here))
         raise ArgumentError(
             f"Column '{name}' must hold numbers, but has {word!r} in row {row + 1}{_way_to_write(word)}."
@@ -335,7 +335,7 @@ def _largest(value: float) -> str:
 def _is_number(value: Any) -> bool:
     try:
         float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return True
 

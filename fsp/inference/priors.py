@@ -59,7 +59,7 @@ def ranged(free: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
 def _pair(given: Any, what: str) -> tuple[float, float]:
     try:
         low, high = (float(x) for x in given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"{what} must be two numbers, such as (1, 1000), but are {given!r}.") from None
     if not 0.0 < low < high < math.inf:
         raise ArgumentError(f"{what} must be positive and increasing, such as (1, 1000), but are {given!r}.")

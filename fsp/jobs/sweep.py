@@ -197,7 +197,7 @@ def combined(
 def _numbers(name: str, given: Sequence[float] | FloatArray | float) -> list[float]:
     try:
         numbers = np.atleast_1d(np.asarray(given, dtype=np.float64))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"Values of '{name}' must be numbers, but are {given!r}.") from None
     if numbers.ndim != 1 or not len(numbers) or not np.isfinite(numbers).all():
         raise ArgumentError(f"Values of '{name}' must be a list of finite numbers, but are {given!r}.")

@@ -46,4 +46,4 @@ def check_tolerance(tol: float) -> None:
 def _is_count(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer):
         return False
-    return bool(value > 0) and float(value).is_integer()
+    return bool(value > 0) and (not isinstance(value, float) or value.is_integer())

@@ -335,6 +335,8 @@ def read_counts(species: Mapping[str, Any] | Sequence[str], initial: object) -> 
 
 def check_not_empty(species: Mapping[str, Any], reactions: Sequence[Reaction]) -> None:
     """Raise a `ModelError` unless a model has species and reactions."""
+    if not hasattr(reactions, "__len__"):
+        raise ModelError(f"`reactions` must be a list of Reaction values, but is {reactions!r}.")
     for what, part in (("species", species), ("reaction", reactions)):
         if not len(part):
             raise ModelError(f"Model must have at least one {what}, but has none.")

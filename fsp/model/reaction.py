@@ -15,6 +15,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from fsp.arithmetic import as_double
 from fsp.errors import ModelError
 from fsp.model.formula import is_name
 from fsp.model.tree import Expression, Number, Symbol, call
@@ -203,7 +204,7 @@ def _check_counts(label: str, sides: Stoichiometry, mass_action: bool) -> None:
 
 
 def _is_formula(value: object) -> bool:
-    return isinstance(value, str | Expression) or (_is_real(value) and math.isfinite(float(value)))  # type: ignore[arg-type]
+    return isinstance(value, str | Expression) or (_is_real(value) and math.isfinite(as_double(value)))
 
 
 def _is_real(value: object) -> bool:

@@ -25,7 +25,7 @@ def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
         raise ArgumentError(f"`times` must be at most {MOST_NUMBERS:,}, but are {many:,}.")
     try:
         values = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"`times` must be numbers, but are {times!r}.") from None
     if values.ndim != 1 or not len(values):
         raise ArgumentError(f"`times` must be a list of at least one time, but has shape {values.shape}.")

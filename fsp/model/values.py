@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import UNIT_ROUNDOFF, as_double
 from fsp.arrays import FloatArray
 from fsp.errors import ModelError
 from fsp.model.formula import FunctionDefinition, parse
@@ -39,6 +39,6 @@ def read_value(
         return parse(value, what=what, functions=functions, names=names)
     if isinstance(value, bool) or not hasattr(value, "__float__") or np.ndim(value) != 0:  # type: ignore[arg-type]
         raise ModelError(f"{what} must be a number or a formula, but is {value!r}.")
-    if not math.isfinite(float(value)):
+    if not math.isfinite(as_double(value)):
         raise ModelError(f"{what} must be finite, but is {value!r}.")
     return Number(float(value))

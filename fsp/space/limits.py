@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fsp.arithmetic import as_double
 from fsp.errors import StateSpaceError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def bounds(model: Model, given: Mapping[str, int] | Sequence[int] | int, default
 def _bound(name: str, value: Any, what: str) -> int:
     if not isinstance(value, int | float | np.number):
         raise StateSpaceError(f"`{what}` must be a non-negative integer, but is {value!r} for '{name}'.")
-    if not np.isfinite(float(value)):
+    if not np.isfinite(as_double(value)) and not isinstance(value, int):
         raise StateSpaceError(
             f"`{what}` must bound every species, but has none for '{name}' and no conservation law bounds it."
         )

@@ -667,4 +667,12 @@ MUTANTS = [
         "model",
         only="doubles_have_factorials",
     ),
+    mutant(
+        "whole-numbers-overflow",
+        "arithmetic.py",
+        "    except OverflowError:\n        return math.inf if number > 0 else -math.inf",
+        "    except ZeroDivisionError:\n        return math.inf if number > 0 else -math.inf",
+        "values",
+        only="beyond_doubles",
+    ),
 ]

@@ -418,6 +418,7 @@ def test_counts_that_are_whole_to_rounding():
             "twice",
         ),
         ({"reactions": ["X -> 0"]}, "Reaction values"),
+        ({"reactions": None}, "must be a list of Reaction values, but is None"),
         ({"functions": {"f(x)": "x +"}}, "Function 'f'"),
     ],
 )

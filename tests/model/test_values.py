@@ -54,3 +54,30 @@ def test_events_make_no_count_zero(condition):
     event = Event(condition, {"X": "1e-10*X"})
     with pytest.raises(ModelError, match="whole number of molecules"):
         fsp.transient(fsp.Model(species={"X": 3}, reactions=DECAY, events=[event]), [1.0])
+
+
+BEYOND = 10**400  # a whole number of Python, and no double
+FALL = fsp.Model(species={"X": 3}, parameters={"k": 1.0}, reactions=[Reaction("X -> 0", rate="k*X")])
+DOORS = {
+    "parameter": (lambda: fsp.Model(species={"X": 3}, parameters={"k": BEYOND}, reactions=DECAY), "'k' must be finite"),
+    "value": (lambda: FALL.with_parameters(k=BEYOND), "'k' must be finite"),
+    "count": (lambda: FALL.with_initial(X=BEYOND), "Initial count of 'X' must be finite"),
+    "rate": (lambda: Reaction("X -> 0", rate=BEYOND), "`rate` of .* must be a formula or a callable"),
+    "constant": (lambda: Reaction("X -> 0", mass_action=BEYOND), "`mass_action` of .* must be a number"),
+    "times": (lambda: fsp.transient(FALL, [BEYOND]), "`times` must be numbers"),
+    "bound": (lambda: fsp.StateSpace.box(FALL, upper={"X": BEYOND}), "`upper` must be a non-negative integer"),
+    "level": (lambda: fsp.transient(FALL, [0.0])[-1].quantile("X", BEYOND), "`level` must be between 0 and 1"),
+    "sweep": (lambda: fsp.sweep(FALL, {"k": [BEYOND]}, [1.0]), "Values of 'k' must be numbers"),
+    "cells": (lambda: fsp.read_counts({"time": [1], "x": [BEYOND]}, counts={"X": "x"}), "'x' must hold numbers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_whole_numbers_beyond_doubles_are_refused(door):
+    ask, said = DOORS[door]
+    with pytest.raises(fsp.FSPError, match=said):
+        ask()
+
+
+def test_limits_may_be_any_whole_number():
+    assert len(fsp.transient(FALL, [1.0], max_states=BEYOND, max_memory=BEYOND)[-1]) == 4

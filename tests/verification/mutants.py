@@ -357,4 +357,12 @@ MUTANTS = [
         "misreadings",
         only="next_jump or next-jump",
     ),
+    mutant(
+        "joint-cells-hide-what-marginals-see",
+        "verification/diagnosis.py",
+        'joint = "joint" in rejected or "marginal" not in rejected',
+        "joint = True",
+        "verify_mistakes",
+        only="marginals_alone",
+    ),
 ]

@@ -168,6 +168,19 @@ def test_truncated_counts_are_named(rng):
     assert explained(counts % 32, model).name == "wrapped"
 
 
+def test_what_marginals_alone_reject_is_named():
+    """Of several species the joint distribution has few cells in each, and none where counts of one end."""
+    rng = np.random.default_rng(5)  # a joint test at these samples must pass
+    model = fsp.Model(
+        species={"X": 0, "Y": 0},
+        reactions=[fsp.Reaction("0 -> X", rate=3.0), fsp.Reaction("0 -> Y", rate=16.0)],
+    )
+    counts = rng.poisson(np.array([3.0, 16.0]), size=(4000, 1, 2))
+    report = fsp.verify(model, np.minimum(counts, 25), [1.0], power=None)
+    assert {test.kind for test in report.rejected} == {"marginal"}
+    assert [finding.name for finding in report.explanations] == ["capped"]
+
+
 def test_tau_leaping_is_named(solution, rng):
     found = tau_leaping(dimers(), TIMES, 0.1, tuple(solution))
     counts = np.stack([one.states[rng.choice(len(one), 4000, p=one.probabilities)] for one in found], axis=1)
