@@ -1,7 +1,8 @@
 """Hold mixtures over a parameter against Gauss-Legendre rules of dense exponentials.
 
-A rate constant of each random network has a gamma or log-normal law among cells, its coefficient of variation drawn
-from 0.05 to 0.8; the distribution is asked for at two times, at tolerances from 1e-1 to 1e-6.
+A rate constant of each random network, or the constant of a saturating rate, has a gamma or log-normal law among cells,
+its coefficient of variation drawn from 0.05 to 0.8; the distribution is asked for at two times, at tolerances from 1e-1
+to 1e-6.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ NODES, PANELS = 16, 8  # of a panel, and panels between the quantiles
 QUANTILE = 1e-11  # of the law that is left out at each end
 BEYOND = 1e-9  # of the reference in the 1-norm: the ends, two rules that must agree to a tenth of it, rounding
 RARE, LARGEST = 1e-10, 110  # probability of a parameter for which the box is too small, and its largest count
-VARIED = {"linear": ("k", "g"), "saturating": ("k", "g"), "pairs": ("k", "b"), "gene": ("a", "k")}
+VARIED = {"linear": ("k", "g"), "saturating": ("k", "g", "a"), "pairs": ("k", "b"), "gene": ("a", "k")}
 
 
 def draw(kind: str, seed: int) -> Network:

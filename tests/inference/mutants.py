@@ -767,7 +767,7 @@ MUTANTS = [
         "mixtures-do-not-grow-off-the-line",
         "inference/quadrature.py",
         "exponent = growth.linear * largest**2 / (size + near)",
-        "exponent = 1e-3 * growth * largest**2 / (size + near)",
+        "exponent = 1e-3 * growth.linear * largest**2 / (size + near)",
         "mixture",
         only="rules_integrate",
     ),
