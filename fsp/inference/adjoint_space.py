@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from fsp.space import StateSpace
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
+    from fsp.equilibrium.response import StoredLaw
     from fsp.inference.parameters import Derivatives
     from fsp.inference.problem import Limits
     from fsp.model import Model
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 LOSS_IN_TIME, LOST, MARGIN, MOST_STATES = 1e-14, 1e-20, 20, 10_000
 METHODS = ("auto", "adjoint", "forward")  # of gradients
 LESS, MOST_SPACES = 1e-4, 3  # times the loss, where the intervals are too wide, and spaces that are tried; chosen
+
+
+class Met(NamedTuple):
+    """What a run of the same network met."""
+
+    space: StateSpace
+    law: StoredLaw | None  # where it begins, if that is stationary
 
 
 def chosen_method(method: str, model: Model, start: str | None) -> str:
@@ -95,15 +103,16 @@ def refined_in_time(
     limits: Limits,
     asked: Callable[[TimedAdjoint], Gradient],
     width: Callable[[Gradient], float],
-    met: StateSpace | None = None,
+    met: Met | None = None,
 ) -> Gradient | None:
     """Return what is asked where rates depend on time or the start is stationary, as `refined` does.
 
-    None where that is not known for each state, or takes too many numbers.  `met` are states of an earlier run.
+    None where that is not known for each state, or takes too many numbers.  `met` is what an earlier run met.
     """
     bounds = Bounds.of(model, slopes, max(float(times[-1]), 1e-300))
-    beginning = of_model(model, slopes) if start is None else stationary(model, slopes, LOST, limits)
-    space = states_of(model, times, LOSS_IN_TIME, limits, start) if met is None else met
+    law = None if met is None else met.law
+    beginning = of_model(model, slopes) if start is None else stationary(model, slopes, LOST, limits, law)
+    space = states_of(model, times, LOSS_IN_TIME, limits, start) if met is None else met.space
     space = space.union(StateSpace.from_states(model.species, beginning.states))
     space = space.grow(model, MARGIN)
     best: Gradient | None = None

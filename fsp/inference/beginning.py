@@ -21,6 +21,7 @@ from fsp.moments.initial import KnownDistribution
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
+    from fsp.equilibrium.response import StoredLaw
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
     from fsp.moments.parts import Gauge
@@ -47,6 +48,7 @@ class Missing(NamedTuple):
     of_derivatives: Callable[[Gauge], FloatArray] | None = None  # Σ |e_k| u, (q,); None where nothing is known
     weighted: Callable[[StateSpace, FloatArray, float, float], FloatArray] | None = None  # see `stationary_start`
     of_lacking: Callable[[Gauge], FloatArray] | None = None  # as `of_p`, of what `each` leaves; None where that is m
+    law: StoredLaw | None = None  # that is known so, where it is stationary
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,7 +37,7 @@ from fsp.checks import check_width
 from fsp.distribution import Interval
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, BackendError
-from fsp.inference.adjoint_space import chosen_method, require_adjoint, together
+from fsp.inference.adjoint_space import Met, chosen_method, require_adjoint, together
 from fsp.inference.counts import Counts, check_counts
 from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.instruments import Instrument, instruments_of
@@ -51,9 +51,9 @@ from fsp.model.arguments import check_call
 from fsp.projection.progress import labelled
 
 if TYPE_CHECKING:
+    from fsp.inference.beginning import Beginning
     from fsp.model import Model
     from fsp.projection.progress import ProgressCallback
-    from fsp.space import StateSpace
     from fsp.space.base import BaseSpace
 
 FIRST_LOSS = 1e-7  # of probability, with which the first run begins
@@ -98,7 +98,7 @@ class Likelihood(Displayed):
     start: str | None = None
     by_condition: Mapping[str, Likelihood] = field(default_factory=dict)
     extrinsic: Mapping[str, ParameterLaw] | None = None
-    _met: StateSpace | None = None  # by the run that found it, where a gradient begins with them
+    _met: Met | None = None  # by the run that found it, where a gradient begins with them
 
     @barred()
     def gradient(
@@ -283,10 +283,11 @@ def _narrowed(
     mixing = None if extrinsic is None else Mixing(model, extrinsic, counts.times, limits)
     for run in range(MOST_RUNS):
         spaces: list[BaseSpace] = []
+        begun: list[Beginning] = []
         if mixing:
             reached = mixing.reached(loss)
         else:
-            reached = distributions(model, counts.times, loss, limits, start, spaces.append)
+            reached = distributions(model, counts.times, loss, limits, start, spaces.append, begun.append)
         intervals = [_interval(answer, counts, i, instruments) for i, answer in enumerate(reached)]
         by_time = tuple(interval for interval, _, _ in intervals)
         unseen = [text for _, texts, _ in intervals for text in texts]
@@ -305,7 +306,7 @@ def _narrowed(
     least = 0.0 if unseen else min(lowest for _, _, lowest in intervals)
     limits = replace(limits, report=silent)  # a gradient is asked for later, and by another `progress`
     in_time = chosen_method("auto", model, start) == "in time"
-    met = together(spaces) if spaces and in_time else None
+    met = Met(together(spaces), begun[-1].moments.law) if spaces and in_time else None
     return Likelihood(
         value, by_time, tuple(unseen), least, model, counts, instruments, limits, start, {}, extrinsic, met
     )

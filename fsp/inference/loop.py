@@ -110,12 +110,16 @@ def distributions(
     limits: Limits,
     start: str | None = None,
     watch: Callable[[BaseSpace], None] | None = None,
+    begun: Callable[[Beginning], None] | None = None,
 ) -> list[Reached]:
     """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`.
 
-    `watch` as for `run_of`.
+    `watch` as for `run_of`; `begun` is shown where it begins.
     """
-    answers = run_of(model, times, loss, limits, start, watch).results()
+    run = run_of(model, times, loss, limits, start, watch)
+    if begun is not None:
+        begun(run.problem.beginning)
+    answers = run.results()
     if answers is None:
         raise ValueError("`loss` must be all that is lost, where there are no derivatives.")
     return answers

@@ -5,10 +5,10 @@ They are polynomials with bounded remainders (`fsp.solvers.clocks`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -139,6 +139,7 @@ class Ahead:
     def __init__(self, trees: Sequence[Expression]) -> None:
         self._trees, self._length = trees, 0.0  # of an interval on which they would be known
         self._held: tuple[float, float, list[Clock]] = (0.0, -1.0, [])  # where it begins and ends
+        self._closed = math.nan  # a time up to which they were not known, as of a switch
 
     def on(self, t: float, h: float, last: float, parts: Parts, *, fitted: bool) -> list[Clock]:
         """Return the functions on a step; `parts` is what is known there, and later steps end at `last`.
@@ -148,13 +149,14 @@ class Ahead:
         start, end, clocks = self._held
         if start <= t and t + h <= end:
             return [_restricted(clock, start, end, t, h) for clock in clocks]
-        first = max(t + h - self._length, last)
+        first = max(t + h - self._length, 0.5 * (t + last) if self._closed == last else last)
         length = t + h - first
         if self._length > LONGER * h and length > LONGER * h:
             clocks = self._looked_at(first, length, Parts())
             if self._length > SAFE * length and t + h <= first + length:
                 self._held = first, first + length, clocks
                 return [_restricted(clock, first, first + length, t, h) for clock in clocks]
+            self._closed = last if first == last else self._closed
         clocks = self._looked_at(t, h, parts)
         known = not fitted or all(clock.certified for clock in clocks)
         return clocks if known else clocks_on(self._trees, t, h, parts)
@@ -185,7 +187,7 @@ def _restricted(clock: Clock, start: float, end: float, t: float, h: float) -> C
 @lru_cache
 def _binomials(degree: int) -> FloatArray:
     """Return (k over j), (j, k)."""
-    return np.array([[float(comb(k, j)) for k in range(degree + 1)] for j in range(degree + 1)])
+    return np.array([[float(math.comb(k, j)) for k in range(degree + 1)] for j in range(degree + 1)])
 
 
 def clocks_on(

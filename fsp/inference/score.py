@@ -28,7 +28,7 @@ from fsp.arithmetic import SUM_ROUNDING
 from fsp.distribution import Interval
 from fsp.inference.account import OPEN
 from fsp.inference.adjoint import Adjoint, Gradient, Weights
-from fsp.inference.adjoint_space import refined, refined_in_time
+from fsp.inference.adjoint_space import Met, refined, refined_in_time
 from fsp.inference.loop import solve
 from fsp.inference.mixed_gradient import OPEN as UNSTORED
 from fsp.inference.mixed_gradient import MixedAdjoint, refined_mixture, slopes_of
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from fsp.inference.problem import Limits, Reached
     from fsp.inference.timed_adjoint import TimedAdjoint
     from fsp.model import Model
-    from fsp.space import StateSpace
 
     AnyAdjoint = Adjoint | TimedAdjoint | MixedAdjoint
 
@@ -81,11 +80,11 @@ def by_adjoint_in_time(
     parameters: Sequence[str],
     start: str | None,
     limits: Limits,
-    met: StateSpace | None,
+    met: Met | None,
 ) -> dict[str, Interval] | None:
     """Bound the same derivatives where rates depend on time or the start is stationary; None where nothing does.
 
-    `met` are the states of the run that found the log-likelihood, where they are known.
+    `met` is what the run that found the log-likelihood met, where that is known.
     """
     slopes = derivatives(model, parameters, log=True)
     asked, width = _asked(model, counts, instruments), _width(counts, NARROW_IN_TIME)

@@ -31,18 +31,17 @@ import numpy as np
 from scipy.sparse import diags_array
 
 from fsp.errors import ConvergenceError
-from fsp.inference.on_step import STAGES, Ahead, OnStep, height, lowest
+from fsp.inference.on_step import CLOCK_DEGREE, STAGES, Ahead, OnStep, height, lowest
 from fsp.inference.stages import Stages, in_nodes, residuals
 from fsp.inference.statewise import Known, range_of, split
 from fsp.model.taylor import Parts
-from fsp.solvers.clocks import chebyshev_nodes, reach
+from fsp.solvers.clocks import Clock, chebyshev_nodes, constants_on, reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fsp.arrays import BoolArray, FloatArray
     from fsp.inference.timed import Timed
-    from fsp.solvers.clocks import Clock
 
 # Jumps in the time ahead, and share of the largest exit rate: states of F have both at least; and back by how much they
 # are faster than all others: where none are, half of what the STL1 model is off would come by B of states that are
@@ -110,6 +109,10 @@ class _Way:
         """How long the next step may be."""
         return abs(self._end - self.t)
 
+    def is_at_an_end(self, h: float, least: float) -> bool:
+        """Tell whether a step comes as near to an end as a switch may lie, whose place is known to rounding only."""
+        return abs(self.t - self._first) < least or abs(self.last - self.t) - h < least
+
     def go_on(self, h: float, *, back: bool) -> None:
         """Go on by a step."""
         self.t = self._end if h >= self.left else (self.t - h if back else self.t + h)
@@ -150,6 +153,7 @@ class _Pace:
     length: float = 0.0
     growth: float = GROWTH  # at most
     taken: int = 0  # steps in all
+    constants: FloatArray | None = None  # functions of time where these steps go, if they are constant
 
 
 class FixedSteps:
@@ -188,12 +192,14 @@ class FixedSteps:
     ) -> Iterator[tuple[Piece, FloatArray, Off]]:
         """Go from a time to another, with no switch between; yield pieces, ends, and what these are off."""
         way = _Way(first, last, ORDERS[fresh])
+        self._pace.constants = constants_on(self._by_time.clocks, min(first, last), max(first, last))
         if fresh or self._pace.length == 0.0:
             self._pace.length, self._pace.growth = self._first(first, way.left), GROWTH
         while way.t != last:
             t, left = way.t, way.left
             asked = left if self._pace.length >= left else min(self._pace.length, 0.5 * left)
-            on_step, h, known = self._within(t, asked, left)
+            steady = None if way.is_at_an_end(asked, self._least(first, abs(last))) else self._steady(t, asked)
+            on_step, h, known = (steady, asked, Parts()) if steady else self._within(t, asked, left)
             fast = self._fast_states(on_step, h, left)
             points = self._stages.solved(z, self._directed(on_step), h)
             piece, seen, after = self._judged(points, on_step, h, fast, off)
@@ -262,6 +268,15 @@ class FixedSteps:
             else:
                 end = min(reach(tree, t, t + h) for tree in self._by_time.clocks)
                 h = max(end - t, least) if end < t + h else max(0.25 * h, least)
+
+    def _steady(self, t: float, h: float) -> OnStep | None:
+        """Return functions of time that are constant, None where one is not."""
+        constants = self._pace.constants
+        if constants is None:
+            return None
+        first = np.eye(1, CLOCK_DEGREE + 1)[0]
+        clocks = [Clock(max(c, 0.0), min(c, 0.0) * first, 0.0, True) for c in constants.tolist()]
+        return OnStep(clocks, [], *self._placed(t, h))
 
     def _directed(self, on_step: OnStep) -> OnStep:
         return mirrored(on_step) if self._back else on_step

@@ -11,13 +11,14 @@ from scipy.integrate import solve_ivp
 
 import fsp
 from fsp.equilibrium import response
-from fsp.inference import adjoint_space, on_step, timed_adjoint, timed_steps
+from fsp.inference import adjoint_space, on_step, stationary_start, timed_adjoint, timed_steps
 from fsp.inference.adjoint import Weights
 from fsp.inference.beginning import of_model
 from fsp.inference.envelopes import Bounds
 from fsp.inference.on_step import height
 from fsp.inference.parameters import derivatives
 from fsp.inference.path_ahead import PathAhead
+from fsp.inference.problem import Limits
 from fsp.inference.timed_adjoint import TimedAdjoint
 from fsp.inference.timed_events import written_into_rates
 from fsp.solvers.clocks import chebyshev_nodes
@@ -158,6 +159,50 @@ def test_gradients_begin_with_the_states_of_the_log_likelihood(monkeypatch):
     monkeypatch.setattr(adjoint_space, "states_of", None)
     found = answer.gradient(["k"], method="adjoint")["k"]
     assert (found.lower, found.upper) == (expected.lower, expected.upper)
+
+
+def test_gradients_begin_with_the_law_of_the_log_likelihood(monkeypatch):
+    model = fsp.Model(
+        species={"off": 1, "on": 0, "X": 0},
+        parameters={"k": 8.0},
+        reactions=[
+            fsp.Reaction("off -> on", rate="off"),
+            fsp.Reaction("on -> off", rate="(2 + sin(time))*on"),
+            fsp.Reaction("on -> on + X", mass_action="k"),
+            fsp.Reaction("X -> 0", mass_action=1.0),
+        ],
+    )
+    answer = fsp.likelihood(model, counts_of([0.7, 2.0]), start="stationary")
+    other = answer.gradient(["k"], method="adjoint")["k"]
+    monkeypatch.setattr(stationary_start.StoredLaw, "of", None)
+    found = answer.gradient(["k"], method="adjoint")["k"]
+    assert (found.lower, found.upper) == (other.lower, other.upper)
+    assert found.certified
+
+
+def test_a_law_that_lacks_too_much_is_solved_for_anew():
+    model = births(SIGNAL)
+    slopes = derivatives(model, ["k"], log=True)
+    law = stationary_start.stationary(model, slopes, 1e-3, Limits()).moments.law
+    assert law.outside > 1e-12
+    begun = stationary_start.stationary(model, slopes, 1e-12, Limits(), law)
+    assert begun.lacking < 1e-12
+    assert begun.moments.law is not law
+    assert stationary_start.stationary(model, slopes, 1e7 * law.outside, Limits(), law).moments.law is law
+
+
+def test_functions_that_stay_the_same_are_looked_at_once(monkeypatch):
+    exact, looked = timed_steps.OnStep.of, []
+
+    def counted(*arguments, **options):
+        looked.append(arguments)
+        return exact(*arguments, **options)
+
+    monkeypatch.setattr(timed_steps.OnStep, "of", counted)
+    model = births(LAWS["switch"][0])
+    own = adjoint(model, ["k"], fsp.StateSpace.box(model, upper={"X": 60}), [1.0, 3.5])
+    assert len(own.pieces) > 20
+    assert len(looked) < 0.6 * len(own.pieces)  # where steps begin and end, for a switch lies there to rounding
 
 
 def test_few_steps_are_in_vain(monkeypatch):
