@@ -158,7 +158,17 @@ class StateSpace(BaseSpace):
 
     @classmethod
     def from_states(cls, species: Sequence[str], states: ArrayLike) -> StateSpace:
-        """Return the space of the given states (n, n_species), in any order, repeats merged."""
+        """Return the space of the given states (n, n_species), in any order, repeats merged.
+
+        Raises
+        ------
+        ArgumentError
+            If `species` are not names.
+        StateSpaceError
+            If `states` are not counts of so many species.
+        """
+        if not isinstance(species, tuple | list) or not all(isinstance(name, str) for name in species):
+            raise ArgumentError(f"`species` must be a list of names, such as model.species, but is {species!r:.60}.")
         rows = np.asarray(states)
         if rows.ndim != 2 or rows.shape[1] != len(species) or not np.issubdtype(rows.dtype, np.integer):
             raise StateSpaceError(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from random_networks import NAMES, as_model, closed_networks, networks, open_networks
 from space_cases import network, rows_of, starts
 
-from fsp import StateSpace, StateSpaceError
+from fsp import ArgumentError, StateSpace, StateSpaceError
 
 
 def sets_of_states(n_species, largest=9, min_size=1):
@@ -277,6 +277,12 @@ def test_union_of_different_species_is_refused():
 def test_from_states_refuses_what_is_no_state(states, message):
     with pytest.raises(StateSpaceError, match=message):
         StateSpace.from_states(("A", "B"), states)
+
+
+@pytest.mark.parametrize("species", ["X", None, {"X": 0}, [1], network({"X": 3}, "X -> 0")])
+def test_from_states_refuses_what_is_no_list_of_names(species):
+    with pytest.raises(ArgumentError, match=r"`species` must be a list of names, such as model\.species"):
+        StateSpace.from_states(species, [[1]])
 
 
 def test_from_states_merges_repeats():
