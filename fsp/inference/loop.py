@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -152,8 +153,10 @@ def _beginning(
 ) -> Beginning:
     if start is None:
         return of_model(model, slopes)
-    tol = max(STATIONARY_SHARE * loss, LEAST_STATIONARY)
-    return stationary(model, slopes, tol, limits)
+    begun = stationary(model, slopes, max(STATIONARY_SHARE * loss, LEAST_STATIONARY), limits)
+    known = np.isfinite(begun.errors)
+    # What nothing bounds does not fall with the loss: derivatives are estimates then.
+    return begun if known.all() else replace(begun, errors=np.where(known, begun.errors, 0.0), proved=False)
 
 
 def _first_guess(model: Model, slopes: Derivatives, bounds: Bounds, horizon: float) -> float:

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "starts-whose-derivatives-nothing-bounds",
+        "inference/loop.py",
+        "return begun if known.all() else replace(",
+        "return begun if len(known) else replace(",
+        "stationary_start",
+        only="nothing_bounds",
+    ),
+    mutant(
         "instruments-of-products-that-underflow",
         "inference/instruments.py",
         "values[values < LEAST] = 0.0",

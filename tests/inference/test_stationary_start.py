@@ -136,3 +136,22 @@ def test_the_command_starts_in_the_stationary_law(tmp_path):
     fisher = json.loads(CliRunner().invoke(main, ["fisher", *given]).stdout)
     assert fisher["trace"]["certified"]
     assert fisher["trace"]["lower"] <= 2.0 * 5.0 * 2.0 / 9.0 <= fisher["trace"]["upper"]
+
+
+def test_where_nothing_bounds_the_derivatives_of_the_start_those_of_laws_are_estimates():
+    model = fsp.Model(
+        species={"G": 1, "X": 1},
+        parameters={"k": 7.0, "g": 1.2},
+        reactions=[
+            fsp.Reaction("0 -> G", rate="2.5*(1 - G)"),  # seen to be bounded by no polynomial
+            fsp.Reaction("G -> 0", mass_action=0.5),
+            fsp.Reaction("0 -> X", rate="k*G"),
+            fsp.Reaction("X -> 0", mass_action="g"),
+        ],
+    )
+    with pytest.warns(fsp.ToleranceWarning, match="is an estimate"):
+        (answer,) = fsp.sensitivity(model, [0.5], ["k", "g"], start="stationary", tol=1e-6)
+    mean = 7.0 * 2.5 / 3.0 / 1.2
+    for name, exact in (("k", mean), ("g", -mean)):
+        assert not answer.error(name).certified
+        assert answer.derivative(name) @ answer.states[:, 1] == pytest.approx(exact, rel=1e-5)
