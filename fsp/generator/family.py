@@ -13,7 +13,7 @@ from fsp.generator.layout import Layout, longest_runs, natural
 from fsp.generator.matrices import Rows, assemble
 from fsp.generator.plan import Clocks, build, weighted
 from fsp.generator.sinks import Sinks, find_sinks, parts_of
-from fsp.generator.slices import mode_of, slices_of
+from fsp.generator.slices import slices_of
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -51,11 +51,6 @@ class Family:
             return self.forward, self.clocks
         forward, _, clocks, _ = build(self.model, self.longest, self.jumps, self._t)
         return forward, clocks
-
-    @property
-    def mode(self) -> int:
-        """How the rates of a run are best kept."""
-        return mode_of(len(self.space), int(self.forward.group_range[-2]), self.longest.mean_length)
 
     @cached_property
     def slices(self) -> list[Slices]:

@@ -24,11 +24,10 @@ from fsp.errors import BackendError
 from fsp.generator import entry_kernels
 from fsp.generator.base import BaseGenerator, check_space
 from fsp.generator.family import Family
-from fsp.generator.kernels import EXPANDED
 from fsp.generator.matrices import Rows, assemble, n_pairs, without_zeros
 from fsp.generator.operator import Operator
 from fsp.generator.plan import weighted, without_zero_groups
-from fsp.generator.slices import expanded, mode_of, scaled, slices_of
+from fsp.generator.slices import are_rows_faster, in_best_mode, scaled, slices_of
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space import StateSpace
 
-SHORT = 4.0  # mean length of a run below which rows are faster; measured
 MANY_STATES = 5_000_000  # whose exit rates are not kept for their maximum alone
 
 
@@ -215,16 +213,14 @@ class Generator(_Matrices):
     @cached_property
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint: ``generator.T @ f`` is ``Aᵀ f``, the rate of change of the mean of f from each state."""
-        plan = self.plans[1]
-        mode = mode_of(len(self), int(plan.group_range[-2]), self._family.layout.mean_length)
-        compact = slices_of(plan)
-        return Operator(expanded(compact) if mode == EXPANDED else compact, compact=compact)
+        compact = slices_of(self.plans[1])
+        return Operator(in_best_mode(compact), compact=compact)
 
     @cached_property
     def operator(self) -> Operator:
         """The closed chain, sinks as states of their own, in the order and form in which products are fastest."""
         family, order = self._family, self._family.longest.order
-        if family.longest.mean_length < SHORT:
+        if are_rows_faster(family.forward, family.longest.mean_length):
             return Operator.of_rows(self.closed, len(self))
         sinks = self.ways_out.matrix(order) if self.n_sinks else None
         if self._part is not None:
@@ -233,7 +229,7 @@ class Generator(_Matrices):
             )
         weights = self._weights if family.in_parts else np.ones(1)
         compact = scaled(family.slices, weights, sinks)
-        return Operator(expanded(compact) if family.mode == EXPANDED else compact, order, compact=compact)
+        return Operator(in_best_mode(compact), order, compact=compact)
 
     # ---- rates --------------------------------------------------------------------------------------------
 

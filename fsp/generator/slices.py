@@ -12,6 +12,7 @@ import numpy as np
 
 from fsp.compilation.lanes import LANES
 from fsp.generator import expanded_kernels, slice_kernels
+from fsp.generator.fused_kernels import MOST_PLAIN, MOST_TABLE
 from fsp.generator.kernels import EXPANDED, FUSED, PLAIN, Slices
 
 if TYPE_CHECKING:
@@ -20,15 +21,31 @@ if TYPE_CHECKING:
 
 PLACES_32 = 2**31 - 2**16  # entries of a vector, and of the tables, whose places fit 32 bits
 LONG = 32.0  # mean length of a run from which on setting up a pass costs less than half of it; measured
-# Bytes of written-out rates that are read faster than scalars and tables are looked up, measured: where runs are long
-# those that stay in the second cache, where they are short those that stay in the third.
-EXPANDED_BYTES, EXPANDED_BYTES_OF_SHORT = 2**20, 2**23
+# Bytes of written-out rates that are read faster than scalars and tables are looked up, measured: where no loop is
+# compiled for the number of slices, or more of the states than these are at ends of runs, which not all slices reach.
+EXPANDED_BYTES = 2**23
+AT_ENDS = 0.08
+# Mean length of a run below which CSR rows are faster than slices with their rates written out, by itself and for each
+# slice, the latter while the rows stay in the third cache; measured.
+SHORT, SHORT_OF_SLICE = 4.0, 1.5
+ROW_BYTES = 12  # of an entry
 
 
-def mode_of(n: int, n_slots: int, mean_length: float) -> int:
-    """Return how the rates of n states are best kept, where a run has `mean_length` of them."""
-    allowed = EXPANDED_BYTES if mean_length >= LONG else EXPANDED_BYTES_OF_SHORT
-    return EXPANDED if 8 * (n_slots + 1) * n <= allowed else FUSED
+def are_rows_faster(plan: Plan, mean_length: float) -> bool:
+    """Return whether products by rows are faster than on runs of this mean length."""
+    n, n_slots = int(plan.starts[-1]), int(plan.group_range[-2])
+    near = ROW_BYTES * (n_slots + 1) * n <= EXPANDED_BYTES
+    return mean_length < max(SHORT, SHORT_OF_SLICE * n_slots if near else 0.0)
+
+
+def in_best_mode(slices: Slices, held: tuple[int, int] | None = None) -> Slices:
+    """Return slices, with their rates written out where products are faster then; see `slices_of`."""
+    n, n_slots, n_loss = int(slices.starts[-1]), slices.origins.shape[1], slices.loss_places.shape[1]
+    if 8 * (n_slots + 1) * n > EXPANDED_BYTES:
+        return slices
+    has_loop = slices.n_plain <= MOST_PLAIN and 0 < n_slots - slices.n_plain <= MOST_TABLE and n_loss <= 1
+    at_ends = n - int((slices.high - slices.low).clip(0).sum(dtype=np.int64))
+    return slices if has_loop and at_ends <= AT_ENDS * n else expanded(slices, held)
 
 
 def slices_of(plan: Plan, mode: int = FUSED, sinks: Any = None, *, held: tuple[int, int] | None = None) -> Slices:

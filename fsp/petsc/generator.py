@@ -16,13 +16,12 @@ import numpy as np
 from fsp.errors import BackendError
 from fsp.generator import Generator as LocalGenerator
 from fsp.generator.base import check_space
-from fsp.generator.generator import SHORT
 from fsp.generator.inner import inner_runs
 from fsp.generator.jumps import jumps_of
 from fsp.generator.matrices import n_pairs
 from fsp.generator.operator import Operator
 from fsp.generator.sinks import Leak, Sinks
-from fsp.generator.slices import mode_of, slices_of
+from fsp.generator.slices import SHORT, in_best_mode, slices_of
 from fsp.petsc.halo import Halo
 from fsp.petsc.matrices import PETScMatrices
 
@@ -150,15 +149,14 @@ class Generator(PETScMatrices):
         """
         mean_length = len(self) / self.comm.sum(len(self.space.runs.keys))
         is_spread = self.comm.size > 1
-        if mean_length < SHORT:
+        if mean_length < SHORT:  # the numbers of slices of ranks may differ, and all must decide alike
             if is_spread:
                 return Operator.of_rows(self.rows, self.n_local, self.halo, self.sinks)
             return Operator.of_rows(self.closed_rows(), self.n_local)
         plan, local = self.local.plans[0], self.halo.own
-        mode = mode_of(len(self), int(plan.group_range[-2]), mean_length)
         if not is_spread:
-            return Operator(slices_of(plan, mode, self.sinks), local=local)
-        slices, inner = slices_of(plan, mode, held=local), inner_runs(plan, *local)
+            return Operator(in_best_mode(slices_of(plan, sinks=self.sinks)), local=local)
+        slices, inner = in_best_mode(slices_of(plan), local), inner_runs(plan, *local)
         return Operator(slices, ghosts=self.halo, local=local, inner=inner, sinks=self.sinks)
 
     @property

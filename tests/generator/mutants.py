@@ -168,6 +168,22 @@ MUTANTS = [
         only="registers",
     ),
     mutant(
+        "rates-looked-up-at-ends-of-runs",
+        "generator/slices.py",
+        "has_loop and at_ends <= AT_ENDS * n else",
+        "has_loop else",
+        "operator",
+        only="fastest",
+    ),
+    mutant(
+        "rows-where-runs-are-shorter-than-four-alone",
+        "generator/slices.py",
+        "SHORT_OF_SLICE * n_slots if near else 0.0",
+        "0.0",
+        "operator",
+        only="fastest",
+    ),
+    mutant(
         "rates-written-out-with-the-scale-of-no-table",
         "generator/expanded_kernels.py",
         "scale if k < A.n_plain else scale * A.tables[place + i]",

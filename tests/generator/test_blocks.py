@@ -54,9 +54,9 @@ def test_blocks_of_all_widths_on_all_spaces(rng, name):
 
 
 def test_generators_multiply_blocks_by_the_slices_before_their_rates_are_written_out(rng):
-    for name, upper in (("hill", 60), ("pairs", 9), ("mixed", 12)):
+    for name, top in (("hill", 15), ("pairs", 14), ("mixed", 39)):
         model = NETWORKS[name]
-        generator = Generator(model, StateSpace.box(model, upper))
+        generator = Generator(model, StateSpace.box(model, dict.fromkeys(model.species, 5) | {model.species[-1]: top}))
         for op, matrix in ((generator.operator, generator.to_csr()), (generator.T, generator.to_csr().T.tocsr())):
             assert op.slices.mode == EXPANDED
             assert widest(check_block(op, matrix, 8, rng)) == 8

@@ -76,8 +76,8 @@ def test_compiled_loops_see_the_closed_chain_in_all_forms(rng, mode):
 
 
 def test_clocks_weigh_the_slices_of_the_parts(rng, monkeypatch):
-    monkeypatch.setattr(of_generator, "SHORT", 0.0)
-    monkeypatch.setattr(of_slices, "EXPANDED_BYTES_OF_SHORT", 0)
+    monkeypatch.setattr(of_generator, "are_rows_faster", lambda *_: False)
+    monkeypatch.setattr(of_slices, "EXPANDED_BYTES", 0)
     box = StateSpace.box(TIMED, 9)
     for share in (1.0, 0.6):  # with holes, one change leads into a run from several
         generator = Generator(TIMED, box.restrict(rng.random(len(box)) < share))
@@ -91,7 +91,7 @@ def test_clocks_weigh_the_slices_of_the_parts(rng, monkeypatch):
 
 
 def test_written_out_rates_follow_the_clocks(rng, monkeypatch):
-    monkeypatch.setattr(of_generator, "SHORT", 0.0)
+    monkeypatch.setattr(of_generator, "are_rows_faster", lambda *_: False)
     box = StateSpace.box(TIMED, 9)
     for share in (1.0, 0.6):
         generator = Generator(TIMED, box.restrict(rng.random(len(box)) < share))
@@ -100,11 +100,24 @@ def test_written_out_rates_follow_the_clocks(rng, monkeypatch):
             check_forms(other.operator, other.with_sinks, rng)
 
 
-def test_rates_are_written_out_where_they_stay_in_the_caches():
-    assert of_slices.mode_of(10_000, 5, 10.0) == EXPANDED
-    assert of_slices.mode_of(200_000, 5, 10.0) == FUSED
-    assert of_slices.mode_of(10_000, 5, 100.0) == EXPANDED
-    assert of_slices.mode_of(100_000, 5, 100.0) == FUSED
+def test_products_take_the_form_that_is_fastest(monkeypatch):
+    """Rows on short runs, written-out rates near the ends of runs or without a loop, else slices with tables."""
+    decaying = network({"A": 0, "B": 0}, ("0 -> A", "rate", "3"), ("B -> A", "mass_action", 1.0))
+    busy = network({"A": 0, "B": 0}, *((f"A + B -> {end}", "mass_action", 0.1) for end in ("0", "A", "B")))
+    for model, upper, form in (
+        (HILL, {"U": 60, "V": 60}, FUSED),
+        (HILL, {"U": 60, "V": 15}, EXPANDED),  # two of 16 states are at ends
+        (HILL, {"U": 60, "V": 4}, None),  # four slices
+        (decaying, {"A": 60, "B": 60}, FUSED),
+        (busy, {"A": 60, "B": 60}, EXPANDED),  # three slices with a table
+    ):
+        generator = Generator(model, StateSpace.box(model, upper))
+        op = generator.operator
+        assert (None if op.by_rows else op.slices.mode) == form, (model.name, upper)
+    monkeypatch.setattr(of_slices, "EXPANDED_BYTES", 0)  # nothing stays in the caches
+    assert Generator(busy, StateSpace.box(busy, 60)).operator.slices.mode == FUSED
+    assert not Generator(HILL, StateSpace.box(HILL, {"U": 60, "V": 4})).operator.by_rows
+    assert Generator(HILL, StateSpace.box(HILL, {"U": 60, "V": 2})).operator.by_rows
 
 
 def test_runs_are_written_to_whole_registers_inside_a_range_alone(rng):
