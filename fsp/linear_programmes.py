@@ -61,10 +61,13 @@ class LinearProgramme:
         programme.a_matrix_.index_, programme.a_matrix_.value_ = row, table[row, column]
         self._solver.setOptionValue("output_flag", False)
         self._solver.setOptionValue("threads", 1)  # programmes are small, and workers share the cores
-        self._solver.passModel(programme)
+        # numbers that HiGHS refuses, as nan, leave it without unknowns, of which it would still change the costs
+        self._is_taken = self._solver.passModel(programme) != highspy.HighsStatus.kError
 
     def minimum(self, cost: FloatArray | None = None) -> Optimum | None:
-        """Minimise ``cost @ x``, (n,) or zero; None where nothing is feasible, nothing bounds it, or HiGHS gave up."""
+        """Minimise ``cost @ x``, (n,) or zero; None where nothing is feasible or bounds it, or HiGHS gave up."""
+        if not self._is_taken:
+            return None
         if cost is not None:
             self._solver.changeColsCost(self._n, np.arange(self._n, dtype=np.int32), np.asarray(cost, dtype=float))
         self._solver.run()

@@ -11,6 +11,14 @@ MUTANTS = [
         "linear_programmes",
     ),
     mutant(
+        "programmes-that-were-not-taken-are-solved",
+        "linear_programmes.py",
+        "        if not self._is_taken:",
+        "        if cost is None and not self._is_taken:",
+        "linear_programmes",
+        only="are_none",
+    ),
+    mutant(
         "rows-that-are-equations",
         "linear_programmes.py",
         "lower = np.full(0 if below is None else len(below), -np.inf)",

@@ -58,3 +58,11 @@ def test_values_of_dual_programmes_meet():
 def test_nothing_is_printed(capfd):
     LinearProgramme([(0.0, 1.0)]).minimum(np.ones(1))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("number", "side"), [(np.inf, 1.0), (1.0, np.nan)])
+def test_numbers_that_are_none_have_no_optimum(number, side):
+    """HiGHS takes no such programme, and would end the process where costs of its unknowns are set all the same."""
+    programme = LinearProgramme([(0.0, None)] * 3, above=np.array([[1.0, number, 0.0]]), below=np.array([side]))
+    assert programme.minimum(np.ones(3)) is None
+    assert programme.minimum() is None

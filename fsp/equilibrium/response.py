@@ -28,6 +28,7 @@ from scipy import sparse
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.bars import silent
 from fsp.chains.classes import closed_classes
+from fsp.equilibrium.bounded import example
 from fsp.equilibrium.certificate import (
     Certificate,
     boundary_of,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
 ELIMINATED = 5_000  # states, up to which each probability is bounded up to a part of itself: a fraction of a second
 KNOWN = 0.1  # of all probability, as what is lost and as relative rounding, from which on such bounds are of no use
+NO_SLOPE = 1e-300  # of a rate: smaller ones are of rates that are taken for zero since doubles end there
 MOST_EXCEPTED = 100_000  # states that are added to those of the law; chosen, not measured
 
 
@@ -175,8 +177,12 @@ class Response:
 
 
 def respond(law: StoredLaw, changes: Sequence[Changes]) -> Response:
-    """Return the derivatives of a stationary distribution; `changes` of each reaction."""
+    """Return the derivatives of a stationary distribution; `changes` of each reaction.
+
+    A ModelError where a parameter opens a way to states that are not come to.
+    """
     q, n = changes[0].values.shape
+    _refuse_new_ways(law, changes)
     if n == 1 and law.closed:
         return Response(np.zeros((q, n)), np.zeros(q), law.proved)
     generator = Generator(law.model, law.space)
@@ -187,6 +193,22 @@ def respond(law: StoredLaw, changes: Sequence[Changes]) -> Response:
     for k in range(q):
         derivatives[k], errors[k] = _of_parameter(law, generator, heights, changes, k, at_targets)
     return Response(derivatives, errors, law.proved and heights.proved, heights)
+
+
+def _refuse_new_ways(law: StoredLaw, changes: Sequence[Changes]) -> None:
+    """Refuse rates that are zero, while their derivatives lead out of the stored states: there H is not known."""
+    states, model = law.space.states, law.model
+    index, rates = successors(law.space, model.change), model.propensities(states)
+    for r, (place, of_change) in enumerate(zip(index, changes, strict=True)):
+        opened = (place < 0) & (rates[r] <= 0.0) & (np.abs(of_change.values) > NO_SLOPE).any(axis=0)
+        if opened.any():
+            i = int(np.argmax(opened))
+            raise ModelError(
+                f"A derivative of a stationary distribution must be by parameters that open no new ways, but the rate "
+                f"of '{model.reactions[r].name}' is zero in state ({example(law.space, i)}), its derivative is not, "
+                f"and states that the chain does not come to lie behind it; choose values with which the rate is "
+                f"positive, or leave that reaction out."
+            )
 
 
 def _of_parameter(

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.moments.parts import Gauge
 
+NO_SLOPE = 1e-300  # of a rate: smaller ones are of rates that are taken for zero since doubles end there
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Edge:
@@ -40,6 +42,17 @@ class Edge:
     rates: FloatArray  # (m,), 1/time
     slopes: FloatArray  # |∂_k a_r|, (q, m)
     powers: tuple[FloatArray, ...]  # of each gauge, where they lead to, (n_orders, m)
+    reaction: str = ""  # its name; none where rates depend on time, and may be zero for now
+
+
+def refuse_new_ways(edges: Sequence[Edge]) -> None:
+    """Refuse to grow along rates that are zero while their derivatives are not: no reaction step leads there."""
+    for edge in edges:
+        if edge.reaction and not edge.rates.any() and (edge.slopes > NO_SLOPE).any():
+            raise ModelError(
+                f"The rate of '{edge.reaction}' must not be zero where its derivative by a parameter leads to new "
+                f"states, but is; choose values with which it is positive, or leave that reaction out."
+            )
 
 
 @dataclass(slots=True, eq=False)
@@ -154,7 +167,7 @@ class Derived:
         outside, rates = outside[leaves], rates[leaves]
         if len(outside):
             powers = tuple(gauge.powers(targets[outside]) for gauge in followed)
-            self.course.edges.append(Edge(outside, rates, sizes[:, outside], powers))
+            self.course.edges.append(Edge(outside, rates, sizes[:, outside], powers, str(model.reactions[r].name)))
         if not values.any():
             return None
         return values, index, self._squared(r, values, off) if self._scores else values

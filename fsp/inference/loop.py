@@ -23,6 +23,7 @@ from fsp.inference.account import Account
 from fsp.inference.beforehand import space_at_the_end
 from fsp.inference.beginning import Beginning, of_model
 from fsp.inference.clocks import changing_of
+from fsp.inference.derived import RateChangeBounds, refuse_new_ways
 from fsp.inference.envelopes import Bounds
 from fsp.inference.methods import Method, method_of
 from fsp.inference.moving import Moving, require_smooth
@@ -48,7 +49,6 @@ from fsp.space.places import places
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
-    from fsp.inference.derived import RateChangeBounds
     from fsp.inference.expansion import Expansion
     from fsp.model import Model
     from fsp.space.base import BaseSpace
@@ -312,6 +312,7 @@ class Run:
         return weight
 
     def _grow(self, step: Expansion, course: RateChangeBounds, middle: float) -> None:
+        refuse_new_ways(course.edges)
         ahead, problem, allowed = self._weight(step.end), self.problem, self.problem.allowed
         for edge in course.edges:  # what leaves by a derivative of a rate counts as that of the rate
             flow = (edge.slopes / np.maximum(edge.rates, 1e-300)) * step.end[0, edge.sources]

@@ -134,6 +134,8 @@ def _programme(polynomial: Polynomial, columns: Sequence[Polynomial], width: int
         for alpha, c in column.items():
             table[place[alpha], j] = float(c) * scale ** sum(alpha)
     row = np.array([float(polynomial.get(alpha, Fraction(0))) * scale ** sum(alpha) for alpha in rows])
+    if not np.isfinite(row).all():  # beyond doubles
+        return None
     sizes = np.abs(table).max(axis=0)  # (columns,)
     table = table / sizes
     row = row / np.abs(row).max()

@@ -483,4 +483,12 @@ MUTANTS = [
         "certificate",
         only="no_double",
     ),
+    mutant(
+        "laws-answer-to-rates-of-zero-within-their-states",
+        "equilibrium/response.py",
+        "        if opened.any():",
+        "        if opened.all() and not opened.any():",
+        "response",
+        only="opens_are_refused",
+    ),
 ]

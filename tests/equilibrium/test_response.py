@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inference_cases import immigration_death
 from scipy import special, stats
+from written_networks import network
 
 import fsp
 from fsp.equilibrium.response import Changes, Heights, StoredLaw, respond
@@ -143,3 +144,48 @@ def test_single_states_of_a_beta_distributed_mean_are_known_as_parts_of_themselv
     exact *= np.exp(special.gammaln(on + off) - special.gammaln(on + off + n))
     assert (np.abs(exact - y) <= apart + 1e-12 * exact).all()
     assert (apart <= 1e-4 * exact)[exact > 10.0 * tol].all()
+
+
+NEW_WAYS = {
+    "birth": ({"X": 0}, [("-> X", "rate", "k - 1"), ("X -> ", "mass_action", 2.0)]),
+    "gate": ({"G": 1, "H": 0}, [("G -> H", "mass_action", "k - 1"), ("H -> G", "mass_action", 2.0)]),
+    "third state": (
+        {"G": 1, "H": 0, "J": 0},
+        [
+            ("G -> H", "mass_action", 1.0),
+            ("H -> G", "mass_action", 2.0),
+            ("H -> J", "mass_action", "k - 1"),
+            ("J -> G", "mass_action", 1e-3),  # its probability rises by 333 (k - 1)
+        ],
+    ),
+    "odd numbers": (
+        {"X": 0},
+        [("-> 2 X", "rate", "1"), ("2 X -> ", "mass_action", 1.0), ("-> X", "rate", "k - 1")],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "t", "start"),
+    [
+        *((name, t, "stationary") for name in NEW_WAYS for t in (0.0, 1.0)),
+        *((name, 1.0, None) for name in ("birth", "gate", "odd numbers")),
+    ],
+)
+def test_ways_that_a_parameter_opens_are_refused(name, t, start):
+    """At k = 1 a rate is zero and its derivative is not: states that are not come to answer as well."""
+    species, reactions = NEW_WAYS[name]
+    model = network(species, *reactions, parameters={"k": 1.0})
+    with pytest.raises(fsp.ModelError, match="positive, or leave that reaction out"):
+        fsp.sensitivity(model, t, ["k"], log=False, start=start)
+
+
+def test_a_rate_of_zero_between_states_that_are_come_to_has_a_derivative():
+    """At k = 1 a second way from G to H opens: π(H) = (1 + k - 1)/(3 + k - 1)."""
+    ways = [("G -> H", "mass_action", 1.0), ("G -> H", "mass_action", "k - 1"), ("H -> G", "mass_action", 2.0)]
+    model = network({"G": 1, "H": 0}, *ways, parameters={"k": 1.0})
+    (answer,) = fsp.sensitivity(model, 0.0, ["k"], log=False, start="stationary")
+    interval = answer.mean("H")["k"]
+    assert interval.certified
+    assert interval.lower <= 2.0 / 9.0 <= interval.upper
+    assert interval.upper - interval.lower <= 1e-6

@@ -1352,4 +1352,12 @@ MUTANTS = [
         "cone = angle < np.pi",
         "sectors",
     ),
+    mutant(
+        "spaces-grow-along-rates-of-zero",
+        "inference/derived.py",
+        "if edge.reaction and not edge.rates.any() and",
+        "if not edge.reaction and not edge.rates.any() and",
+        "response",
+        only="opens_are_refused",
+    ),
 ]

@@ -77,3 +77,9 @@ def test_a_moment_is_bounded_in_its_order_and_in_no_other(order, t, rate):
         exact = math.exp(rate * t) * 3.0**order + 2.0 * (math.expm1(rate * t) / rate if rate else t)
     assert exact ** (1.0 / order) <= norms[order - 1]
     assert norms[order - 1] <= exact ** (1.0 / order) * (1.0 + 1e-11)
+
+
+def test_polynomials_beyond_doubles_have_no_bound():
+    """Terms at counts of a million, where the falling ones take over, are larger than doubles are."""
+    large = {(0, 1): Fraction(6.7e300), (0, 2): Fraction(6.7e300), (1, 1): Fraction(-1, 4), (1, 2): Fraction(-9)}
+    assert highest(large, 2) is None
