@@ -107,7 +107,7 @@ def transient(
     ModelError
         If a propensity is negative, not finite, or leads to a negative count.
     StateSpaceError
-        If the tolerance cannot be met within the limits, or `space` lacks an initial state.
+        If the tolerance cannot be met within the limits, or `space` lacks an initial state or loses all probability.
     ConvergenceError
         If the solver cannot keep its tolerance, or not get to the end within `max_work`.
     Interrupted

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import ArgumentError, BackendError, ConvergenceError
+from fsp.errors import ArgumentError, BackendError, ConvergenceError, StateSpaceError
 from fsp.model.arguments import check_tolerance
 from fsp.model.fingerprint import comparable
 from fsp.model.phases import split_at_events
@@ -200,6 +200,11 @@ class Loop:
         started = self.now
         self.budget.charge(step, started.t, self.engine.generator, certified=self.engine.solver.certified)
         self.recorder.count_products(self.engine.text, step.n_matvec)
+        if started.space.comm.sum(float(step.p.sum())) == 0.0:  # only from a given space can all of it leave
+            raise StateSpaceError(
+                f"`space` must hold some probability until the last time, but at t = {step.t:.6g} all of it has left. "
+                f"Give a larger one, or none, or end before."
+            )
         self._accept(step.t, started.space, step.p)
         work = self.engine.learn(step, started.t, target)
         if self._forecast.worked(work, step.n_matvec):

@@ -144,16 +144,16 @@ class _ChebyshevPropagator(Propagator):
 def _weights(x: float, degree: int) -> tuple[FloatArray, FloatArray]:
     """Return ``e^{-x} (2 - δ_{k0}) I_k(x)`` and h_k(x), for k up to `degree` or where they are negligible.
 
-    By Miller's backward recurrence ``I_{k-1} = I_{k+1} + (2k/x) I_k``, normalised by ``e^{-x} (I_0 + 2 Σ I_k) = 1``:
-    all terms are positive, so every digit is right.
+    By Miller's backward recurrence of the ratios ``r_k = I_k / I_{k-1}``, ``r_k = 1 / (2k/x + r_{k+1})``, which do not
+    overflow; normalised by ``e^{-x} (I_0 + 2 Σ I_k) = 1``: all terms are positive, so every digit is right.
     """
     last = int(12.0 * np.sqrt(x) + 60.0)
-    values = np.zeros(last + 2)
-    values[last] = 1e-300
+    values = np.ones(last + 1)
+    r = 0.0
     for k in range(last, 0, -1):
-        values[k - 1] = values[k + 1] + (2.0 * k / x) * values[k]
-        if values[k - 1] > 1e250:
-            values[k - 1 :] *= 1e-300
+        r = 1.0 / (2.0 * k / x + r)
+        values[k] = r
+    np.cumprod(values, out=values)
     values /= values[0] + 2.0 * values[1:].sum()
     above = np.concatenate([np.cumsum(values[::-1])[::-1][1:], [0.0]])
     hit = values + 2.0 * above

@@ -133,7 +133,8 @@ class _ImplicitPropagator(MatrixPropagator):
         # Below the noise of the products no step has an error that can be seen: what is seen is charged.
         noise = NOISE * self._noise(p, h)
         allowed = max(tol_rate * h, noise)
-        stages = self._step(p, t, h, allowed, t1)
+        with np.errstate(over="ignore", invalid="ignore"):  # in steps that are far too long, which fail
+            stages = self._step(p, t, h, allowed, t1)
         if not stages.error <= allowed:
             self.step_length = h * self._factor(stages.error, allowed)
             return Step(z, 0.0, n_matvec=stages.n_matvec, tries_again=True)
@@ -193,7 +194,7 @@ class _ImplicitPropagator(MatrixPropagator):
 
         Powers of two where the factorisations of a step length serve many steps.
         """
-        ratio = allowed / error if error > 0.0 else np.inf
+        ratio = 0.0 if not error < np.inf else allowed / error if error > 0.0 else np.inf  # it may have overflowed
         factor: float = min(8.0, max(0.125, 0.8 * ratio ** (1.0 / self._table.n_stages)))
         return factor if not self.generator.is_scalable else 2.0 ** floor(log2(factor))
 

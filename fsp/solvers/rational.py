@@ -58,6 +58,7 @@ LIKELY = 0.8  # of the vectors that are missing, if the error falls as it did
 FEW, MANY = 24, 34  # vectors of a step after which the next one is longer, or shorter
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
+NEAR = 8.0  # by what factor the pole of a last step may miss; chosen: below, its rounding grows as s/γ
 KEPT_FACTORS = 2  # of the present step and of a last, shorter one
 COMPLEX = 4.0  # roundings of a product of complex numbers
 NOISE = 5.0  # how many times the rounding of the products the residual of a step may show
@@ -198,7 +199,7 @@ class _System:
         """Return a pole that fits a step, and its system; a `last`, shorter step makes do with one that is there."""
         gamma = 2.0 ** floor(log2(h / RATIO))
         if last:
-            near = [known for known in self._known if known <= 8.0 * gamma]
+            near = [known for known in self._known if gamma <= NEAR * known <= NEAR**2 * gamma]
             gamma = max(near, default=gamma)
         if gamma not in self._known:
             while len(self._known) >= KEPT_FACTORS:

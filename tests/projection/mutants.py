@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "an-empty-space-goes-on",
+        "projection/transient.py",
+        "if started.space.comm.sum(float(step.p.sum())) == 0.0:",
+        "if started.space.comm.sum(float(step.p.sum())) < 0.0:",
+        "transient",
+        only="all_probability_has_left",
+    ),
+    mutant(
         "the-way-to-the-kernel-is-hidden",
         "projection/transient.py",
         "step = engine.propagator.advance(",

@@ -220,6 +220,18 @@ def test_a_space_without_the_initial_state_is_refused():
         fsp.transient(model, [1.0], space=space)
 
 
+@pytest.mark.parametrize("solver", ["chebyshev", "rational", "squaring"])
+@pytest.mark.parametrize("largest", [0, 2])
+def test_a_space_that_all_probability_has_left_is_refused(largest, solver):
+    model = network({"X": 0}, ("0 -> X", "mass_action", 1e5))
+    space = fsp.StateSpace.box(model, upper={"X": largest})
+    with pytest.raises(fsp.StateSpaceError, match=r"at t = .* all of it has left.*larger one, or none, or end before"):
+        fsp.transient(model, [1e-6, 1.0], space=space, solver=solver)
+    early = fsp.transient(model, [1e-6], 0.5, space=space, solver=solver)[0]
+    left = sum(0.1**k / math.factorial(k) for k in range(largest + 1)) * math.exp(-0.1)
+    assert early.probability(f"X <= {largest}").lower <= left <= early.probability(f"X <= {largest}").upper
+
+
 def test_a_space_of_other_species_is_refused():
     space = fsp.StateSpace.box(decay().model, upper={"M": 60})
     with pytest.raises(fsp.StateSpaceError, match=r"species"):

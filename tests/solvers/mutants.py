@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "implicit-lengthens-a-step-that-overflowed",
+        "solvers/implicit.py",
+        "ratio = 0.0 if not error < np.inf else allowed / error if error > 0.0 else np.inf",
+        "ratio = allowed / error if error > 0.0 else np.inf",
+        "implicit",
+        only="overflow",
+    ),
+    mutant(
+        "implicit-warns-of-a-step-that-overflowed",
+        "solvers/implicit.py",
+        'with np.errstate(over="ignore", invalid="ignore"):',
+        "with np.errstate():",
+        "implicit",
+        only="overflow",
+    ),
+    mutant(
+        "rational-keeps-a-pole-of-a-much-shorter-step",
+        "solvers/rational.py",
+        "if gamma <= NEAR * known <= NEAR**2 * gamma]",
+        "if known <= NEAR * gamma]",
+        "rational",
+        only="much_shorter",
+    ),
+    mutant(
         "infinite-slopes-have-the-best-polynomial",
         "solvers/clocks.py",
         "if best is None or best.remainder > abs(best.coefficients[0]):",
@@ -323,6 +347,14 @@ MUTANTS = [
         "choice",
         "chebyshev",
         only="chebyshev",
+    ),
+    mutant(
+        "chebyshev-ratio-without-the-next",
+        "solvers/chebyshev.py",
+        "r = 1.0 / (2.0 * k / x + r)",
+        "r = 1.0 / (2.0 * k / x)",
+        "chebyshev",
+        only="bessel",
     ),
     mutant(
         "chebyshev-clip-not-counted",

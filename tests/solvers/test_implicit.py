@@ -86,6 +86,17 @@ def test_inhomogeneous_switch():
     assert abs(found[1, 0] - a) + abs(found[0, 1] - 1 + a) <= 1e-8
 
 
+@pytest.mark.parametrize("width", [1e-4, 1e-6])
+def test_a_step_whose_stages_overflow_is_shortened(width):
+    """Over a pulse in time: taken at once it overflows, and no warning of numpy tells so."""
+    pulse = ("A -> B", "rate", f"A*exp(-((time-0.5)/{width})^2)/{width}")
+    model = network({"A": 1, "B": 0, "C": 0}, pulse, ("B -> C", "mass_action", 5.0))
+    d = fsp.transient(model, [1.0], solver="implicit")[0]
+    stays, truth = d.probability({"A": 1}), math.exp(-math.sqrt(math.pi))
+    assert stays.lower <= truth <= stays.upper
+    assert d.error.total <= 1e-7
+
+
 def test_the_clock_of_a_rate_starts_where_the_advance_does():
     """A → B at 2t from t = 1 to 2: exp(−(4 − 1))."""
     model = network({"A": 1, "B": 0}, ("A -> B", "rate", "2*time*A"))

@@ -34,6 +34,17 @@ def test_rational_keeps_the_digits_of_slow_modes_beside_fast_ones(n, fast, t, to
     assert step.error + step.rounding <= 1.5 * tol + 1e-11
 
 
+@pytest.mark.parametrize("first", [1e-15, 1e-9, 1e-3])
+@pytest.mark.parametrize("forward", [1.0, 1e-15])
+def test_rational_takes_another_pole_after_a_time_that_is_much_shorter(forward, first):
+    """The step to 1 is a last one, shorter than it might be; a pole of the first would cost it 1/`first` roundings."""
+    model = network({"A": 1, "B": 0}, ("A -> B", "mass_action", forward))
+    for d in fsp.transient(model, [first, 1.0], solver="rational"):
+        left, stays = math.exp(-forward * d.t), d.probability({"A": 1})
+        assert stays.lower <= left <= stays.upper
+        assert d.error.total <= 1e-12
+
+
 @pytest.mark.parametrize("tol", [1e-15, 1e-9])
 @pytest.mark.parametrize(
     ("model", "end"),
