@@ -24,7 +24,8 @@ from fsp.errors import ArgumentError
 from fsp.inference.free_laws import depends_on
 from fsp.inference.instruments import Binomial, Instrument, instruments_of
 from fsp.inference.observation_channel import formulas_of
-from fsp.model.tree import Number
+from fsp.model.definition import resolve
+from fsp.model.tree import Number, symbols
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -62,6 +63,7 @@ class Asked:
             name: tuple(c for c, instrument in enumerate(instruments) if name in instrument.depends) for name in names
         }
         told = {name: places for name, places in chosen.items() if places}
+        require_known(model, [name for name in names if name not in told], instruments)
         for name in told:
             _require_of_its_own(model, name)
         others = tuple(name for name in names if name not in told)
@@ -91,6 +93,20 @@ class Asked:
         slopes = np.concatenate([h, *(scale * t.slopes[None] for t, scale in zip(told, scales, strict=True))])
         squares = np.concatenate([v, *(scale**2 * t.squares[None] for t, scale in zip(told, scales, strict=True))])
         return slopes[order], squares[order], tuple(numbers)
+
+
+def require_known(model: Model, names: Sequence[str], instruments: Sequence[Instrument]) -> None:
+    """Refuse parameters by which what instruments see is not differentiated, though it depends on them."""
+    numbers = [number for instrument in instruments for number in instrument.depends]
+    for name in names if numbers else ():
+        others = resolve({n: tree for n, tree in model.definition.parameters.items() if n != name})
+        for given in numbers:
+            if given == name or name in symbols(others.get(given, Number(0.0))):
+                what = f"is in the formula of its '{given}'" if given != name else "is its number"
+                raise ArgumentError(
+                    f"`parameters` must not be of the instrument here, but '{name}' {what}; give the instrument its "
+                    f"value, or a parameter of its own that is left out of `parameters`."
+                )
 
 
 def _require_of_its_own(model: Model, name: str) -> None:

@@ -40,6 +40,7 @@ from fsp.errors import ArgumentError, BackendError
 from fsp.inference.adjoint_space import Met, chosen_method, require_adjoint, together
 from fsp.inference.counts import Counts, check_counts
 from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
+from fsp.inference.instrument_scores import require_known
 from fsp.inference.instruments import Instrument, instruments_of
 from fsp.inference.loop import check_start, distributions
 from fsp.inference.mixing import Mixing
@@ -132,7 +133,7 @@ class Likelihood(Displayed):
         Raises
         ------
         ArgumentError
-            If a cell has no probability, or what `fsp.sensitivity` refuses.
+            If a cell has no probability, an instrument depends on a parameter, or what `fsp.sensitivity` refuses.
         BackendError
             If the adjoint is asked for where it cannot be had, or rates depend on time where cells differ.
         """
@@ -146,21 +147,25 @@ class Likelihood(Displayed):
             ]
             return _added(by_label)
         limits = replace(self.limits, report=report)
+        require_known(self.model, [parameters] if isinstance(parameters, str) else parameters, self.instruments)
+        instruments = tuple(i.at(self.model.parameters) for i in self.instruments)
         if self.extrinsic:
-            return self._of_mixture(parameters, method, limits)
+            return self._of_mixture(parameters, method, instruments, limits)
         chosen = chosen_method(method, self.model, self.start)
         if chosen == "adjoint":
-            return by_adjoint(self.model, self.counts, self.instruments, parameters, self.least, limits)
+            return by_adjoint(self.model, self.counts, instruments, parameters, self.least, limits)
         if chosen == "in time":
             gradient = by_adjoint_in_time(
-                self.model, self.counts, self.instruments, parameters, self.start, limits, self._met
+                self.model, self.counts, instruments, parameters, self.start, limits, self._met
             )
             if gradient is not None:
                 return gradient
             require_adjoint(method)
-        return by_forward(self.model, self.counts, self.instruments, parameters, self.least, limits, self.start)
+        return by_forward(self.model, self.counts, instruments, parameters, self.least, limits, self.start)
 
-    def _of_mixture(self, parameters: Sequence[str], method: str, limits: Limits) -> dict[str, Interval]:
+    def _of_mixture(
+        self, parameters: Sequence[str], method: str, instruments: Sequence[Instrument], limits: Limits
+    ) -> dict[str, Interval]:
         """Return the gradient of cells that differ; refuse what is not taken back from the cells."""
         if chosen_method(method, self.model, None) != "adjoint" or self.extrinsic is None:
             what = "rates must not depend on time" if self.model.is_time_dependent else "`method` must be 'adjoint'"
@@ -168,7 +173,7 @@ class Likelihood(Displayed):
                 f"Where {', '.join(self.extrinsic or ())} differ among cells, {what} for a gradient; differences of "
                 f"log-likelihoods, which are intervals, bound it roughly."
             )
-        return by_mixture(self.model, self.counts, self.instruments, parameters, self.extrinsic, self.least, limits)
+        return by_mixture(self.model, self.counts, instruments, parameters, self.extrinsic, self.least, limits)
 
     def __str__(self) -> str:
         """Return the value, and that of each time."""
@@ -262,8 +267,8 @@ def likelihood(
         return _of_conditions(model, counts, width, instrument, more, callback(progress) or silent)
     model = written_into_rates(model)
     counts.require_known_to(model)
-    instruments = tuple(i.at(model.parameters) for i in instruments_of(instrument, counts.observed))
-    counts = counts.standing(instruments)
+    instruments = instruments_of(instrument, counts.observed)
+    counts = counts.standing([i.at(model.parameters) for i in instruments])
     limits = Limits(max_states, max_memory, max_work, callback(progress) or silent)
     return _narrowed(model, counts, width, instruments, limits, start, extrinsic)
 
@@ -281,6 +286,7 @@ def _narrowed(
     loss = FIRST_CHANGING if model.is_time_dependent else FIRST_LOSS
     before = [math.inf] * len(counts.times)
     mixing = None if extrinsic is None else Mixing(model, extrinsic, counts.times, limits)
+    seen_by = tuple(i.at(model.parameters) for i in instruments)
     for run in range(MOST_RUNS):
         spaces: list[BaseSpace] = []
         begun: list[Beginning] = []
@@ -288,7 +294,7 @@ def _narrowed(
             reached = mixing.reached(loss)
         else:
             reached = distributions(model, counts.times, loss, limits, start, spaces.append, begun.append)
-        intervals = [_interval(answer, counts, i, instruments) for i, answer in enumerate(reached)]
+        intervals = [_interval(answer, counts, i, seen_by) for i, answer in enumerate(reached)]
         by_time = tuple(interval for interval, _, _ in intervals)
         unseen = [text for _, texts, _ in intervals for text in texts]
         low, high = (math.fsum(ends) for ends in zip(*by_time, strict=True))

@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "instruments-in-gradients",
+        "inference/likelihood.py",
+        "require_known(self.model, [parameters] if isinstance(parameters, str) else parameters, self.instruments)",
+        "",
+        "likelihood",
+        only="both_of_rates_and_of_instruments",
+    ),
+    mutant(
+        "instruments-by-formulas",
+        "inference/instrument_scores.py",
+        "if given == name or name in symbols(",
+        "if given == name or name == symbols(",
+        "likelihood",
+        only="both_of_rates_and_of_instruments",
+    ),
+    mutant(
         "starts-whose-derivatives-nothing-bounds",
         "inference/loop.py",
         "return begun if known.all() else replace(",
@@ -262,7 +278,7 @@ MUTANTS = [
     mutant(
         "bins-are-many-observations",
         "inference/likelihood.py",
-        "counts = counts.standing(instruments)",
+        "counts = counts.standing([i.at(model.parameters) for i in instruments])",
         "counts = counts",
         "likelihood",
         only="one_bin",

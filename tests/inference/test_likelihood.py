@@ -274,3 +274,22 @@ def test_molecules_that_are_all_missed_have_a_bound_below_what_doubles_hold(ther
     model = fsp.Model(species={"X": there}, parameters={"g": 0.0}, reactions=[fsp.Reaction("X -> 0", mass_action="g")])
     found = fsp.likelihood(model, read(np.ones(1), np.zeros(1, dtype=int)), instrument=fsp.Binomial(0.3)).value
     assert found.lower <= there * math.log(0.7) <= found.upper
+
+
+def test_parameters_both_of_rates_and_of_instruments_are_refused():
+    parameters = {"k": 20.0, "s": 3.0, "c": "0.1*s", "d": 0.3}
+    reactions = [fsp.Reaction("0 -> X", rate="k*s*d"), fsp.Reaction("X -> 0", mass_action=1.0)]
+    model = fsp.Model(species={"X": 0}, parameters=parameters, reactions=reactions)
+    counts = fsp.read_counts({"time": [0.5], "n": [2]}, counts={"X": "n"})
+    for extrinsic in (None, {"k": fsp.Gamma("k", 0.2)}):
+        by_formula, by_name = (
+            fsp.likelihood(model, counts, instrument=fsp.Binomial(number), extrinsic=extrinsic, width=0.1)
+            for number in ("c", "d")
+        )
+        with pytest.raises(fsp.ArgumentError, match="'s' is in the formula of its 'c'"):
+            by_formula.gradient("s")
+        with pytest.raises(fsp.ArgumentError, match="must not be of the instrument here, but 'd' is its number"):
+            by_name.gradient(["k", "d"])
+        assert extrinsic or by_name.gradient(["s"])["s"].certified
+    with pytest.raises(fsp.ArgumentError, match="'s' is in the formula of its 'c'"):
+        fsp.fisher(model, [0.5], ["s"], instrument=fsp.Binomial("c"))
