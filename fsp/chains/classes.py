@@ -92,7 +92,9 @@ def absorption(
     occupation[inside], relative = _mean_times(into[inside], leaks, out, start[inside], roundings)
     entering = into @ occupation[inside]
     weights = weights + np.array([entering[members].sum() for members in classes.members])
-    return absorbed(weights, occupation, float(leaks @ occupation[inside]), relative + len(inside) * UNIT_ROUNDOFF)
+    with np.errstate(invalid="ignore"):  # infinite times, of which what is nan is refused
+        lost = float(leaks @ occupation[inside])
+    return absorbed(weights, occupation, lost, relative + len(inside) * UNIT_ROUNDOFF)
 
 
 def _mean_times(

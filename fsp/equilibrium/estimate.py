@@ -17,7 +17,7 @@ from fsp.checks import check_choice
 from fsp.distribution import ErrorLedger
 from fsp.equilibrium.bounded import class_notes
 from fsp.equilibrium.growth_loop import NextSpace, grow_until
-from fsp.errors import BackendError, StateSpaceError
+from fsp.errors import BackendError, ConvergenceError, StateSpaceError
 from fsp.model.arguments import check_tolerance
 from fsp.model.structure import irreversible_gain
 from fsp.projection.progress import Progress
@@ -131,7 +131,11 @@ def converged_answer(
     `follow` returns a larger space to solve on, where what leaves one does not come back.
     """
     criterion = _Change(model, growth, tol, report, follow)
-    return grow_until(growth, growth.first(), solve, criterion), criterion.change
+    try:
+        return grow_until(growth, growth.first(), solve, criterion), criterion.change
+    except ConvergenceError:
+        criterion.refuse_escape()  # before what fails on the next space
+        raise
 
 
 class _Change:
@@ -153,10 +157,24 @@ class _Change:
         self._settled = False
         self._error = 0.0  # of the null vectors before
         self._larger: BaseSpace | None = None
+        self._last: Estimate | None = None
+
+    def refuse_escape(self) -> None:
+        """Raise where what was solved last shows that probability does not come back: then the next may fail."""
+        if self._last is None:
+            return
+        space, lost = self._last.generator.space, self._last.lost
+        refuse_accumulation(self._model, space, self._last.lasting, GAINING_GROWTHS)
+        if lost > PASSING:
+            raise StateSpaceError(
+                f"A stationary distribution must exist and be reached, but {lost:.2g} of the probability leaves "
+                f"{len(space):,} states for others, ever more slowly, and the equations of more of them are beyond "
+                f"double precision. Give a `space` if a reflecting boundary is meant."
+            )
 
     def judge(self, candidate: Estimate, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None where the answer has settled, or nothing leaves the space."""
-        generator = candidate.generator
+        generator, self._last = candidate.generator, candidate
         if guess is not None and self._is_confirmed(candidate, guess):
             return None
         if not generator.n_sinks:

@@ -73,7 +73,8 @@ class RateErrors:
         digits = max(0, math.floor(-math.log10(min(self.worst, 1.0))))
         return (
             f"the formula of the rate of '{model.reactions[self.reaction].name}' has {digits or 'no'} correct digits "
-            f"in some states, where it subtracts nearly equal numbers or decides within its rounding; {WAYS_OUT}",
+            f"in some states, where it subtracts nearly equal numbers, decides within its rounding or falls below the "
+            f"least double; {WAYS_OUT}",
         )
 
 

@@ -491,4 +491,12 @@ MUTANTS = [
         "response",
         only="opens_are_refused",
     ),
+    mutant(
+        "what-never-comes-back-is-left-slowly",
+        "equilibrium/estimate.py",
+        "criterion.refuse_escape()  # before",
+        "criterion.change = 2.0  # before",
+        "estimate",
+        only="become_rare",
+    ),
 ]

@@ -166,3 +166,30 @@ def test_a_start_on_both_sides_of_a_gate():
     assert not dist.error.certified
     assert dist.mean()["A"] == pytest.approx(1.0 / 31.0, rel=1e-8)
     assert dist.mean()["X"] == pytest.approx(1.8, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([], "'r1 .*' goes on, and nothing undoes what it adds"),
+        ([("X -> 0", "piecewise(X, X < 5, 0)")], r"0\.75 of the probability leaves .* reflecting boundary is meant"),
+    ],
+    ids=["no loss", "loss of few"],
+)
+@pytest.mark.parametrize("method", ["auto", "gth"])
+def test_bursts_that_only_become_rare_have_no_law(more, message, method):
+    """At a rate of exp(-X) they go on for ever: the states that they end in are those whose rate no double holds."""
+    births = fsp.Reaction("0 -> X", rate="exp(-X)", burst="geometric(3)")
+    losses = [fsp.Reaction(equation, rate=law) for equation, law in more]
+    with pytest.raises(fsp.StateSpaceError, match=message) as caught:
+        fsp.stationary(fsp.Model(species={"X": 0}, reactions=[births, *losses]), method=method)
+    assert "sum to" not in str(caught.value)
+
+
+def test_rates_below_the_least_double_are_told():
+    model = network({"X": 0}, ("0 -> X", "rate", "exp(-X)"), ("X -> 0", "rate", "piecewise(X, X < 5, 0)"))
+    with pytest.warns(fsp.ToleranceWarning):
+        d = fsp.stationary(model)
+    assert not d.error.certified
+    assert d.error.total >= 1.0
+    assert any("falls below the least double" in note for note in d.notes)
