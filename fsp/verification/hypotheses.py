@@ -17,8 +17,9 @@ import numpy as np
 from fsp import analysis
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.doors import transient
-from fsp.errors import ConvergenceError, ToleranceWarning
+from fsp.errors import ConvergenceError, FSPError, ToleranceWarning
 from fsp.verification import variants
+from fsp.verification.discarded import VisitedChain, rules
 from fsp.verification.misreadings import has_volumes, misread
 from fsp.verification.samples import Runs
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 LAW_TOL = 1e-7  # of the law of a mistake: far below what a test tells apart with 10⁶ runs
 UNKNOWN_LAW = 1e-4  # error above which samples would fit any law: such a hypothesis is passed over; chosen
 MOST_REACTIONS = 12  # chosen, not measured: whose rates are varied one by one
+MOST_SPECIES = 12  # chosen, not measured: whose start counts are varied
 TAU_RUNS = 10_000  # of tau-leaping, whose law is known from them: their error is that of 10,000 samples; chosen
 # chosen: factors between units of time, in which rates are written
 UNITS_OF_TIME = tuple(c**s for c in (2.0, 10.0, 24.0, 60.0, 1000.0, 1440.0, 3600.0, np.log(2.0)) for s in (1.0, -1.0))
@@ -77,7 +79,10 @@ def hypotheses(model: Model, samples: Runs | Histograms, reference: Law, text: s
     for key, sentence, wrong in () if text is None else misread(text, model, times.tolist()):
         yield Hypothesis(key, sentence, solved(wrong, times, samples.species))
     yield from _of_models(model, times)
+    yield from _of_starts(model, times)
     yield from _of_outputs(model, samples, reference)
+    if isinstance(samples, Runs) and not model.has_timed_events and not any(model.time_dependent):
+        yield from _of_discarded(model, samples, reference)
     if (
         isinstance(samples, Runs)
         and not model.has_timed_events
@@ -137,6 +142,30 @@ def _together(model: Model) -> Iterator[tuple[tuple[int, ...], str]]:
         yield met, f"each of the {len(met)} reactions in which molecules of one species meet"
     for k in met[:MOST_REACTIONS]:
         yield (k,), f"'{model.reactions[k].name}'"
+
+
+def _of_starts(model: Model, times: FloatArray) -> Iterator[Hypothesis]:
+    for column, name in list(enumerate(model.species))[:MOST_SPECIES]:
+        for change, word in ((1, "many"), (-1, "few")):
+            begun = model.initial_states.copy()
+            begun[:, column] += change
+            if begun.min() >= 0:
+                text = f"runs start with one {name} too {word}"
+                wrong = model.starting_in(begun, model.initial_probabilities)
+                yield Hypothesis("start", text, solved(wrong, times))
+
+
+def _of_discarded(model: Model, samples: Runs, reference: Law) -> Iterator[Hypothesis]:
+    """Yield runs that are left out by their values; where none comes back from beyond a limit, judged at any time."""
+    if not (limits := list(rules(samples, tuple(reference)))):
+        return
+    try:
+        chain = VisitedChain.of(model, samples.times)
+    except FSPError:  # there is no law to compare with
+        return
+    for name, rule in limits:
+        if rule.when == "ever" or chain.returns(rule):
+            yield Hypothesis("discarded", rule.words(name), partial(chain.law, rule))
 
 
 def _of_outputs(model: Model, samples: Runs | Histograms, reference: Law) -> Iterator[Hypothesis]:

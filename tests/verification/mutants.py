@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "starts-that-are-off-by-one-are-not-looked-for",
+        "verification/hypotheses.py",
+        "begun[:, column] += change",
+        "begun[:, column] += 2 * change",
+        "verify_mistakes",
+        only="starts_that_are_off",
+    ),
+    mutant(
+        "runs-that-are-left-out-are-forgotten-before-the-end",
+        "verification/discarded.py",
+        "f = propagated(matrix.T, masks[k] * f, lengths[k])",
+        "f = np.ones_like(f)",
+        "verify_mistakes",
+        only="left_out",
+    ),
+    mutant(
+        "one-rule-has-three-names",
+        "verification/discarded.py",
+        "return bool(self.matrix[kept][:, ~kept].nnz)",
+        "return True",
+        "verify_mistakes",
+        only="die_out",
+    ),
+    mutant(
         "failures-of-a-suite-without-a-cause-are-silent",
         "verification/suite_simulator.py",
         "if row.verdict == FAIL and not row.explained:",

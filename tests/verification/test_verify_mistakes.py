@@ -17,6 +17,7 @@ from fsp.command.main import main
 from fsp.verification import variants
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import SampleLikelihood, _apart
+from fsp.verification.discarded import Rule, VisitedChain
 from fsp.verification.hypotheses import Hypothesis, after_jump, families, tau_leaping
 from fsp.verification.independence import first_repeat
 from fsp.verification.samples import Runs
@@ -159,6 +160,68 @@ def test_outputs_that_are_off_by_one_are_named(rng):
     assert explained(direct_method(model, grid, 1000, rng)[:, 1:]).name == "index-after"
     assert explained(direct_method(model, np.append(0.0, TIMES), 1000, rng)[:, :-1]).name == "index-before"
     assert explained(direct_method(model, TIMES, 1500, rng, late=True)).name == "after-jump"
+
+
+@pytest.mark.parametrize(("change", "words"), [((1, 0), "P too many"), ((-1, 0), "P too few"), ((0, 1), "D too many")])
+def test_starts_that_are_off_by_one_are_named(change, words, rng):
+    model = dimers()
+    begun = model.starting_in(model.initial_states + np.array(change), model.initial_probabilities)
+    found = explained(direct_method(begun, TIMES, 2000, rng))
+    assert (found.name, found.text) == ("start", f"runs start with one {words}")
+
+
+def births_and_deaths(start=5):
+    """Return a species that is made and lost, and may come back from 0."""
+    reactions = [fsp.Reaction("0 -> X", rate=5.0), fsp.Reaction("X -> 0", mass_action=1.0)]
+    return fsp.Model(species={"X": start}, reactions=reactions)
+
+
+def branching():
+    """Return a species that dies out for ever."""
+    reactions = [fsp.Reaction("X -> 2 X", mass_action=1.0), fsp.Reaction("X -> 0", mass_action=1.0)]
+    return fsp.Model(species={"X": 4}, reactions=reactions)
+
+
+LEFT_OUT_TIMES = [0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("when", ["at any time", "at an output time", "at the last output time"])
+def test_runs_that_are_left_out_for_large_counts_are_named(when, rng):
+    grid = np.linspace(0, 2, 401)[1:]
+    counts = direct_method(births_and_deaths(), grid, 4000, rng)[:, :, 0]
+    outputs = counts[:, [99, 199, 399]]
+    judged = {"at any time": counts, "at an output time": outputs, "at the last output time": outputs[:, -1:]}[when]
+    found = explained(outputs[(judged <= 8).all(axis=1)][:, :, None], births_and_deaths(), LEFT_OUT_TIMES)
+    assert (found.name, found.text) == ("discarded", f"runs with X > 8 {when} are left out")
+
+
+def test_runs_that_are_left_out_where_they_die_out_are_named(rng):
+    """A run that died out stays so, and when it is judged does not matter: one rule has one name."""
+    counts = direct_method(branching(), LEFT_OUT_TIMES, 3000, rng)
+    report = fsp.verify(branching(), counts[counts[:, -1, 0] > 0], LEFT_OUT_TIMES, power=None)
+    assert [finding.text for finding in report.explanations] == ["runs with X = 0 at any time are left out"]
+
+
+def test_the_law_of_runs_that_are_left_out_is_that_of_a_small_chain_by_hand():
+    """One molecule that lives with probability e^-t: those that live at 2 were there at 1."""
+    model = fsp.Model(species={"X": 2}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    chain = VisitedChain.of(model, np.array([1.0, 2.0]))
+    first, last = chain.law(Rule(0, 1, above=False, when="last"))
+    alive, later = np.exp(-1.0), np.exp(-2.0)
+    both = alive**2 * (1 - (1 - alive) ** 2)  # two at 1, and one at least at 2
+    one = 2 * alive * (1 - alive) * alive
+    assert first.probabilities[first.states[:, 0] == 2] == pytest.approx(both / (both + one), abs=1e-9)
+    assert last.probabilities[last.states[:, 0] == 2] == pytest.approx(later**2 / (1 - (1 - later) ** 2), abs=1e-9)
+
+
+@pytest.mark.parametrize("model", [births_and_deaths(), branching(), dimers()], ids=["births", "branching", "dimers"])
+def test_of_right_runs_neither_start_nor_choice_is_named(model, rng):
+    """Nor where another mistake was made: a rate that is off does not look like either."""
+    counts = direct_method(model, LEFT_OUT_TIMES, 3000, rng)
+    assert not fsp.verify(model, counts, LEFT_OUT_TIMES, power=None).findings
+    fast = direct_method(variants.scaled(model, {0: 1.4}), LEFT_OUT_TIMES, 3000, rng)
+    found = fsp.verify(model, fast, LEFT_OUT_TIMES, power=None).explanations
+    assert found[0].name not in ("start", "discarded")
 
 
 def test_truncated_counts_are_named(rng):
