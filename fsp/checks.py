@@ -7,6 +7,9 @@ from typing import Any
 
 from fsp.errors import ArgumentError
 
+LARGEST_WHOLE = 2**53  # of numbers of runs, workers, cells: doubles, with which they are multiplied, hold all up to it
+LONGEST_SHOWN = 10**30  # chosen: whole numbers from here on are not written out; Python refuses 4,300 digits
+
 
 def check_choice(name: str, given: object, known: Iterable[str]) -> None:
     """Raise an ArgumentError unless the argument `name` is one of some words."""
@@ -15,10 +18,19 @@ def check_choice(name: str, given: object, known: Iterable[str]) -> None:
         raise ArgumentError(f"`{name}` must be one of {', '.join(names)}, but is {given!r}.")
 
 
-def check_whole(name: str, given: Any, least: int) -> None:
-    """Raise an ArgumentError unless an argument is a whole number that is large enough."""
+def check_whole(name: str, given: Any, least: int, greatest: int | None = LARGEST_WHOLE) -> None:
+    """Raise an ArgumentError unless an argument is a whole number in a range; None: however large."""
     if isinstance(given, bool) or not hasattr(given, "__index__") or given < least:
-        raise ArgumentError(f"`{name}` must be a whole number of {least} or more, but is {given!r}.")
+        raise ArgumentError(f"`{name}` must be a whole number of {least} or more, but is {shown(given)}.")
+    if greatest is not None and given > greatest:
+        raise ArgumentError(f"`{name}` must be a whole number of {least} to {greatest:,}, but is {shown(given)}.")
+
+
+def shown(given: Any) -> str:
+    """Return how a value is written in a message: a whole number of hundreds of digits by its length alone."""
+    if isinstance(given, int) and abs(given) >= LONGEST_SHOWN:
+        return f"{'minus ' if given < 0 else ''}a whole number of {given.bit_length():,} bits"
+    return f"[{', '.join(map(shown, given))}]" if isinstance(given, list) else repr(given)
 
 
 def check_level(level: object) -> None:

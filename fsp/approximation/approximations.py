@@ -22,6 +22,7 @@ from fsp.approximation.linear_noise import SystemSizeExpansion
 from fsp.approximation.methods import METHODS, MethodAnswer, VolumeJob
 from fsp.approximation.scaling import ScaledNetwork
 from fsp.bars import barred, callback, silent
+from fsp.checks import shown
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
 from fsp.model.arguments import check_call
@@ -155,8 +156,8 @@ def approximations(
 def _checked(volumes: Sequence[float], methods: Sequence[str]) -> tuple[tuple[float, ...], tuple[str, ...]]:
     try:
         factors = tuple(map(float, volumes))
-    except (TypeError, ValueError):
-        raise ArgumentError(f"`volumes` must be positive numbers, such as [1, 10], but are {volumes!r}.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentError(f"`volumes` must be positive numbers, such as [1, 10], but are {shown(volumes)}.") from None
     if not factors or not all(0.0 < v < math.inf for v in factors):
         raise ArgumentError(f"`volumes` must be positive numbers, but are {list(volumes)}.")
     unknown = [name for name in methods if name not in METHODS]

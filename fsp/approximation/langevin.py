@@ -38,7 +38,7 @@ from fsp.approximation import defaults
 from fsp.approximation.lattice import between_counts
 from fsp.approximation.scaling import require_chain
 from fsp.bars import barred, callback, silent
-from fsp.checks import check_choice
+from fsp.checks import LARGEST_WHOLE, check_choice, shown
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, ConvergenceError
@@ -225,7 +225,9 @@ def require_paths(times: object, runs: object, steps: object, variant: object) -
             "only in the limit; give a time that is many of the longest relaxation times, which `fsp.relaxation` finds."
         )
     if not (_is_number(runs) and _is_number(steps)):
-        raise ArgumentError(f"`runs` and `steps` must be whole numbers, at least 2, but are {runs!r} and {steps!r}.")
+        raise ArgumentError(
+            f"`runs` and `steps` must be whole numbers, 2 to 2⁵³, but are {shown(runs)} and {shown(steps)}."
+        )
     check_choice("variant", variant, VARIANTS)
 
 
@@ -265,4 +267,4 @@ def _moments(x: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 2
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 2 <= int(value) <= LARGEST_WHOLE

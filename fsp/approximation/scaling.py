@@ -24,6 +24,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from fsp.checks import LARGEST_WHOLE
 from fsp.errors import ArgumentError, ModelError
 from fsp.model import Model, Reaction
 from fsp.model.derivatives import plus, times
@@ -169,6 +170,8 @@ class ScaledNetwork:
             return model
         start = volume * model.initial_states[0]
         counts = np.rint(start)
+        if (counts > LARGEST_WHOLE).any():
+            raise ArgumentError(f"`volumes` must make initial counts below 2⁵³, but {volume:g} makes {start.tolist()}.")
         if (np.abs(start - counts) > 1e-9 * np.maximum(1.0, counts)).any():
             raise ArgumentError(f"`volumes` must make initial counts whole, but {volume:g} makes {start.tolist()}.")
         reactions = [

@@ -161,7 +161,8 @@ def variance(mean: Interval, square: Interval, centre: float, value: float) -> I
     """Bound a variance by ``E (X - c)² - (E X - c)²``."""
     shifts = [end - centre for end in mean]
     nearest = 0.0 if shifts[0] <= 0.0 <= shifts[1] else min(map(abs, shifts))
-    slack = 16.0 * UNIT_ROUNDOFF * (abs(square.upper) + max(map(abs, shifts)) ** 2)
+    farthest = max(map(abs, shifts))
+    slack = 16.0 * UNIT_ROUNDOFF * (abs(square.upper) + farthest * farthest)  # infinite where the square is too large
     if not math.isfinite(slack):
         return Interval(0.0, np.inf, value, certified=False, reason=mean.reason or square.reason)
     lower = max(0.0, square.lower - max(shift**2 for shift in shifts) - slack)

@@ -278,7 +278,7 @@ class Passage(Displayed, Provenance):
         mean, square = self.moment(1), self.moment(2)
         if not math.isfinite(mean.lower):
             return Interval(0.0, math.inf, math.nan, certified=False, reason="the mean is infinite")
-        return bounds.variance(mean, square, 0.0, max(0.0, square.value - mean.value**2))
+        return bounds.variance(mean, square, 0.0, max(0.0, square.value - mean.value * mean.value))
 
     def quantile(self, q: float) -> Interval:
         """Bound the least time by which a share `q` of the passages is done, by the times of the law around it.

@@ -8,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from fsp.arrays import FloatArray
+from fsp.checks import LARGEST_WHOLE, shown
 from fsp.distribution import doors
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
@@ -147,6 +148,8 @@ class Solution(Series[Distribution]):
             If there is none at this time.
         """
         times = self.times
+        if isinstance(t, int) and abs(t) > LARGEST_WHOLE:
+            raise ArgumentError(f"`t` must be one of the times that were asked for, but is {shown(t)}.")
         nearest = int(np.argmin(np.abs(times - t)))
         if not is_same_time(float(times[nearest]), t):
             raise ArgumentError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from fsp import analysis
+from fsp.checks import LARGEST_WHOLE, shown
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -78,8 +79,10 @@ class Statistics:
             raise ArgumentError("`moment` must be given a species, as in moment('U', 2) or moment(U=2, V=1).")
         row = [0] * len(self.species)
         for name, power in powers.items():
-            if isinstance(power, bool) or not isinstance(power, int | np.integer) or power < 0:
-                raise ArgumentError(f"Order of '{name}' must be a non-negative integer, but is {power!r}.")
+            if isinstance(power, bool) or not isinstance(power, int | np.integer) or not 0 <= power <= LARGEST_WHOLE:
+                raise ArgumentError(
+                    f"Order of '{name}' must be a non-negative integer up to 2⁵³, but is {shown(power)}."
+                )
             row[self._column(name)] = int(power)
         return analysis.moment(self.states, self.probabilities, row)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.checks import LARGEST_WHOLE
 from fsp.errors import ModelError
 from fsp.model.formula import parse
 from fsp.model.functions import FUNCTIONS
@@ -175,7 +176,8 @@ def _bounds(model: Network, upper: Mapping[str, int]) -> tuple[list[int], list[b
     if unknown is not None:
         raise ModelError(f"`upper` must name species, but has '{unknown}'; they are {', '.join(model.species)}.")
     limits = model.species_bounds
-    largest = np.minimum(limits, [upper.get(name, np.inf) for name in model.species])
+    asked = [upper.get(name, np.inf) for name in model.species]
+    largest = np.minimum(limits, [max(count, -1) if count < LARGEST_WHOLE else np.inf for count in asked])
     for name, largest_count, start in zip(model.species, largest, model.initial_states[0], strict=True):
         if not start <= largest_count < 2**31:
             way = f"give its largest count in `upper`, such as {name}=100"

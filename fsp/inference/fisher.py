@@ -43,6 +43,7 @@ import numpy as np
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING
 from fsp.bars import barred, callback, silent
+from fsp.checks import shown
 from fsp.distribution.information import OPEN, FisherInformation
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.inference.account import Scores
@@ -200,12 +201,12 @@ def of_reached(
 def _checked_cells(cells: float | Sequence[float], n_times: int) -> FloatArray:
     try:
         given = np.asarray(cells, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         given = np.array(math.nan)
     if given.ndim == 0:
         given = np.full(n_times, float(given))
     if given.shape != (n_times,) or not (np.isfinite(given) & (given >= 0.0)).all():
-        raise ArgumentError(f"`cells` must be a number, or one for each of {n_times} times, but is {cells!r}.")
+        raise ArgumentError(f"`cells` must be a number, or one for each of {n_times} times, but is {shown(cells)}.")
     if not given.any():
         raise ArgumentError(f"`cells` must be more than 0 at one time at least, but is {cells!r}: none tells nothing.")
     return given

@@ -246,7 +246,7 @@ def _starts(model: Model, task: FitTask, starts: int, seed: int) -> FloatArray:
     """Return logarithms of parameters (n, q) where the ascents begin."""
     from scipy.stats import qmc
 
-    check_whole("seed", seed, 0)
+    check_whole("seed", seed, 0, None)
     low, high = task.low, task.high
     given = np.log([max(model.parameters.get(name, 0.0), 1e-300) for name in task.objective.names])
     inside = ((low <= given) & (given <= high)).all()

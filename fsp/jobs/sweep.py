@@ -17,7 +17,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.bars import shown
-from fsp.checks import check_choice
+from fsp.checks import check_choice, check_whole
 from fsp.distribution import Distribution, Solution, Sweep
 from fsp.distribution.continuation import Request, require_same
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
@@ -141,8 +141,8 @@ def _check_options(options: Mapping[str, Any], errors: str, processes: int | Non
             f"Further options of `sweep`{without} must be of {', '.join(known)}, but there is '{unknown[0]}'."
         )
     check_choice("errors", errors, ERRORS)
-    if processes is not None and not processes >= 1:
-        raise ArgumentError(f"`processes` must be at least one, but is {processes!r}.")
+    if processes is not None:
+        check_whole("processes", processes, 1)
 
 
 def _check_start(start: object, names: Sequence[str], model: Model) -> None:

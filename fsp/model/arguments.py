@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 
+from fsp.checks import shown
 from fsp.errors import ArgumentError
 from fsp.model.model import Model
 
@@ -28,7 +30,7 @@ def check_call(
         raise ArgumentError(f"`space` must be a fsp.StateSpace, or None for one that is chosen, but is {space!r}.")
     for name, limit, unit in (("max_states", max_states, "states"), ("max_memory", max_memory, "bytes")):
         if limit is not None and not _is_count(limit):
-            raise ArgumentError(f"`{name}` must be a number of {unit}, such as 10**9, but is {limit!r}.")
+            raise ArgumentError(f"`{name}` must be a number of {unit}, such as 10**9, but is {shown(limit)}.")
     if max_work is not None and not (isinstance(max_work, int | float | np.number) and max_work > 0):
         raise ArgumentError(f"`max_work` must be a number of multiply-adds, such as 1e14, but is {max_work!r}.")
     if progress is not None and not callable(progress) and not isinstance(progress, bool):
@@ -46,4 +48,4 @@ def check_tolerance(tol: float) -> None:
 def _is_count(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer):
         return False
-    return bool(value > 0) and (not isinstance(value, float) or value.is_integer())
+    return bool(0 < value <= sys.maxsize) and (not isinstance(value, float) or value.is_integer())

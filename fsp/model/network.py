@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fsp.arrays import BoolArray, FloatArray, IntArray
+from fsp.checks import shown
 from fsp.errors import ArgumentError, ModelError
 from fsp.model import propensity as propensities_of
 from fsp.model import structure
@@ -315,4 +316,7 @@ class Network(JumpStructure):
         array = np.asarray(states)
         if array.ndim != 2 or array.shape[1] != self.n_species:
             raise ArgumentError(f"`states` must have shape (n, {self.n_species}), but has {array.shape}.")
+        if array.dtype == object:  # of whole numbers that no array holds, or of something else
+            count = next((count for count in array.flat if not isinstance(count, float | np.number)), None)
+            raise ArgumentError(f"`states` must be counts below 2⁶⁴, but have {shown(count)}.")
         return array

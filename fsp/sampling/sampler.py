@@ -96,7 +96,7 @@ def ssa(
     for name, given, least in (("runs", runs, 1), ("threads", threads, 1), ("max_jumps", max_jumps, 1)):
         check_whole(name, given, least)
     if seed is not None:
-        check_whole("seed", seed, 0)
+        check_whole("seed", seed, 0, None)
     grid = checked_times(times)
     with limited(max_memory):
         check_samples(runs, len(grid), model.n_species)

@@ -224,7 +224,7 @@ def _check_options(name: str, given: Mapping[str, str]) -> None:
 
 def seeds_of(seed: int, runs: int, first: int = 0) -> list[int]:
     """Return a seed from 1 to 2³¹ - 1 for each run from number `first` on; no two numbers have the same."""
-    check_whole("seed", seed, 0)
+    check_whole("seed", seed, 0, None)
     if not 1 <= runs < _MODULUS - first:
         raise ArgumentError(f"`runs` must be at least 1 and below 2^31 in all, but is {first + runs}.")
     base = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -73,7 +74,7 @@ class Limit(NamedTuple):
 
 def state_limit(model: Model, max_states: int | None, max_memory: int | None, default: int) -> Limit:
     """Return the stricter one of two limits; `default` states where the first is not given."""
-    limit = default if max_states is None else max_states
+    limit = default if max_states is None else min(max(max_states, 0), sys.maxsize)
     affordable = limit if max_memory is None else max_memory // bytes_per_state(model)
     return Limit(limit, "max_states") if limit <= affordable else Limit(affordable, "max_memory")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.bars import Stage, barred, callback, silent
+from fsp.checks import check_whole
 from fsp.distribution.text import table
 from fsp.doors import transient
 from fsp.errors import ArgumentError, FSPError
@@ -216,8 +217,7 @@ def plan(
     checked_level(alpha)
     checked_power(power)
     checked_size("require", require)
-    if max_runs < FEWEST_RUNS:
-        raise ArgumentError(f"`max_runs` must be at least {FEWEST_RUNS}, but is {max_runs}.")
+    check_whole("max_runs", max_runs, FEWEST_RUNS)
     names = checked_species(species, network)
     report = callback(progress) or silent
     report(Stage("candidates"))

@@ -208,6 +208,8 @@ def refuse_what_does_not_apply(given: Mapping[str, Any], samples: Any) -> None:
         raise ArgumentError(f"`{wrong[0]}` must go with {where}, but is given with {kind}.")
     if given["max_runs"] is not None and given["until_detectable"] is None:
         raise ArgumentError("`max_runs` must go with `until_detectable`, but that is not given.")
+    if given["max_runs"] is not None:
+        check_whole("max_runs", given["max_runs"], 1)
 
 
 @dataclass(slots=True)

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "whole-numbers-have-no-end",
+        "checks.py",
+        "if greatest is not None and given > greatest:",
+        "if greatest is None and given > least:",
+        "arguments",
+        only="hundreds_of_digits",
+    ),
+    mutant(
         "fits-on-ranks-made-in-one-process",
         "command/fit.py",
         '{"backend": backend, "comm": ranks}',

@@ -13,6 +13,7 @@ from fsp.command.main import main
 from fsp.errors import ArgumentError, ModelError
 from fsp.jobs.manifest import read_manifest
 from fsp.quantities import points
+from fsp.verification import plan
 from fsp.verification.reading import read_samples
 
 MODEL = fsp.Model(
@@ -100,6 +101,60 @@ def test_parameters_are_a_mapping():
 def test_values_of_another_kind(call, what):
     with pytest.raises(fsp.FSPError, match=re.escape(what)):
         call()
+
+
+HUGE = 10**400  # no float holds it
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda n: fsp.ssa(MODEL, [1.0], runs=n), "`runs` must be a whole number of 1 to 9,007,199,254,740,992"),
+        (lambda n: MODEL.propensities([[n]]), "`states` must be counts below 2⁶⁴"),
+        (lambda n: fsp.stationary(MODEL, max_states=n), "`max_states` must be a number of states"),
+        (lambda n: fsp.transient(MODEL, [1.0]).at(n), "`t` must be one of the times"),
+        (lambda n: fsp.transient(MODEL, [1.0])[0].moment("X", n), "Order of 'X' must be a non-negative integer"),
+        (lambda n: fsp.fisher(MODEL, [1.0], ["g"], cells=n), "`cells` must be a number"),
+        (lambda n: fsp.langevin(MODEL, [1.0], runs=n), "`runs` and `steps` must be whole numbers"),
+        (lambda n: fsp.sweep(MODEL, {"g": [1.0]}, [1.0], processes=n), "`processes` must be a whole number"),
+        (lambda n: fsp.verify(MODEL, simulator="fsp", times=[1.0], runs=n), "`runs` must be a whole number"),
+        (
+            lambda n: fsp.verify(MODEL, simulator="fsp", times=[1.0], until_detectable=0.5, max_runs=n),
+            "`max_runs` must be a whole number",
+        ),
+        (lambda n: plan(MODEL, 1.0, max_runs=n), "`max_runs` must be a whole number"),
+        (lambda n: fsp.approximations(MODEL, [1.0], volumes=[1, n]), "`volumes` must be positive numbers"),
+    ],
+)
+def test_whole_numbers_of_hundreds_of_digits_are_refused_by_name(call, what):
+    with pytest.raises(ArgumentError, match=re.escape(what)) as refusal:
+        call(HUGE)
+    assert "whole number of 1,329 bits" in str(refusal.value)
+    with pytest.raises(ArgumentError):
+        call(-(10**5000))  # Python writes no number of so many digits
+
+
+def test_counts_that_doubles_do_not_hold_are_no_volume():
+    with pytest.raises(ArgumentError, match="make initial counts below 2⁵³, but 1e\\+20 makes"):
+        fsp.approximations(MODEL, [1.0], volumes=[1, 1e20])
+
+
+def test_a_passage_that_takes_longer_than_any_float_squares_is_printed():
+    model = fsp.Model(species={"X": 1}, reactions=[fsp.Reaction("0 -> X", rate=1.0), fsp.Reaction("X -> 0", rate="X")])
+    with pytest.warns(fsp.ToleranceWarning):
+        law = fsp.passage(model, f"X > {2**70}", times=[1.0])
+    assert law.variance().upper == np.inf
+    assert "variance of the time" in str(law)
+
+
+def test_seeds_may_be_of_any_length():
+    assert (fsp.ssa(MODEL, [1.0], runs=3, seed=HUGE) == fsp.ssa(MODEL, [1.0], runs=3, seed=HUGE)).all()
+
+
+def test_no_limit_is_too_large_for_a_space_and_a_bound_for_prism_is():
+    assert len(fsp.StateSpace.reachable(MODEL, max_states=HUGE)) == 3
+    with pytest.raises(ModelError, match="must have a bound below 2\\^31"):
+        fsp.Model(species={"X": 1}, reactions=[fsp.Reaction("0 -> X", rate=1.0)]).to_prism(upper={"X": HUGE})
 
 
 def test_a_model_within_itself_is_refused(tmp_path):

@@ -120,7 +120,7 @@ def test_the_order_visits_every_point_and_steps_by_one(shape):
         ({"k": ["fast"]}, {}, "must be numbers"),
         ({"k": [1, np.nan]}, {}, "must be a list of finite numbers"),
         ({"k": [1]}, {"errors": "ignore"}, "must be one of raise, keep"),
-        ({"k": [1]}, {"processes": 0}, "must be at least one"),
+        ({"k": [1]}, {"processes": 0}, "must be a whole number of 1 or more"),
     ],
 )
 def test_wrong_requests_are_refused(model, values, options, reason):
