@@ -49,7 +49,9 @@ def sbml_of(text: str, path: Path) -> str:
     if antimony.loadAntimonyString(text) < 0:
         reason = " ".join(antimony.getLastError().split()).removeprefix("Error in ")
         _check_units(_UNKNOWN.findall(reason), text, path)
-        raise ModelError(f"Antimony file '{path.name}' must be well formed, but has an error in {reason}")
+        raise ModelError(
+            f"Antimony file '{path.name}' must be well formed, but has an error in {reason}{_way_out(reason)}"
+        )
     sbml = str(antimony.getSBMLString(antimony.getMainModuleName()))
     defined = set(_DEFINED.findall(sbml))
     _check_units([unit for unit in dict.fromkeys(_UNIT.findall(sbml)) if unit not in defined], text, path)
@@ -100,6 +102,16 @@ def _check_statements(text: str, path: Path) -> None:
                 f"{MOST_PARENTHESES} parentheses within each other, but that in line {line} has {operators:,} and "
                 f"{deepest:,}."
             )
+
+
+def _way_out(reason: str) -> str:
+    """Say what to write where a size is set by a concentration within it, which is an amount divided by the size."""
+    if "Loop detected" not in reason:
+        return ""
+    return (
+        " The concentration of a species depends on the size of its compartment: give the size as a number, or make "
+        "amounts of the species, as in 'substanceOnly species X in cell'."
+    )
 
 
 def _check_units(units: Iterable[str], text: str, path: Path) -> None:

@@ -14,6 +14,7 @@ from fsp.errors import ArgumentError, ModelError, ModelFileNotFoundError, ModelW
 from fsp.formats.antimony import sbml_of
 from fsp.formats.archives import Content, beside, in_archive, in_sedml
 from fsp.formats.counts import counts_in_file, in_molecules, read_counts
+from fsp.formats.encodings import encoding_of, not_in_utf8
 from fsp.formats.kinds import kind_of, names_a_file
 from fsp.formats.laws import judged
 from fsp.formats.sbml import Finish, read_sbml
@@ -258,7 +259,10 @@ def _content(file: Path) -> Content:
     try:
         text = data.decode("utf-8-sig")  # editors on Windows begin a file with a byte order mark
     except UnicodeDecodeError:
-        raise ModelError(f"Model file must be text in UTF-8, but '{file}' is not.") from None
+        raise not_in_utf8(file, encoding_of(data)) from None
+    declared = encoding_of(data)
+    if declared.upper() not in ("", "UTF-8", "UTF8"):
+        raise not_in_utf8(file, declared)
     if kind_of(text, file.name) == "sedml":
         return in_sedml(text, file.name, beside(file))
     return _plain(text, file.name)

@@ -279,6 +279,9 @@ def check_counts(counts: object) -> None:
         )
 
 
+_LACKING = {"na", "n/a", "n.a.", "none", "null", "-", ".", "?"}  # chosen: words that tables have where a number lacks
+
+
 def _check_arguments(counts: Mapping[str, str], missing: str) -> None:
     check_choice("missing", missing, MISSING)
     if not isinstance(counts, Mapping) or not counts:
@@ -308,8 +311,10 @@ def _numbers(column: NDArray[Any], name: str, kept: NDArray[np.bool_], missing: 
 
 
 def _way_to_write(word: object) -> str:
-    """Return how to write a number with commas, which are decimal ones or between thousands."""
+    """Return how to write a number that lacks, or one with commas, decimal ones or those between thousands."""
     ways = []
+    if isinstance(word, str) and word.strip().lower() in _LACKING:
+        return "; leave the field empty, and leave such rows out with missing='drop' (--missing drop)"
     if isinstance(word, str) and _THOUSANDS.fullmatch(word):
         ways.append(f"{word.replace(',', '')}, without commas")
     if isinstance(word, str) and "," in word and _is_number(word.replace(",", ".", 1)):

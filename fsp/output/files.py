@@ -30,8 +30,9 @@ _MARK = r"\.[0-9a-f]{8}\.tmp"
 
 def place_of(path: str | Path, what: str = "path") -> Path:
     """Return where a file is to be written, through links."""
+    given = _absolute(path, what)
     try:
-        place = Path(path).resolve()  # through links: what they point to is replaced
+        place = given.resolve()  # through links: what they point to is replaced
         in_folder = place.parent.is_dir()
         is_there = in_folder and place.exists()
         mode = place.stat().st_mode if is_there else stat.S_IFREG
@@ -48,6 +49,17 @@ def place_of(path: str | Path, what: str = "path") -> Path:
     if is_there and not os.access(place, os.W_OK):
         raise ArgumentError(f"`{what}` must be a file that may be written, but '{path}' is protected against that.")
     return place
+
+
+def _absolute(path: str | Path, what: str) -> Path:
+    """Return the absolute path; where the working folder is gone, say so."""
+    try:
+        return Path(path).absolute()
+    except FileNotFoundError:
+        raise ArgumentError(
+            f"`{what}` must be a file that can be written, but '{path}' is not: the working folder does not exist any "
+            f"more. Change to another one (cd), or give the path from the root."
+        ) from None
 
 
 @contextmanager

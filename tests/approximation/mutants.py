@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "times-of-linear-noise-printed-as-rest",
+        "approximation/linear_noise.py",
+        "{'' if self.times else ' at the steady state'}",
+        "{' at the steady state' if self.times else ''}",
+        "approximations",
+        only="prints_a_row",
+    ),
+    mutant(
         "distances-in-the-1-norm-do-not-round",
         "approximation/distances.py",
         "+ ROUNDED * value",

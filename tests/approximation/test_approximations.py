@@ -540,3 +540,18 @@ def test_volumes_that_are_none_are_refused(volumes):
     model = network({"X": 0}, ("0 -> X", "mass_action", 1.0), ("X -> 0", "mass_action", 1.0))
     with pytest.raises(fsp.ArgumentError, match="`volumes` must be positive numbers"):
         fsp.approximations(model, 1.0, volumes)
+
+
+def test_linear_noise_prints_a_row_for_each_time_and_species():
+    """Of births at 5 and deaths at 1 from 5: φ stays, C = 5 (1 - e^-2t), and nothing is to be corrected."""
+    reactions = [fsp.Reaction("0 -> X", rate=5.0), fsp.Reaction("X -> 0", mass_action=1.0)]
+    model = fsp.Model(name="births", species={"X": 5}, reactions=reactions)
+    head, titles, start, later = str(fsp.linear_noise(model, [0.0, 1.0])).splitlines()
+    assert head == "births: linear noise"
+    assert titles.split() == ["t", "species", "φ", "m", "C", "C₁"]
+    assert start.split() == ["0", "X", "5", "0", "0", "0"]
+    assert later.split() == ["1", "X", "5", "0", f"{5 * (1 - np.exp(-2)):.6g}", "0"]
+    head, _, rest = str(fsp.linear_noise(model)).splitlines()
+    assert head == "births: linear noise at the steady state"
+    assert rest.split()[:3] == ["inf", "X", "5"]
+    assert float(rest.split()[4]) == pytest.approx(5.0)

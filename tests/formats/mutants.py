@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "declared-encodings-overlooked",
+        "formats/encodings.py",
+        'return marked or (declared[1].decode() if declared else "")',
+        "return marked",
+        "model_files",
+        only="other_encodings",
+    ),
+    mutant(
+        "loops-of-sizes-without-a-way-out",
+        "formats/antimony.py",
+        'if "Loop detected" not in reason:',
+        'if "Loop detected" in reason:',
+        "model_files",
+        only="two_ways_out",
+    ),
+    mutant(
         "negations-of-one-operand",
         "formats/foreign_formulas.py",
         "return _ENDS.match(text, place + 1) is not None",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +23,34 @@ begin reactions
  1 1 0 k #_R1
 end reactions
 """
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32", "ISO-8859-1", "windows-1252"])
+@pytest.mark.parametrize("name", ["decay", "dégradation"])
+def test_files_in_other_encodings_come_with_the_command_that_converts_them(encoding, name, tmp_path):
+    good = sbml(**GOOD)
+    text = good.split("?>", 1)[1] if good.startswith("<?xml") else good
+    model = f'<?xml version="1.0" encoding="{encoding}"?>\n<!-- {name} -->{text}'
+    (tmp_path / "m.xml").write_bytes(model.encode(encoding))
+    with pytest.raises(ModelError, match=f"must be text in UTF-8, but .* is in {encoding}. Convert it: ") as refusal:
+        load(tmp_path / "m.xml")
+    if shutil.which("iconv") and shutil.which("sed"):
+        subprocess.run(str(refusal.value).split("Convert it: ")[1], shell=True, cwd=tmp_path, check=True)
+        assert load(tmp_path / "converted.xml").hash == loads(good).hash
+
+
+def test_files_in_an_encoding_that_nothing_names_are_refused(tmp_path):
+    (tmp_path / "m.ant").write_bytes(b"species X = 1; // caf\xe9\n")
+    with pytest.raises(ModelError, match=r"UTF-8, but '.*m.ant' is not. Convert it: iconv -f ENCODING -t UTF-8 m.ant"):
+        load(tmp_path / "m.ant")
+
+
+def test_a_size_that_is_set_by_a_concentration_comes_with_two_ways_out():
+    text = "model m()\n compartment cell;\n {}species X in cell; X = 3; k = 1;\n cell = {}; r: X -> ; k*X;\nend\n"
+    with pytest.raises(ModelError, match=r"Loop detected.* give the size as a number, or make amounts .*substanceOnly"):
+        loads(text.format("", "4*X"))
+    assert loads(text.format("substanceOnly ", "4*X"), counts="as-is").initial_states.tolist() == [[3]]
+    assert loads(text.format("", "12"), counts="as-is").initial_states.tolist() == [[36]]
 
 
 def test_an_import_comes_from_beside_the_file(read, tmp_path):

@@ -28,6 +28,14 @@ MUTANTS = [
         only="nothing_bounds",
     ),
     mutant(
+        "words-for-nothing-without-a-way-out",
+        "inference/counts.py",
+        "if isinstance(word, str) and word.strip().lower() in _LACKING:",
+        "if isinstance(word, str) and word.strip() in _LACKING:",
+        "cells",
+        only="refused_with_their_row",
+    ),
+    mutant(
         "instruments-of-products-that-underflow",
         "inference/instruments.py",
         "values[values < LEAST] = 0.0",

@@ -202,7 +202,8 @@ def test_bad_words_are_refused_by_their_option(files, words, said):
     [
         ({"x": [3, float("inf"), 4, 9]}, "whole numbers of 0 or more and less than .* has inf in row 2"),
         ({"x": [3, 1e300, 4, 9]}, "less than 9,007,199,254,740,992, but has 1e.300 in row 2"),
-        ({"x": ["3", "4", "many", "9"]}, "must hold numbers, but has 'many' in row 3"),
+        ({"x": ["3", "4", "many", "9"]}, "must hold numbers, but has 'many' in row 3.$"),
+        ({"x": ["3", "4", "NA", "9"]}, "has 'NA' in row 3; leave the field empty, and .* missing='drop'"),
         ({"time": ["1", "1", "1,5", "2"]}, "has '1,5' in row 3; write 1.5, with a point"),
         ({"x": ["3", "1,000", "4", "9"]}, "has '1,000' in row 2; write 1000, without commas, or 1.000, with a point"),
         ({"x": ["3", "1,000,000", "4", "9"]}, "row 2; write 1000000, without commas.$"),

@@ -412,3 +412,12 @@ def test_a_sweep_starts_where_its_points_are_told_to(start, tmp_path):
         fsp.sweep(model, {"X": [2, 6]}, times, start=begin)
     with pytest.raises(ArgumentError, match="'stationary', but is 'rest'"):
         fsp.sweep(model, {"k": [2.0, 6.0]}, times, start="rest")
+
+
+def test_a_sweep_says_what_it_is_over():
+    model = fsp.Model(
+        species={"X": 2}, parameters={"g": 1.0}, reactions=[fsp.Reaction("X -> 0", mass_action="g")], name="decay"
+    )
+    swept = fsp.sweep(model, {"g": [1.0, 2.0, 3.0]}, [1.0])
+    assert repr(swept) == f"<Sweep of decay over g: 3 points, {swept.error.summary}>"
+    assert swept.error.summary.startswith("error ≤ ")

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "a-working-folder-that-is-gone-untold",
+        "output/files.py",
+        "return Path(path).absolute()",
+        "return Path(path)",
+        "files",
+        only="folder_that_is_gone",
+    ),
+    mutant(
         "starts-that-failed-cannot-be-read",
         "output/fit_layout.py",
         ", (None,), gaps=True)",
