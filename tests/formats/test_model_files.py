@@ -40,7 +40,7 @@ def test_files_in_other_encodings_come_with_the_command_that_converts_them(encod
 
 
 def test_files_in_an_encoding_that_nothing_names_are_refused(tmp_path):
-    (tmp_path / "m.ant").write_bytes(b"species X = 1; // caf\xe9\n")
+    (tmp_path / "m.ant").write_bytes(b"species X = 1; // \xe9t\xe9\n")
     with pytest.raises(ModelError, match=r"UTF-8, but '.*m.ant' is not. Convert it: iconv -f ENCODING -t UTF-8 m.ant"):
         load(tmp_path / "m.ant")
 
