@@ -51,6 +51,7 @@ from fsp.inference.instrument_scores import Asked, told_of
 from fsp.inference.instruments import Instrument
 from fsp.inference.loop import check_start, distributions, solve
 from fsp.inference.observation_channel import categories, channel, instruments_for
+from fsp.inference.parameters import require_fixed_observables
 from fsp.inference.problem import Limits
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
@@ -176,6 +177,7 @@ def of_cells(
     check_call(model)
     instruments = instruments_for(instrument, observe, model.species, model.parameters)
     asked = Asked.of(model, parameters, observe, instrument)
+    require_fixed_observables(model, asked.names, asked.texts)
     if asked.of_rates:
         reached, *_ = solve(model, times, asked.of_rates, tol, limits, log=log, scores=True, start=start)
     else:

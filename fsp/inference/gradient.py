@@ -23,7 +23,7 @@ from fsp.inference.adjoint import Adjoint, Gradient, Weights
 from fsp.inference.adjoint_space import chosen_method, refined, refined_in_time, require_adjoint
 from fsp.inference.envelopes import size
 from fsp.inference.loop import check_start
-from fsp.inference.parameters import derivatives
+from fsp.inference.parameters import derivatives, require_fixed_observables
 from fsp.inference.problem import Limits
 from fsp.inference.sensitivity import sensitivity
 from fsp.inference.timed_events import written_into_rates
@@ -142,6 +142,7 @@ def gradient(
     if not isinstance(formula, str):
         raise ArgumentError(f"`formula` must be a text such as 'U > V', but is {formula!r}.")
     tree = formulas.read_formula(formula, model.species, model.observables, float(times[0]))
+    require_fixed_observables(model, parameters, [formula])
     limits = Limits(max_states, max_memory, max_work, report)
     chosen, answer = chosen_method(method, model, start), None
     slopes = derivatives(model, parameters, log=log)

@@ -45,6 +45,7 @@ from fsp.inference.instruments import Instrument, instruments_of
 from fsp.inference.loop import check_start, distributions
 from fsp.inference.mixing import Mixing
 from fsp.inference.observation_channel import Gathered
+from fsp.inference.parameters import require_fixed_observables
 from fsp.inference.problem import Limits, Reached
 from fsp.inference.score import by_adjoint, by_adjoint_in_time, by_forward, by_mixture
 from fsp.inference.timed_events import written_into_rates
@@ -148,6 +149,7 @@ class Likelihood(Displayed):
             return _added(by_label)
         limits = replace(self.limits, report=report)
         require_known(self.model, [parameters] if isinstance(parameters, str) else parameters, self.instruments)
+        require_fixed_observables(self.model, parameters, self.counts.observed)
         instruments = tuple(i.at(self.model.parameters) for i in self.instruments)
         if self.extrinsic:
             return self._of_mixture(parameters, method, instruments, limits)

@@ -14,6 +14,7 @@ from fsp.model import Model
 from fsp.model.definition import resolve
 from fsp.model.derivatives import NOW, derivative, plus
 from fsp.model.draws import score
+from fsp.model.formula import parse
 from fsp.model.functions import COMPARISONS
 from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, Time, at_time, call, substitute, symbols, walk
 
@@ -63,6 +64,19 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
     if not given or not all(isinstance(name, str) for name in given) or len(set(given)) < len(given):
         raise ArgumentError(f"`parameters` must be one or more different names, but are {names!r}.")
     return given
+
+
+def require_fixed_observables(model: Model, names: Sequence[str], texts: Sequence[str]) -> None:
+    """Refuse parameters that what is asked depends on by an observable, of which no derivative is taken."""
+    used = {name for text in texts for name in symbols(parse(text, what="`formula`")) if name in model.observables}
+    for name in [names] if isinstance(names, str) else names:
+        others = resolve({n: tree for n, tree in model.definition.parameters.items() if n != name}) if used else {}
+        for observable in used:
+            if name in symbols(others.get(observable, ZERO)):
+                raise ArgumentError(
+                    f"`parameters` must not change what is asked, but '{observable}' depends on '{name}'; ask for a "
+                    f"formula of the species instead, such as '{model.observables[observable]}'."
+                )
 
 
 def require_no_events(model: Model) -> None:

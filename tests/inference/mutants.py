@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "observables-that-parameters-change",
+        "inference/parameters.py",
+        "if name in symbols(others.get(observable, ZERO)):",
+        "if observable == name:",
+        "adjoint",
+        only="change_an_observable",
+    ),
+    mutant(
         "instruments-in-gradients",
         "inference/likelihood.py",
         "require_known(self.model, [parameters] if isinstance(parameters, str) else parameters, self.instruments)",

@@ -348,3 +348,19 @@ def test_rates_of_time_and_stationary_starts_are_taken_forward():
 def test_what_cannot_be_asked_is_refused(given, changed, kind, match):
     with pytest.raises(kind, match=match):
         fsp.gradient(**{"model": given(), "formula": "X > 8", "time": T, "parameters": ["k"], **changed})
+
+
+def test_parameters_that_change_an_observable_are_refused():
+    text = "model m; species X = 0; k = 20; s = 3; Y := s*X; Z := Y + 1; J1: -> X; k*s; J2: X -> ; X; end"
+    model = fsp.loads(text)
+    counts = fsp.read_counts({"time": [0.5], "n": [60]}, counts={"Y": "n"})
+    for ask in (
+        lambda: fsp.gradient(model, "Y", 0.5, ["s"]),
+        lambda: fsp.gradient(model, "Z > 30", 0.5, "s"),
+        lambda: fsp.fisher(model, [0.5], ["k", "s"], observe="Y"),
+        lambda: fsp.likelihood(model, counts, width=0.1).gradient(["s"]),
+    ):
+        with pytest.raises(fsp.ArgumentError, match=r"must not change what is asked, but '[YZ]' depends on 's'"):
+            ask()
+    exact = 180.0 * -math.expm1(-0.5)  # the mean of 3 X
+    assert fsp.gradient(model, "Y", 0.5, ["k"])["k"].value == pytest.approx(exact, rel=1e-6)
