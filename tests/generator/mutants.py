@@ -297,6 +297,13 @@ MUTANTS = [
         "blocks",
     ),
     mutant(
+        "panels-in-several-passes-over-memory",
+        "generator/operator.py",
+        "return widths_of(m) if can and not is_slow else [1] * m",
+        "return widths_of(m) if can else [1] * m",
+        "blocks",
+    ),
+    mutant(
         "panels-with-one-table-of-the-loss",
         "generator/block_kernels.py",
         "    for k in range(1, n_loss):",

@@ -8,7 +8,7 @@ from operator_cases import NETWORKS, TIMED, close, on_runs, spaces
 from written_networks import network
 
 from fsp import Generator, StateSpace
-from fsp.generator import blocks, layout, operator
+from fsp.generator import block_kernels, blocks, layout, operator
 from fsp.generator.block_kernels import add_products
 from fsp.generator.kernels import EXPANDED
 from fsp.generator.operator import Operator
@@ -67,6 +67,19 @@ def test_blocks_follow_the_clocks(rng):
     generator = Generator(TIMED, box)
     for other in (generator.at(0.7), generator.with_clocks(np.array([1.0, 0.25, 2.0])), generator.part(1)):
         assert widest(check_block(other.operator, other.to_csr(), 5, rng)) == 8
+
+
+def test_panels_in_memory_are_multiplied_in_one_pass_or_not_at_all(rng, monkeypatch):
+    bursts = [(f"0 -> {k} A", "rate", f"{k} + 0.5*A") for k in range(1, block_kernels.MOST_PLAIN + 2)]
+    many = network({"A": 1, "B": 1}, *bursts, ("B -> 0", "mass_action", 2.0))
+    for model, width in ((many, 1), (NETWORKS["hill"], 8)):
+        generator = Generator(model, StateSpace.box(model, 11))
+        op = on_runs(generator.plans[0], generator.sinks)
+        assert (op.slices.n_plain > block_kernels.MOST_PLAIN) == (width == 1)
+        assert widest(check_block(op, generator.to_csr(), 8, rng)) == 8
+        with monkeypatch.context() as patched:
+            patched.setattr(block_kernels, "NEAR", 0)
+            assert widest(check_block(op, generator.to_csr(), 8, rng)) == width
 
 
 def test_blocks_are_taken_in_the_order_of_the_space(rng):
