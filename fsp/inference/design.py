@@ -145,6 +145,8 @@ def _checked(
     if conditions is not None and (not isinstance(conditions, Mapping) or not conditions):
         raise ArgumentError(f"`conditions` must say what each sets, by label, but are {conditions!r}.")
     names = [parameters] if isinstance(parameters, str) else list(parameters)
+    if not names:
+        raise ArgumentError("`parameters` must be one or more different names, but are [].")
     if (interest is not None) != (criterion == "Ds"):
         raise ArgumentError("`interest` must come with criterion='Ds', and only with it.")
     asked = [interest] if isinstance(interest, str) else list(interest or ())

@@ -12,6 +12,14 @@ MUTANTS = [
         only="change_an_observable",
     ),
     mutant(
+        "designs-for-no-parameter",
+        "inference/design.py",
+        "    if not names:\n",
+        "    if names is None:\n",
+        "design",
+        only="one_parameter_at_least",
+    ),
+    mutant(
         "instruments-in-gradients",
         "inference/likelihood.py",
         "require_known(self.model, [parameters] if isinstance(parameters, str) else parameters, self.instruments)",

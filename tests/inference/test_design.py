@@ -109,3 +109,10 @@ def test_the_command_prints_the_plan(tmp_path):
     assert math.isfinite(record["gain"])
     assert "D-optimal" in CliRunner().invoke(main, words).stdout
     assert CliRunner().invoke(main, [*words, "--condition", "X=3"]).exit_code == 2
+
+
+def test_a_design_is_for_one_parameter_at_least():
+    reactions = [fsp.Reaction("X -> 0", mass_action="g")]
+    model = fsp.Model(species={"X": 2}, parameters={"g": 1.0}, reactions=reactions)
+    with pytest.raises(fsp.ArgumentError, match=r"`parameters` must be one or more different names, but are \[\]"):
+        fsp.design(model, [1.0, 2.0], [], cells=10)
