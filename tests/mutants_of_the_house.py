@@ -191,6 +191,14 @@ MUTANTS = [
         only="cannot_be_written",
     ),
     mutant(
+        "no-home-ends-the-run",
+        "compilation/objects.py",
+        "    except RuntimeError:",
+        "    except KeyError:",
+        "compilation",
+        only="without_a_home",
+    ),
+    mutant(
         "worst-level-first",
         "compilation/objects.py",
         "        for name in names:",

@@ -188,9 +188,25 @@ def test_a_cache_that_cannot_be_written_costs_time_only(compilations, tmp_path, 
     monkeypatch.setenv("FSP_CACHE_DIR", str(tmp_path / "kept"))
 
 
+def test_a_user_without_a_home_has_no_cache(compilations, tmp_path, monkeypatch, caplog):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("FSP_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    packaged = tmp_path / "compilation" / objects.name_of("states", objects.levels()[0])
+    packaged.parent.mkdir()
+    packaged.write_bytes(b"code")
+    assert objects.find("states") == packaged
+    packaged.unlink()
+    assert objects.find("states").read_bytes() == b"code"
+    assert "cannot keep its compiled kernels" in caplog.text
+
+
 def test_without_a_compiler_the_way_out_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(BackendError, match=r"pip install 'fsp-cme\[jit\]'"):
+    with pytest.raises(BackendError, match="pip install numba"):
         objects._compile(tmp_path / "none.o", "states", "x86-64-v2")
     assert not list(tmp_path.iterdir())
 

@@ -75,9 +75,13 @@ def cache() -> Path:
         return Path(os.environ["FSP_CACHE_DIR"])
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", tempfile.gettempdir())) / "fsp"
+    try:
+        home = Path.home()
+    except RuntimeError:  # neither HOME nor a name of the user, as in containers
+        home = Path(os.devnull)  # in which no folder can be made
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "fsp"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fsp"
+        return home / "Library" / "Caches" / "fsp"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "fsp"
 
 
 def _compiled(path: Path, part: str, level: str) -> Path:
@@ -117,5 +121,5 @@ def _compile(path: Path, part: str, level: str) -> None:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise BackendError(
             f"Compiled kernels must belong to fsp's sources and to this processor ({level}), but none do, and they "
-            f"could not be compiled: {last}  Install fsp anew, or numba beside it (pip install 'fsp-cme[jit]')."
+            f"could not be compiled: {last}  Install fsp anew, or numba beside it (pip install numba)."
         )
