@@ -7,6 +7,7 @@ compiled into the user's cache, once for all processes.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
 import os
@@ -108,9 +109,15 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
+@functools.cache
+def _announce() -> None:
+    """Say why the process waits, once for all parts."""
+    logger.warning("fsp compiles its kernels, whose sources are not those that it was built from: a minute, once.")
+
+
 def _compile(path: Path, part: str, level: str) -> None:
     """Compile the object in a process of its own."""
-    logger.warning("fsp compiles its kernels, whose sources are not those that it was built from: a minute, once.")
+    _announce()
     command = [sys.executable, "-m", "fsp.compilation.build", str(path), part, level]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *filter(None, sys.path)]),
