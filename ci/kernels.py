@@ -26,7 +26,12 @@ class KernelsHook(BuildHookInterface[Any]):
 
         folder = Path(self.root, "fsp", "compilation")
         given = os.environ.get("FSP_CPU_LEVELS")
-        levels = given.split(",") if given else objects.levels()[:1]
+        levels = [level.strip() for level in given.split(",")] if given else objects.levels()[:1]
+        unknown = set(levels) - {*objects.LEVELS, *objects.levels()}
+        if unknown:
+            raise RuntimeError(
+                f"`FSP_CPU_LEVELS` must be of {', '.join(objects.LEVELS)}, but names {', '.join(sorted(unknown))}."
+            )
         wanted = {objects.name_of(part, level): (part, level) for part in PARTS for level in levels}
         for old in folder.glob("*.o"):
             if old.name not in wanted:

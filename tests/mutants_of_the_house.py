@@ -199,6 +199,14 @@ MUTANTS = [
         only="without_a_home",
     ),
     mutant(
+        "objects-that-were-cut-short-are-taken",
+        "compilation/objects.py",
+        "return path.stat().st_size >= place + size * count",
+        "return True",
+        "compilation",
+        only="cut_short",
+    ),
+    mutant(
         "worst-level-first",
         "compilation/objects.py",
         "        for name in names:",

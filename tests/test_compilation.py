@@ -124,6 +124,14 @@ def test_a_kernel_says_what_its_source_says():
 
 # ---- objects
 
+WHOLE = b"\x7fELF\x02".ljust(64, b"\0")  # the header of an object without sections
+
+
+@pytest.fixture
+def real_object():
+    """Return what was compiled for this machine; asked for before `compilations`."""
+    return objects.find("states")
+
 
 @pytest.fixture
 def compilations(tmp_path, monkeypatch):
@@ -132,7 +140,7 @@ def compilations(tmp_path, monkeypatch):
 
     def note(path, part, level):
         made.append(level)
-        path.write_bytes(b"code")
+        path.write_bytes(WHOLE)
 
     monkeypatch.setenv("FSP_CACHE_DIR", str(tmp_path / "kept"))
     monkeypatch.setattr(objects, "PACKAGE", tmp_path)
@@ -153,9 +161,21 @@ def test_the_package_comes_first_and_the_best_level(compilations, tmp_path):
     folder.mkdir()
     able = objects.levels()
     for level in reversed(able):
-        (folder / objects.name_of("states", level)).write_bytes(b"code")
+        (folder / objects.name_of("states", level)).write_bytes(WHOLE)
         assert objects.find("states") == folder / objects.name_of("states", level)
     assert not compilations
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="objects have another format")
+@pytest.mark.parametrize("kept", [0, 10, 1000, -100, -1])
+def test_an_object_that_was_cut_short_is_compiled_again(kept, real_object, compilations, tmp_path):
+    """LLVM's linker reads beyond the end of one, which ends the process."""
+    packaged = tmp_path / "compilation" / objects.name_of("states", objects.levels()[0])
+    packaged.parent.mkdir()
+    packaged.write_bytes(real_object.read_bytes()[:kept])
+    again = objects.find("states")
+    assert again != packaged
+    assert again.read_bytes() == WHOLE
 
 
 def test_objects_of_other_sources_are_not_taken(compilations, tmp_path, monkeypatch):
@@ -197,10 +217,10 @@ def test_a_user_without_a_home_has_no_cache(compilations, tmp_path, monkeypatch,
     monkeypatch.setattr(Path, "home", homeless)
     packaged = tmp_path / "compilation" / objects.name_of("states", objects.levels()[0])
     packaged.parent.mkdir()
-    packaged.write_bytes(b"code")
+    packaged.write_bytes(WHOLE)
     assert objects.find("states") == packaged
     packaged.unlink()
-    assert objects.find("states").read_bytes() == b"code"
+    assert objects.find("states").read_bytes() == WHOLE
     assert "cannot keep its compiled kernels" in caplog.text
 
 

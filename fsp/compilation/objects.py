@@ -65,9 +65,24 @@ def find(part: str) -> Path:
     names = [name_of(part, level) for level in able]
     for folder in (PACKAGE / "compilation", cache()):
         for name in names:
-            if (folder / name).is_file():
+            if is_whole(folder / name):
                 return folder / name
     return _compiled(cache() / names[0], part, able[0])
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether an object is there and was not cut short, which LLVM's linker does not check."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(64)
+    if sys.platform != "linux":  # where objects have another format
+        return len(head) > 0
+    if len(head) < 64 or head[:5] != b"\x7fELF\x02":
+        return False
+    # The table of sections comes last; its place and size as in the header of ELF64, little-endian.
+    place, size, count = (int.from_bytes(head[first:end], "little") for first, end in ((40, 48), (58, 60), (60, 62)))
+    return path.stat().st_size >= place + size * count
 
 
 def cache() -> Path:
@@ -90,7 +105,7 @@ def _compiled(path: Path, part: str, level: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lock(path.with_suffix(".lock")):
-            if not path.is_file():
+            if not is_whole(path):
                 _compile(path, part, level)
     except OSError as error:
         path = Path(tempfile.mkdtemp(prefix="fsp-kernels-")) / path.name
