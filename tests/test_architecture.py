@@ -131,3 +131,16 @@ def function_at(file, name):
 def calls_in(function):
     called = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
     return {node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None) for node in called}
+
+
+def test_no_group_of_a_regular_expression_is_possessive():
+    """Those of Python 3.11.0 to 3.11.4 forget what they matched (cpython issue 106052)."""
+    possessive = re.compile(r"(?<!\\)\)(?:[*+?]|\{[0-9,]+\})\+|\(\?>")
+    assert possessive.search(r"(?:a|b)*+")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in ROOT.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if 'r"' in line and possessive.search(line)
+    ]
+    assert not found

@@ -32,9 +32,12 @@ _WAYS = {
 }
 
 # Possessive and without overlaps, so that the time is that of one pass over the text, whatever it holds.
-_ROOT = re.compile(r"(?:\s++|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>)*+<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL)
+# No group is possessive: see `fsp.formats.sbml_documents`.
+_ROOT = re.compile(
+    r"(?:\s++|<\?[^?]*(?:\?(?!>)[^?]*)*\?>|<!--[^-]*(?:-(?!->)[^-]*)*-->|<!DOCTYPE[^>]*>)*<(?:[\w.-]+:)?([\w.-]+)"
+)
 _BLOCK = re.compile(r"^[ \t]*begin[ \t]+(\w+(?:[ \t]+\w+)*)[ \t]*(?:#.*)?$", re.MULTILINE)
-_ANTIMONY = re.compile(r"^[ \t]*(?:model|module|function)\b|(?:->|=>)(?:(?!->|=>)[^;\n])*+;", re.MULTILINE)
+_ANTIMONY = re.compile(r"^[ \t]*(?:model|module|function)\b|(?:->|=>)(?:(?!->|=>)[^;\n])*;", re.MULTILINE)
 
 
 def kind_of(text: str, name: str) -> str:

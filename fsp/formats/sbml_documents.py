@@ -31,7 +31,8 @@ _SAID = re.compile(  # to people and other programs
     r"<!--.*?(?:-->|\Z)|<annotation\b(?:[^<>]*+(?<=/)>|.*?(?:</annotation\s*>|\Z))", re.DOTALL
 )
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
-_CN = re.compile(r"<(?:[\w.-]+:)?cn\b([^<>]*+)(?<!/)>([^<]*+(?:<(?!/?(?:[\w.-]+:)?cn\b)[^<]*+)*+)</(?:[\w.-]+:)?cn\s*>")
+# No group is possessive: those of Python 3.11.0 to 3.11.4 forget what they matched (cpython issue 106052).
+_CN = re.compile(r"<(?:[\w.-]+:)?cn\b([^<>]*)(?<!/)>([^<]*(?:<(?!/?(?:[\w.-]+:)?cn\b)[^<]*)*)</(?:[\w.-]+:)?cn\s*>")
 _ATTRIBUTE = re.compile(r"\b(type|base)\s*=\s*[\"']\s*([^\"']*?)\s*[\"']")
 _SEP = r"\s*<(?:[\w.-]+:)?sep\s*(?:/>|>\s*</(?:[\w.-]+:)?sep\s*>)\s*"
 _WHOLE, _REAL = r"[+-]?[0-9]+", r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,4 +47,4 @@ def check_tolerance(tol: float) -> None:
 def _is_count(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer):
         return False
-    return bool(0 < value <= sys.maxsize) and (not isinstance(value, float) or value.is_integer())
+    return bool(value > 0) and (not isinstance(value, float) or value.is_integer())

@@ -9,6 +9,7 @@ window that moves is renewed as often on a long way as on a short one.
 
 from __future__ import annotations
 
+import sys
 from math import ceil, inf, sqrt
 from typing import TYPE_CHECKING, TypeVar
 
@@ -101,7 +102,8 @@ class Growth:
         for name, value in (("max_states", max_states), ("max_memory", max_memory)):
             if value is not None and not value >= (1 if name == "max_states" else of_state):
                 raise ArgumentError(f"`{name}` must allow at least one state, but is {value!r}.")
-        self._max_states, self._max_memory, self._of_state = max_states, max_memory, of_state
+        self._max_states = min(max_states, sys.maxsize)  # any whole number is a limit; doubles hold this one
+        self._max_memory, self._of_state = max_memory, of_state
         self._pace = _Pace()
         self._kept: BaseSpace | None = None  # of the last answer
         self.count = 0

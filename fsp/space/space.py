@@ -7,6 +7,7 @@ operations on sorted runs, and what does not change is not looked at again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from fsp.space.runs import KeyRuns
 from fsp.space.saturation import saturate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import ArrayLike
 
@@ -167,7 +168,7 @@ class StateSpace(BaseSpace):
         StateSpaceError
             If `states` are not counts of so many species.
         """
-        if not isinstance(species, tuple | list) or not all(isinstance(name, str) for name in species):
+        if not isinstance(species, Sequence) or not all(isinstance(name, str) for name in species):
             raise ArgumentError(f"`species` must be a list of names, such as model.species, but is {species!r:.60}.")
         rows = np.asarray(states)
         if rows.ndim != 2 or rows.shape[1] != len(species) or not np.issubdtype(rows.dtype, np.integer):

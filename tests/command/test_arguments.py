@@ -111,7 +111,6 @@ HUGE = 10**400  # no float holds it
     [
         (lambda n: fsp.ssa(MODEL, [1.0], runs=n), "`runs` must be a whole number of 1 to 9,007,199,254,740,992"),
         (lambda n: MODEL.propensities([[n]]), "`states` must be counts below 2⁶⁴"),
-        (lambda n: fsp.stationary(MODEL, max_states=n), "`max_states` must be a number of states"),
         (lambda n: fsp.transient(MODEL, [1.0]).at(n), "`t` must be one of the times"),
         (lambda n: fsp.transient(MODEL, [1.0])[0].moment("X", n), "Order of 'X' must be a non-negative integer"),
         (lambda n: fsp.fisher(MODEL, [1.0], ["g"], cells=n), "`cells` must be a number"),
@@ -153,6 +152,8 @@ def test_seeds_may_be_of_any_length():
 
 def test_no_limit_is_too_large_for_a_space_and_a_bound_for_prism_is():
     assert len(fsp.StateSpace.reachable(MODEL, max_states=HUGE)) == 3
+    assert len(fsp.stationary(MODEL, max_states=HUGE)) == len(fsp.stationary(MODEL))
+    assert len(fsp.relaxation(MODEL, 2, max_states=HUGE).rates) == 2
     with pytest.raises(ModelError, match="must have a bound below 2\\^31"):
         fsp.Model(species={"X": 1}, reactions=[fsp.Reaction("0 -> X", rate=1.0)]).to_prism(upper={"X": HUGE})
 

@@ -279,7 +279,7 @@ def test_from_states_refuses_what_is_no_state(states, message):
         StateSpace.from_states(("A", "B"), states)
 
 
-@pytest.mark.parametrize("species", ["X", None, {"X": 0}, [1], network({"X": 3}, "X -> 0")])
+@pytest.mark.parametrize("species", [None, {"X": 0}, [1], network({"X": 3}, "X -> 0")])
 def test_from_states_refuses_what_is_no_list_of_names(species):
     with pytest.raises(ArgumentError, match=r"`species` must be a list of names, such as model\.species"):
         StateSpace.from_states(species, [[1]])
