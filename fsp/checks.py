@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from fsp.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
 
 LARGEST_WHOLE = 2**53  # of numbers of runs, workers, cells: doubles, with which they are multiplied, hold all up to it
 LONGEST_SHOWN = 10**30  # chosen: whole numbers from here on are not written out; Python refuses 4,300 digits
@@ -24,6 +29,19 @@ def check_whole(name: str, given: Any, least: int, greatest: int | None = LARGES
         raise ArgumentError(f"`{name}` must be a whole number of {least} or more, but is {shown(given)}.")
     if greatest is not None and given > greatest:
         raise ArgumentError(f"`{name}` must be a whole number of {least} to {greatest:,}, but is {shown(given)}.")
+
+
+def as_numbers(what: str, given: Any) -> FloatArray:
+    """Return one or several numbers as floats, in their shape; an ArgumentError names what is none, such as a text."""
+    try:
+        values = np.asarray(given)
+        if values.dtype == np.object_ and not any(isinstance(x, str | bytes | bool | None) for x in values.flat):
+            values = values.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        values = np.array("")
+    if values.dtype.kind not in "iuf":
+        raise ArgumentError(f"{what} must be numbers, but are {shown(given)}.")
+    return values.astype(np.float64)
 
 
 def shown(given: Any) -> str:

@@ -6,4 +6,4 @@ LIKELIHOOD_WIDTH = 1e-2  # nats: far below what tells two models apart
 STARTS = 5  # of a fit: a wrong optimum is noticed where they end apart
 LEVEL = 0.95  # of confidence intervals
 RELAXATION_TOL = 1e-10  # of the stationary distribution below the modes: small gaps need its digits
-MODES = 3  # the slowest ones
+MODES = 3  # the slowest ones, where there are so many

@@ -243,7 +243,7 @@ def stationary(
 
 def relaxation(
     model: Model,
-    n_modes: int = defaults.MODES,
+    n_modes: int | None = None,
     tol: float = defaults.RELAXATION_TOL,
     *,
     space: StateSpace | None = None,
@@ -262,7 +262,8 @@ def relaxation(
     model
         The reaction network; its propensities must not depend on time.
     n_modes
-        Number of eigenvalues beside zero: those of greatest real part among some more of least modulus.
+        Number of eigenvalues beside zero: those of greatest real part among some more of least modulus.  None for
+        three, or as many as there are.
     tol
         Error of the stationary distribution whose states are taken first, if there is no `space`.
     space

@@ -40,6 +40,7 @@ from scipy.linalg import orth, solve_continuous_lyapunov
 from fsp.approximation.derivatives import Tensors
 from fsp.approximation.scaling import ScaledNetwork
 from fsp.bars import Course, barred, callback, silent
+from fsp.checks import as_numbers
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, ConvergenceError, ModelError
 from fsp.model.arguments import check_call
@@ -118,7 +119,7 @@ class LinearNoise(Displayed):
         """
         if self.times is not None:
             raise ArgumentError("`spectrum` must be of a steady state, but this is at given times; leave out `times`.")
-        omega = np.asarray(frequencies, dtype=np.float64)
+        omega = as_numbers("`frequencies`", frequencies)
         shifted = self.jacobian[0] - 1j * omega[:, None, None] * np.eye(len(self.species))  # (n, d, d)
         # directions that no reaction changes have no noise, and no response: zero stays zero
         inverse = np.linalg.pinv(shifted)

@@ -24,6 +24,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains.classes import reached
 from fsp.chains.elimination import BYTES_OF_ENTRY, check_factors
 from fsp.chains.modes import Block, Modes, joined, slowest
+from fsp.defaults import MODES
 from fsp.errors import ArgumentError, ConvergenceError
 
 if TYPE_CHECKING:
@@ -33,26 +34,30 @@ PIVOTED = 2  # factors with pivots over those of an elimination without: up to 1
 RELATIVE_RESIDUAL = 1e-6  # of a vector beyond which its eigenvalue is that of another class on its way too
 
 
-def transient_modes(matrix: Any, kills: FloatArray, n_modes: int) -> Modes:
+def transient_modes(matrix: Any, kills: FloatArray, n_modes: int | None) -> Modes:
     """Return the modes next to zero of transient states, left for good at the rates `kills` (n,).
 
-    `matrix` (n, n) CSR is the generator on them, its diagonal with all that leaves each state.
+    `matrix` (n, n) CSR is the generator on them, its diagonal with all that leaves each state.  None asks for `MODES`
+    of them, or as many as there are.
     """
     n = matrix.shape[0]
-    if n_modes > n:
+    wanted = min(MODES, n) if n_modes is None else n_modes
+    if wanted > n:
         raise ArgumentError(f"`n_modes` must be at most the number of transient states {n}, but is {n_modes}.")
     n_classes, label = csgraph.connected_components(matrix, directed=True, connection="strong")
     if n_classes == 1:
-        return slowest(Block(matrix, None, kills), n_modes)
-    candidates = _candidates(matrix, kills, label.astype(np.int64), n_modes)
+        return slowest(Block(matrix, None, kills), wanted)
+    candidates = _candidates(matrix, kills, label.astype(np.int64), wanted)
     rates = np.array([-float(modes.values[0].real) for _, modes in candidates])
     chosen: list[Modes] = []
     for k in np.argsort(rates, kind="stable"):
         extended = _continued(matrix, *candidates[k])
         if extended is not None:
             chosen.append(extended)
-        if len(chosen) == n_modes:
+        if len(chosen) == wanted:
             return joined(chosen)
+    if n_modes is None and chosen:
+        return joined(chosen)
     raise ConvergenceError(
         f"`n_modes` must be at most the number of modes with vectors of their own {len(chosen)}, but is {n_modes}: "
         f"eigenvalues of several classes are the same."

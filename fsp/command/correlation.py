@@ -52,7 +52,7 @@ def correlation(
     with saying(times="--at"):
         start = None if not at else fsp.transient(network, at, AT * tol, max_states=ending.max_states)
     formulas = "--of" if with_ is None else "--of or --with"
-    with saying(times="--lags", formula=formulas), ending.reporting() as report:
+    with saying(lags="--lags", formula=formulas), ending.reporting() as report:
         answer = fsp.correlation(
             network,
             observable,

@@ -68,7 +68,7 @@ class Drawing:
 
     def check(self, known: Sequence[str], option: str | None, of: str) -> None:
         """Refuse what cannot be drawn `of` an answer of this kind, and all where no `option` asks for a picture."""
-        for name, given in (("species", self.species), ("kind", self.kind), ("log", self.log)):
+        for name, given in (("species", self.species), ("kind", self.kind is not None), ("log", self.log)):
             if given and option is None:
                 raise ArgumentError(f"`--{name}` must come with --plot, but there is none.")
         unknown = [name for name in self.species if name not in known]
@@ -77,7 +77,7 @@ class Drawing:
         if option is not None:
             from fsp.output.drawing import require
 
-            require(self.kind or "overview", of, len(self.species), log=self.log)
+            require("overview" if self.kind is None else self.kind, of, len(self.species), log=self.log)
 
 
 @dataclass(frozen=True, slots=True)

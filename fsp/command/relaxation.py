@@ -14,7 +14,7 @@ from fsp.command.wording import saying
 
 @click.command(epilog=EPILOG)
 @with_options(*SOURCE)
-@click.option("--modes", default=defaults.MODES, show_default=True, help="Number of modes.")
+@click.option("--modes", type=int, help=f"Number of modes; {defaults.MODES} without, or as many as there are.")
 @click.option(
     "--tol",
     default=defaults.RELAXATION_TOL,
@@ -25,7 +25,7 @@ from fsp.command.wording import saying
 @with_options(*PROGRESS)
 @guarded
 @takes(source=Source)
-def relaxation(source: Source, modes: int, tol: float, as_json: bool, quiet: bool, progress: bool) -> int:
+def relaxation(source: Source, modes: int | None, tol: float, as_json: bool, quiet: bool, progress: bool) -> int:
     """Print the slowest eigenvalues and relaxation times of MODEL, a file, or its rate of extinction."""
     from fsp.output.records import to_json
 

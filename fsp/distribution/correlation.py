@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.checks import as_numbers
 from fsp.distribution import doors
 from fsp.distribution.display import Displayed
 from fsp.distribution.distribution import Provenance
@@ -149,7 +150,7 @@ class Correlation(Displayed, Provenance):
         """
         if self.resolve is None:
             raise BackendError("A spectrum must be that of a network at rest; ask with `start='stationary'`.")
-        omega = np.atleast_1d(np.asarray(frequencies, dtype=np.float64))
+        omega = np.atleast_1d(as_numbers("`frequencies`", frequencies))
         if omega.ndim != 1 or not np.isfinite(omega).all():
             raise ArgumentError(f"`frequencies` must be finite numbers, but are {frequencies!r}.")
         return self.resolve(omega)

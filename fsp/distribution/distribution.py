@@ -18,6 +18,7 @@ import numpy as np
 from fsp import analysis
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.arrays import FloatArray, IntArray
+from fsp.checks import as_numbers
 from fsp.distribution import bounds, doors
 from fsp.distribution.checks import check, check_bounds, check_time, read_only
 from fsp.distribution.display import Displayed
@@ -315,11 +316,9 @@ class Distribution(Displayed, Intervals, Provenance):
 
     def _tails(self, species: str, count: float | Sequence[float], side: np.ufunc) -> Interval | list[Interval]:
         """Bound the probability of one side of each count."""
-        alone = self.marginal(species)
-        tail_bounds = [
-            bounds.event(alone.probabilities, side(alone.states[:, 0], value), alone.error)
-            for value in np.atleast_1d(np.asarray(count, dtype=np.float64))
-        ]
+        alone, values = self.marginal(species), np.atleast_1d(as_numbers("`count`", count))
+        masks = [side(alone.states[:, 0], value) for value in values]
+        tail_bounds = [bounds.event(alone.probabilities, mask, alone.error) for mask in masks]
         return tail_bounds if np.ndim(count) else tail_bounds[0]
 
     def to_pandas(self) -> pandas.DataFrame:

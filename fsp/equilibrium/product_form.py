@@ -166,7 +166,7 @@ class _ClosedClass:
         if least > math.log(2.0 * growth.limit):
             raise StateSpaceError(
                 f"The stationary distribution must be held by at most {growth.limit:,} states (`{growth.limited_by}`), "
-                f"but needs at least 10^{math.floor(least / math.log(10.0))} by its product form; raise the limit, or "
+                f"but needs at least {_amount(least)} by its product form; raise the limit, or "
                 f"sample the network (`fsp.ssa`)."
             )
 
@@ -324,6 +324,11 @@ def _poisson(log: float, error: float) -> _Weights:
     return _Weights(
         mode - len(down), np.concatenate([down, [1.0], up]), mode, highest, c, log, error + 4.0 * UNIT_ROUNDOFF
     )
+
+
+def _amount(log: float) -> str:
+    """Return a number from its logarithm: all of its digits, or the power of ten below a large one."""
+    return f"{math.floor(math.exp(log)):,}" if log < math.log(1e6) else f"10^{math.floor(log / math.log(10.0))}"
 
 
 def lattice_states(change: IntArray, start: IntArray, low: IntArray, high: IntArray, limit: int) -> IntArray | None:

@@ -32,6 +32,8 @@ from fsp.chains.classes import Classes, close_leaks, closed_classes, reached
 from fsp.chains.modes import Block, Modes, slowest
 from fsp.chains.null_vectors import null_vector
 from fsp.chains.transient_modes import transient_modes
+from fsp.checks import check_whole
+from fsp.defaults import MODES
 from fsp.distribution import ErrorLedger
 from fsp.distribution.relaxation import EigenvalueErrors, Relaxation
 from fsp.equilibrium.certified import StationaryCertifier
@@ -134,7 +136,7 @@ class ModesOnSpace:
 
 def relaxation(
     model: Model,
-    n_modes: int,
+    n_modes: int | None,
     tol: float,
     *,
     space: StateSpace | None,
@@ -155,11 +157,11 @@ def relaxation(
     return replace(answer, known=replace(answer.known, radii=around))
 
 
-def check_question(model: Model, n_modes: int, tol: float) -> None:
+def check_question(model: Model, n_modes: int | None, tol: float) -> None:
     """Raise an error unless so many modes can be asked for."""
     check_arguments(model, tol)
-    if not isinstance(n_modes, int) or n_modes < 1:
-        raise ArgumentError(f"`n_modes` must be a positive number, but is {n_modes!r}.")
+    if n_modes is not None:
+        check_whole("n_modes", n_modes, 1)
 
 
 def _beginning(
@@ -216,7 +218,7 @@ class _Eigenvalues:
     def judge(self, candidate: ModesOnSpace, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None to end."""
         values = _folded(candidate.modes.values)
-        if self._before is not None:
+        if self._before is not None and len(self._before) == len(values):
             self.changes = np.abs(values - self._before)
             relative = float((self.changes / np.abs(values)).max())
             self._since = 0 if relative < self._least else self._since + 1
@@ -252,7 +254,7 @@ def _absorbs(generator: Generator, members: IntArray) -> bool:
     return len(members) == 1 and not generator.leak_rates[members].any()
 
 
-def _modes_on(model: Model, n_modes: int, mode: IntArray | None, space: BaseSpace) -> ModesOnSpace:
+def _modes_on(model: Model, n_modes: int | None, mode: IntArray | None, space: BaseSpace) -> ModesOnSpace:
     """Return the modes on a space whose leaks are led back to the state `mode`, or reflected where there is none."""
     space = serial(space)
     generator = Generator(model, space)
@@ -276,6 +278,7 @@ def _modes_on(model: Model, n_modes: int, mode: IntArray | None, space: BaseSpac
         modes = _before_absorption(killed, leak_rates, passed, n_modes)
         return ModesOnSpace(generator, passed, len(passed), modes, absorbed=True)
     members = max(ends.members, key=len)
+    n_modes = min(MODES, len(members) - 1) if n_modes is None else n_modes
     if n_modes > len(members) - 1:
         raise ArgumentError(f"`n_modes` must be less than the number of states {len(members)}, but is {n_modes}.")
     block = closed[members][:, members].tocsr()
@@ -291,7 +294,7 @@ def _reached_classes(matrix: Any, initial: FloatArray) -> Classes:
     return Classes(tuple(members for members in classes.members if inside[members].any()), inside & classes.transient)
 
 
-def _before_absorption(matrix: Any, leak_rates: FloatArray, states: IntArray, n_modes: int) -> Modes:
+def _before_absorption(matrix: Any, leak_rates: FloatArray, states: IntArray, n_modes: int | None) -> Modes:
     """Return the modes on the transient `states` of a generator that ends where it leaves them."""
     if not len(states):
         raise StateSpaceError(

@@ -259,10 +259,9 @@ def _content(file: Path) -> Content:
     try:
         text = data.decode("utf-8-sig")  # editors on Windows begin a file with a byte order mark
     except UnicodeDecodeError:
-        raise not_in_utf8(file, encoding_of(data)) from None
-    declared = encoding_of(data)
-    if declared.upper() not in ("", "UTF-8", "UTF8"):
-        raise not_in_utf8(file, declared)
+        raise not_in_utf8(file, data) from None
+    if encoding_of(data).upper() not in ("", "UTF-8", "UTF8"):
+        raise not_in_utf8(file, data)
     if kind_of(text, file.name) == "sedml":
         return in_sedml(text, file.name, beside(file))
     return _plain(text, file.name)

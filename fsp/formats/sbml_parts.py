@@ -215,14 +215,25 @@ def read_species(parts: SbmlParts, model: Element) -> None:
 
 
 def is_concentration(species: Element, model: Element) -> bool:
-    """Return whether the symbol of a species stands for its concentration."""
+    """Return whether the symbol of a species stands for its concentration.
+
+    Compartments without dimensions have no size in Level 2, and amounts in them (L2V4, 4.7.5); in Level 3
+    they are as others, where they have a size.
+    """
     compartment = model.getCompartment(species.getCompartment())
     if compartment is None:
         raise ModelError(
             f"Species '{species.getId()}' must be in a compartment of the model, "
             f"but is in '{species.getCompartment()}'."
         )
-    return not (species.getHasOnlySubstanceUnits() or compartment.getSpatialDimensionsAsDouble() == 0)
+    is_point = compartment.getSpatialDimensionsAsDouble() == 0
+    return not (species.getHasOnlySubstanceUnits() or (is_point and not _has_size(compartment, model)))
+
+
+def _has_size(compartment: Element, model: Element) -> bool:
+    name = compartment.getId()
+    is_determined = model.getInitialAssignmentBySymbol(name) or model.getAssignmentRuleByVariable(name)
+    return bool(model.getLevel() > 2 and (compartment.isSetSize() or is_determined is not None))
 
 
 def _initial_count(parts: SbmlParts, species: Element, model: Element) -> Expression:

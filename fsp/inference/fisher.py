@@ -43,7 +43,7 @@ import numpy as np
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING
 from fsp.bars import barred, callback, silent
-from fsp.checks import shown
+from fsp.checks import as_numbers, shown
 from fsp.distribution.information import OPEN, FisherInformation
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.inference.account import Scores
@@ -201,10 +201,7 @@ def of_reached(
 
 
 def _checked_cells(cells: float | Sequence[float], n_times: int) -> FloatArray:
-    try:
-        given = np.asarray(cells, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        given = np.array(math.nan)
+    given = as_numbers("`cells`", cells)
     if given.ndim == 0:
         given = np.full(n_times, float(given))
     if given.shape != (n_times,) or not (np.isfinite(given) & (given >= 0.0)).all():

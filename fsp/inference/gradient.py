@@ -138,7 +138,9 @@ def gradient(
     model = written_into_rates(model)
     check_tolerance(tol)
     check_start(start)
-    times = checked_times([time])
+    times = checked_times(time, "time")
+    if len(times) > 1:
+        raise ArgumentError(f"`time` must be one number, but is {time!r}; ask for each time, or `fsp.sensitivity`.")
     if not isinstance(formula, str):
         raise ArgumentError(f"`formula` must be a text such as 'U > V', but is {formula!r}.")
     tree = formulas.read_formula(formula, model.species, model.observables, float(times[0]))

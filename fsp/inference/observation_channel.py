@@ -119,8 +119,8 @@ def formulas_of(observe: str | Sequence[str] | None) -> tuple[str, ...]:
     if observe is None:
         return ()
     given = (observe,) if isinstance(observe, str) else tuple(observe)
-    if not given or not all(isinstance(text, str) for text in given):
-        raise ArgumentError(f"`observe` must be one or more formulas such as 'A + B', but is {observe!r}.")
+    if not given or not all(isinstance(text, str) for text in given) or len(set(map(str.strip, given))) < len(given):
+        raise ArgumentError(f"`observe` must be one or more different formulas such as 'A + B', but is {observe!r}.")
     return given
 
 

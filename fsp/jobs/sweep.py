@@ -17,7 +17,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.bars import shown
-from fsp.checks import check_choice, check_whole
+from fsp.checks import as_numbers, check_choice, check_whole
 from fsp.distribution import Distribution, Solution, Sweep
 from fsp.distribution.continuation import Request, require_same
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
@@ -195,10 +195,7 @@ def combined(
 
 
 def _numbers(name: str, given: Sequence[float] | FloatArray | float) -> list[float]:
-    try:
-        numbers = np.atleast_1d(np.asarray(given, dtype=np.float64))
-    except (TypeError, ValueError, OverflowError):
-        raise ArgumentError(f"Values of '{name}' must be numbers, but are {given!r}.") from None
+    numbers = np.atleast_1d(as_numbers(f"Values of '{name}'", given))
     if numbers.ndim != 1 or not len(numbers) or not np.isfinite(numbers).all():
         raise ArgumentError(f"Values of '{name}' must be a list of finite numbers, but are {given!r}.")
     return list(map(float, numbers))

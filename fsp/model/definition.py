@@ -276,11 +276,12 @@ def in_order(trees: Mapping[str, Expression], what: str) -> list[str]:
 
 
 def whole_count(value: Expression, what: str) -> int:
-    """Return a count as int, or raise a `ModelError` if it is not a whole number from 0 to 2⁵³."""
+    """Return a count as int, or raise a `ModelError` if it is not a whole number from 0 on, below 2⁵³."""
     number = value.value if isinstance(value, Number) else math.nan
-    if number > LARGEST_COUNT:
+    if number >= LARGEST_COUNT:  # the first one that stands for others too
         raise ModelError(
-            f"{what} must be at most {LARGEST_COUNT:,}, up to which doubles hold whole numbers, but is {number:.12g}."
+            f"{what} must be less than {LARGEST_COUNT:,}, from which on doubles do not tell whole numbers apart, but "
+            f"is {number:.16g}; count in larger units."
         )
     count = float(nearest_whole(np.array(number)))
     if not count >= 0.0:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.checks import as_numbers
 from fsp.errors import ArgumentError
 from fsp.quantities import MOST_NUMBERS
 
@@ -18,27 +19,24 @@ TINY = float(np.finfo(np.float64).tiny)  # smallest time but zero: below, number
 SUMMED = 1e-15  # of the last time: what adding up steps may leave at zero
 
 
-def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
-    """Return `times` as an array (n,), or raise an ArgumentError unless they increase from zero or later."""
+def checked_times(times: Sequence[float] | FloatArray | float, name: str = "times") -> FloatArray:
+    """Return times, an argument called `name`, as an array (n,); refuse them unless they increase from 0 or later."""
     many = len(times) if isinstance(times, Sequence) else np.size(times)
     if many > MOST_NUMBERS:  # before they take memory
-        raise ArgumentError(f"`times` must be at most {MOST_NUMBERS:,}, but are {many:,}.")
-    try:
-        values = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    except (TypeError, ValueError, OverflowError):
-        raise ArgumentError(f"`times` must be numbers, but are {times!r}.") from None
+        raise ArgumentError(f"`{name}` must be at most {MOST_NUMBERS:,}, but are {many:,}.")
+    values = np.atleast_1d(as_numbers(f"`{name}`", times))
     if values.ndim != 1 or not len(values):
-        raise ArgumentError(f"`times` must be a list of at least one time, but has shape {values.shape}.")
+        raise ArgumentError(f"`{name}` must be a list of at least one number, but has shape {values.shape}.")
     first, last, increases = float(values[0]), float(values[-1]), bool((values[1:] > values[:-1]).all())
     if increases and (first or float(values[1:2].sum()) or TINY) >= TINY and last < np.inf:
         return values
     if not np.isfinite(values).all() or values[0] < 0.0:
-        raise ArgumentError(f"`times` must be finite and not negative, but are {values.tolist()[:10]}.")
+        raise ArgumentError(f"`{name}` must be finite and not negative, but are {values.tolist()[:10]}.")
     if ((values > 0.0) & (values < TINY)).any():
-        raise ArgumentError(f"`times` must be 0 or at least {TINY:.3g}, but are {values.tolist()[:3]}.")
+        raise ArgumentError(f"`{name}` must be 0 or at least {TINY:.3g}, but are {values.tolist()[:3]}.")
     if (np.diff(values) <= 0.0).any():
         k = int(np.argmax(np.diff(values) <= 0.0))
-        raise ArgumentError(f"`times` must increase, but {values[k]} is followed by {values[k + 1]}.")
+        raise ArgumentError(f"`{name}` must increase, but {values[k]} is followed by {values[k + 1]}.")
     return values
 
 

@@ -31,6 +31,8 @@ from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import ProgressCallback
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fsp.arrays import FloatArray, IntArray
     from fsp.model import Model
     from fsp.moments.lyapunov import DriftCondition
@@ -113,7 +115,19 @@ def committor(
     except NoDriftCondition as missing:
         rest = growing_law.estimated(model, tol, limit, str(missing))
         ways = ReactivePaths(rest, targets).solved((True, True), None)
-    return _answer(model, ways, (names[0], names[1]), tol)
+    return _answer(model, ways, (names[0], names[1]), tol, _unmet(model, targets, ways, names))
+
+
+def _unmet(model: Model, targets: Targets, ways: Reactive, names: Sequence[str]) -> list[str]:
+    """Say which conditions no state fulfils, as far as is known: what is asked of them is then mostly a slip."""
+    generator, notes = ways.generator, list[str]()
+    for k, name in enumerate(names):
+        if targets.holds(k, generator.space.states).any():
+            continue
+        are_all = not generator.leak_rates.any() or members(model, targets, k) is not None
+        which = "that can be reached" if are_all else "stored"
+        notes.append(f"no state {which} fulfils {name}; check the condition")
+    return notes
 
 
 def _proved(model: Model, targets: Targets, tol: float, limit: int, report: ProgressCallback) -> Reactive:
@@ -168,7 +182,7 @@ def _width(ways: Reactive) -> float:
     return max(of_rate, of_forward, of_backward)
 
 
-def _answer(model: Model, ways: Reactive, names: tuple[str, str], tol: float) -> Committor:
+def _answer(model: Model, ways: Reactive, names: tuple[str, str], tol: float, unmet: list[str]) -> Committor:
     rest = ways.rest
     species, states = model.species, rest.generator.space.states
     sources, targets, (low, high) = ways.currents()
@@ -192,5 +206,5 @@ def _answer(model: Model, ways: Reactive, names: tuple[str, str], tol: float) ->
         number(ways.reactive),
         ReactiveFlux(species, states, sources, targets, low, high, rest.certified),
         **Provenance.of(model),
-        notes=(f"the stationary law is an estimate: {rest.reason}",) if rest.reason else (),
+        notes=(*([f"the stationary law is an estimate: {rest.reason}"] if rest.reason else []), *unmet),
     )

@@ -124,7 +124,7 @@ def correlation(
     if at_rest:
         check_arguments(model, tol)
     check_tolerance(tol)
-    times = checked_times(lags)
+    times = checked_times(lags, "lags")
     second = observable if with_ is None else with_
     pair = Observable.read(model, observable, "observable"), Observable.read(model, second, "with_")
     limit = max_states or most_states(model)

@@ -43,7 +43,10 @@ class Targets:
         if not given:
             raise ArgumentError("`target` must be a condition, or several by name, but there is none.")
         conditions = tuple(_read(model, condition, argument) for condition in given.values())
-        return cls(tuple(map(str, given)), conditions, model.species, argument)
+        names = tuple(map(str, given))
+        if not all(name.strip() for name in names) or len(set(names)) < len(names):
+            raise ArgumentError(f"{argument} must be conditions by different names, but these are {names}; name each.")
+        return cls(names, conditions, model.species, argument)
 
     def hold(self, states: IntArray) -> BoolArray:
         """Tell which targets hold in states (m, d): (n_targets, m)."""

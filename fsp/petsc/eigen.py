@@ -10,6 +10,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains.modes import MORE, Modes
+from fsp.defaults import MODES
 from fsp.equilibrium.relaxation import ModesOnSpace, check_question, converged_modes, several_classes
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, ToleranceWarning
 from fsp.model.fingerprint import comparable
@@ -81,7 +82,7 @@ def relaxation(
 
 def relaxation_of_model(
     model: Model,
-    n_modes: int,
+    n_modes: int | None,
     tol: float,
     *,
     space: StateSpace | None,
@@ -123,7 +124,7 @@ def _most_probable(rest: Distribution) -> IntArray:
 
 
 def _led_back_modes(
-    model: Model, n_modes: int, mode: IntArray, method: str, asked: Options, space: BaseSpace
+    model: Model, n_modes: int | None, mode: IntArray, method: str, asked: Options, space: BaseSpace
 ) -> ModesOnSpace:
     """Return the modes on the closed class of a space whose leaks are led back to the state `mode` (1, d)."""
     space = spread(space)
@@ -144,7 +145,7 @@ def _led_back_modes(
         return _modes(generator, np.flatnonzero(members), of_class, n_modes, method, asked, "`n_modes`")
 
 
-def _reflecting(generator: Generator, n: int, method: str, asked: Options, named: str) -> ModesOnSpace:
+def _reflecting(generator: Generator, n: int | None, method: str, asked: Options, named: str) -> ModesOnSpace:
     """Return the modes on a space whose boundary reflects."""
     with generator.aij() as matrix:
         with vectors(matrix, 1) as (leaks,):
@@ -154,13 +155,14 @@ def _reflecting(generator: Generator, n: int, method: str, asked: Options, named
 
 
 def _modes(
-    generator: Generator, members: IntArray, matrix: Any, n: int, method: str, asked: Options, named: str
+    generator: Generator, members: IntArray, matrix: Any, n: int | None, method: str, asked: Options, named: str
 ) -> ModesOnSpace:
     """Return the `n` slowest modes of a PETSc matrix on the `members` of this rank's states, (m,).
 
-    `named` is what the user calls `n`.
+    `named` is what the user calls `n`; None asks for `MODES`, or as many as there are.
     """
     comm, n_states = generator.comm, int(matrix.getSize()[0])
+    n = max(1, min(MODES, n_states - 1)) if n is None else n
     if not 1 <= n < n_states:
         raise ArgumentError(f"{named} must be 1 to {n_states - 1:,}, since there is one more state, but is {n}.")
     if method not in ("auto", "direct", "iterative"):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import ArgumentError, BackendError, ConvergenceError, StateSpaceError
+from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, StateSpaceError
 from fsp.model.arguments import check_tolerance
 from fsp.model.fingerprint import comparable
 from fsp.model.phases import split_at_events
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from fsp.projection.engine import Carry
     from fsp.solvers import Advance, Solver
     from fsp.space.base import BaseSpace
+
+RATES_AHEAD = 9  # times at which it is seen how rates rise; chosen
 
 
 def solve(
@@ -214,12 +216,25 @@ class Loop:
         """Refuse to go on where the end is too far away; on a space that stays as it is, by any solver."""
         now, forecast = self.now, self._forecast
         mean = np.asarray(now.space.comm.sum(now.p @ now.space.local.states))
-        left = forecast.look(now.t, mean, self.pacing.last, self.begin.moments(forecast.end))
+        known, rising = self.begin.moments(forecast.end), self._rising(forecast.end)
+        left = forecast.look(now.t, mean, self.pacing.last, known, rising)
         if left and now.t < forecast.end:
             failure = forecast.refusal(now.t, left, type(self.engine.solver).__name__)
             if not forecast.unchanged:
                 raise failure
             self.engine.give_way(now.t, failure)
+
+    def _rising(self, end: float) -> float:
+        """Return how many times faster the stored states are left, in the mean until the end, than now."""
+        generator = self.engine.generator
+        if generator.is_constant:
+            return 1.0
+        try:
+            rates = [generator.at(float(t)).largest_exit_rate for t in np.linspace(self.now.t, end, RATES_AHEAD)]
+        except FSPError:  # a rate without bound
+            return inf
+        mean = (sum(rates) - 0.5 * (rates[0] + rates[-1])) / (RATES_AHEAD - 1)
+        return mean / rates[0] if rates[0] > 0.0 else 1.0
 
     def _grow(self, rejected: FloatArray) -> None:
         """Grow the space where the `rejected` vector would leave it, and drop what is not needed any more."""

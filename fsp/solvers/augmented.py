@@ -60,6 +60,7 @@ class Space:
     norms: FloatArray  # scale ‖V_j‖₁; in each further row weighted by the exit rates of one A_l, (1 + L, size + 1)
     unit: float  # scale of the forcing's polynomials in an augmented vector
     noise: float = 0.0  # per unit of time, what the residual may show for rounding where the basis is closed
+    substeps: int = 0  # of all small exponentials that were followed
 
     @property
     def residual_norm(self) -> float:
@@ -136,6 +137,7 @@ class AugmentedBasis:
             limit.rate * LOSS_SAFETY,
             small_exponential_kernels.STRIDE,
         )
+        space.substeps += int(substeps)
         return Flow(float(s), u, float(s_kept), u_kept, float(growth), float(error), int(substeps))
 
     def combined(self, space: Space, u: FloatArray) -> tuple[FloatArray, float]:

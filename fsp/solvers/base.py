@@ -108,6 +108,7 @@ class Advance:
     rejected: FloatArray | None = field(default=None)  # the state that broke the limit, (n,): where the space must grow
     certified: bool = True  # whether the error is a bound, where the solver's are
     step_length: float = 0.0  # of the next step; 0 where the method has none
+    beside: float = 0.0  # multiply-adds beside the products, where they may be far more
 
 
 @dataclass(frozen=True, slots=True, eq=False)

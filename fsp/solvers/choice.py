@@ -128,7 +128,7 @@ class Chooser:
         cost = solver.cost(generator, Stretch(covered, span=self._span, stride=self._strides.get(used, inf)))
         if covered > 0.0:
             self._learn(used, step.n_matvec, cost.products)
-        work = step.n_matvec * cost.unit
+        work = step.n_matvec * cost.unit + step.beside
         pace = work / covered if covered > 0.0 else inf
         rounding = step.rounding / covered if covered > 0.0 else 0.0
         self._effort = _Effort(self._effort.work + work, self._effort.covered + covered, pace, rounding)
@@ -160,6 +160,7 @@ class Chooser:
         """Raise a ConvergenceError that says what each solver came to, if none is left."""
         if not left:
             came_to = "; ".join(f"{name} {reached}" for name, reached in self._gave_way.items())
+            came_to = came_to or "jumps until then are too many to be counted; end earlier, or ask for `fsp.stationary`"
             raise ConvergenceError(f"A solver must get to the end, but none did: {came_to}.")
 
     def _stalls(self, solver: Solver, generator: BaseGenerator, stretch: Stretch) -> bool:

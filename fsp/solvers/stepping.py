@@ -10,7 +10,7 @@ Vectors are those of the closed chain, (size,): the states, and after them the s
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -52,6 +52,7 @@ class Step:
     rejected: FloatArray | None = None  # with more than the limit in the sinks, (size,); see `Propagator.leave`
     tries_again: bool = False  # where it was not taken: whether a shorter one may be
     certified: bool = True
+    beside: float = 0.0  # multiply-adds that it took beside its products, where they may be far more
 
 
 class Heart:
@@ -161,13 +162,13 @@ class Propagator:
         tol_rate = (self.solver.tol if tol is None else tol) / (t1 - t0)
         most = min(most, self.products_of_a_report)
         z, n = self.enter(p), len(p)
-        t, error, rounding, n_matvec, certified = t0, 0.0, 0.0, 0, self.solver.certified
+        t, error, rounding, n_matvec, beside, certified = t0, 0.0, 0.0, 0, 0.0, self.solver.certified
         rejected: FloatArray | None = None
         if self.rate == 0.0 and self.generator.is_constant:
             return Advance(p.copy(), np.zeros(len(z) - n), 0.0, 0, t1, 0.0, certified=certified)
-        while t < t1 and n_matvec < most:
+        while t < t1 and n_matvec < most and beside < base.REPORT_WORK:
             step = self.step(z, t, t1, tol_rate, LossLimit(limit.at(t - t0), limit.rate))
-            n_matvec += step.n_matvec
+            n_matvec, beside = n_matvec + step.n_matvec, beside + step.beside
             if step.rejected is not None and rejected is None and self._is_finite(step.rejected):
                 rejected = self.leave(step.rejected)
             if step.length > 0.0:
@@ -181,7 +182,8 @@ class Propagator:
             if rejected is not None and (t > t0 or not step.tries_again):
                 break
         lost = self.added(z[n:].copy())
-        return Advance(self.leave(z), lost, error, n_matvec, t, rounding, rejected, certified, self.step_length)
+        done = Advance(self.leave(z), lost, error, n_matvec, t, rounding, rejected, certified, self.step_length)
+        return replace(done, beside=beside)
 
     def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
         """Take a step from `t` towards `t1`, with an error of at most `tol_rate` per unit of time.

@@ -126,7 +126,8 @@ class Encoding:
             row, column = np.argwhere(outside)[0]
             raise StateSpaceError(
                 f"A copy number must be at most {self.capacity[column]:,} and not negative, but "
-                f"'{species_names[column]}' is {states[row, column]:,}."
+                f"'{species_names[column]}' is {states[row, column]:,}; count in larger units, or scale the network "
+                f"down."
             )
         broken = ~self.holds(states)
         if broken.any():

@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "texts-taken-for-numbers",
+        "checks.py",
+        'if values.dtype.kind not in "iuf":',
+        'if values.dtype.kind not in "iufbUS":',
+        "arguments",
+        only="no_number",
+    ),
+    mutant(
+        "counts-of-2-to-the-53-stand-for-others",
+        "model/definition.py",
+        "if number >= LARGEST_COUNT:",
+        "if number > LARGEST_COUNT:",
+        "arguments",
+        only="do_not_hold",
+    ),
+    mutant(
         "whole-numbers-have-no-end",
         "checks.py",
         "if greatest is not None and given > greatest:",

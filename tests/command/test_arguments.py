@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -103,6 +105,55 @@ def test_values_of_another_kind(call, what):
         call()
 
 
+TWO = fsp.Model(
+    species={"A": 1, "B": 0}, reactions=[fsp.Reaction("A -> B", rate="A"), fsp.Reaction("B -> A", rate="B")]
+)
+NO_NUMBERS = ["1", b"1", ["1", "2"], True, [False], None, {"a": 1}, {1.0}, 1j, [1.0, None], [[1], 2]]
+
+
+@pytest.mark.parametrize("wrong", NO_NUMBERS)
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda wrong: fsp.transient(MODEL, wrong), "`times` must be numbers"),
+        (lambda wrong: fsp.passage(MODEL, "X == 0", [wrong]), "`times` must be numbers"),
+        (lambda wrong: fsp.correlation(TWO, "A", wrong), "`lags` must be numbers"),
+        (lambda wrong: fsp.correlation(TWO, "A", [1.0]).spectrum(wrong), "`frequencies` must be numbers"),
+        (lambda wrong: fsp.gradient(MODEL, "X > 1", wrong, "g"), "`time` must be numbers"),
+        (lambda wrong: fsp.fisher(MODEL, [1.0], ["g"], cells=wrong), "`cells` must be numbers"),
+        (lambda wrong: fsp.sweep(MODEL, {"g": wrong}, [1.0]), "Values of 'g' must be numbers"),
+        (lambda wrong: fsp.transient(MODEL, [1.0])[-1].cdf("X", wrong), "`count` must be numbers"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_its_name(call, what, wrong):
+    with pytest.raises(ArgumentError, match=f"{what}, but are"):
+        call(wrong)
+
+
+@pytest.mark.parametrize(
+    "given", [[1, 2], (1.0, 2), np.array([1, 2]), np.array([1, 2], object), [Fraction(1), Decimal(2)]]
+)
+def test_numbers_of_any_kind_are_times(given):
+    assert fsp.transient(MODEL, given).times.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda: fsp.passage(MODEL, {"": "X == 0"}), "`target` must be conditions by different names"),
+        (lambda: fsp.passage(MODEL, {1: "X == 0", "1": "X == 1"}), "`target` must be conditions by different names"),
+        (lambda: fsp.fisher(MODEL, [1.0], ["g"], observe=["X", " X"]), "`observe` must be one or more different"),
+        (lambda: fsp.design(MODEL, [1.0], ["g"], observe=["X", "X"]), "`observe` must be one or more different"),
+        (lambda: fsp.gradient(MODEL, "X > 1", [1.0, 2.0], "g"), "`time` must be one number, but is [1.0, 2.0]"),
+        (lambda: fsp.correlation(TWO, "A", [1.0, 1.0]), "`lags` must increase, but 1.0 is followed by 1.0"),
+        (lambda: fsp.correlation(TWO, "A", [-1.0]), "`lags` must be finite and not negative"),
+    ],
+)
+def test_names_that_are_empty_or_given_twice(call, what):
+    with pytest.raises(ArgumentError, match=re.escape(what)):
+        call()
+
+
 HUGE = 10**400  # no float holds it
 
 
@@ -113,7 +164,7 @@ HUGE = 10**400  # no float holds it
         (lambda n: MODEL.propensities([[n]]), "`states` must be counts below 2⁶⁴"),
         (lambda n: fsp.transient(MODEL, [1.0]).at(n), "`t` must be one of the times"),
         (lambda n: fsp.transient(MODEL, [1.0])[0].moment("X", n), "Order of 'X' must be a non-negative integer"),
-        (lambda n: fsp.fisher(MODEL, [1.0], ["g"], cells=n), "`cells` must be a number"),
+        (lambda n: fsp.fisher(MODEL, [1.0], ["g"], cells=n), "`cells` must be numbers"),
         (lambda n: fsp.langevin(MODEL, [1.0], runs=n), "`runs` and `steps` must be whole numbers"),
         (lambda n: fsp.sweep(MODEL, {"g": [1.0]}, [1.0], processes=n), "`processes` must be a whole number"),
         (lambda n: fsp.verify(MODEL, simulator="fsp", times=[1.0], runs=n), "`runs` must be a whole number"),
@@ -202,8 +253,11 @@ def test_counts_of_an_event_are_whole(counts):
 
 
 def test_counts_that_doubles_do_not_hold():
-    with pytest.raises(ModelError, match="must be at most 9,007,199,254,740,992"):
+    with pytest.raises(ModelError, match="must be less than 9,007,199,254,740,992"):
         MODEL.with_initial(X=10**18)
+    with pytest.raises(ModelError, match=r"must be less than 9,007.*, but is 9007199254740992; count in larger units"):
+        fsp.Model(species={"X": 2**53 + 1}, reactions=MODEL.reactions, parameters={"g": 1.0})
+    assert MODEL.with_initial(X=2**53 - 1).initial_states.tolist() == [[2**53 - 1]]
 
 
 @pytest.mark.parametrize("path", [None, 3, ["a.xml"]])

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "more-modes-than-there-are",
+        "equilibrium/relaxation.py",
+        "n_modes = min(MODES, len(members) - 1) if n_modes is None else n_modes",
+        "n_modes = MODES if n_modes is None else n_modes",
+        "relaxation",
+        only="few_states",
+    ),
+    mutant(
         "stationary-states-are-all-of-a-start-that-is-cut",
         "equilibrium/stationary.py",
         "closed=generator.n_sinks == 0 and not generator.model.definition.has_tails,",

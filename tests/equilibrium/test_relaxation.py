@@ -358,7 +358,27 @@ def test_several_closed_classes_are_refused():
         fsp.relaxation(model, 1, space=fsp.StateSpace.box(model, {"A": 1, "B": 1, "C": 1, "X": 20}))
 
 
-@pytest.mark.parametrize("n_modes", [0, -1, 1.5, 10**6])
+@pytest.mark.parametrize(
+    ("species", "reactions", "eigenvalues"),
+    [
+        ({"A": 1, "B": 0}, [("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 2.0)], [-3.0]),
+        ({"A": 2, "B": 0}, [("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 2.0)], [-3.0, -6.0]),
+        ({"A": 1}, [("A -> 0", "mass_action", 2.0)], [-2.0]),
+        ({"A": 2}, [("A -> 0", "mass_action", 2.0)], [-2.0, -4.0]),
+        ({"A": 9}, [("A -> 0", "mass_action", 2.0)], [-2.0, -4.0, -6.0]),
+    ],
+)
+def test_few_states_have_as_many_modes_as_there_are(species, reactions, eigenvalues):
+    """Eigenvalues of independent molecules are sums of those of one."""
+    model = network(species, *reactions)
+    assert fsp.relaxation(model).eigenvalues.real.tolist() == pytest.approx(eigenvalues, rel=1e-9)
+    if len(eigenvalues) < 3:
+        more = len(eigenvalues) + 1
+        with pytest.raises(fsp.ArgumentError, match=f"`n_modes` must be .* number of .*states .*, but is {more}"):
+            fsp.relaxation(model, more)
+
+
+@pytest.mark.parametrize("n_modes", [0, -1, 1.5, 10**6, True])
 def test_bad_numbers_of_modes_are_refused(n_modes):
     with pytest.raises(fsp.ArgumentError, match="`n_modes`"):
         fsp.relaxation(immigration_death(), n_modes)

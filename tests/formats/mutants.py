@@ -12,6 +12,22 @@ MUTANTS = [
         only="other_encodings",
     ),
     mutant(
+        "points-without-their-size",
+        "formats/sbml_parts.py",
+        "(is_point and not _has_size(compartment, model))",
+        "is_point",
+        "sbml",
+        only="point_with_a_size",
+    ),
+    mutant(
+        "encodings-believed-that-a-file-is-not-in",
+        "formats/encodings.py",
+        "    except (LookupError, UnicodeError):\n        return None",
+        "    except (LookupError, UnicodeError):\n        return data.decode('latin-1')",
+        "model_files",
+        only="name_another_encoding",
+    ),
+    mutant(
         "loops-of-sizes-without-a-way-out",
         "formats/antimony.py",
         'if "Loop detected" not in reason:',

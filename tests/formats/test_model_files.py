@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -32,16 +33,49 @@ def test_files_in_other_encodings_come_with_the_command_that_converts_them(encod
     text = good.split("?>", 1)[1] if good.startswith("<?xml") else good
     model = f'<?xml version="1.0" encoding="{encoding}"?>\n<!-- {name} -->{text}'
     (tmp_path / "m.xml").write_bytes(model.encode(encoding))
-    with pytest.raises(ModelError, match=f"must be text in UTF-8, but .* is in {encoding}. Convert it: ") as refusal:
+    with pytest.raises(ModelError, match=f"must be text in UTF-8, but .* (is in|names) {encoding}. ") as refusal:
         load(tmp_path / "m.xml")
-    if shutil.which("iconv") and shutil.which("sed"):
-        subprocess.run(str(refusal.value).split("Convert it: ")[1], shell=True, cwd=tmp_path, check=True)
-        assert load(tmp_path / "converted.xml").hash == loads(good).hash
+    _convert(refusal, tmp_path)
+    assert load(tmp_path / "converted.xml").hash == loads(good).hash
+
+
+@pytest.mark.parametrize(
+    ("named", "name", "written", "said"),
+    [
+        ("x-mac-roman", "decay", "utf-8", "names the encoding x-mac-roman, in which it cannot be read. Take the name"),
+        ("x-mac-roman", "d\xe9gradation", "iso-8859-1", "cannot be read. Convert it, if it is in ISO-8859-1: iconv"),
+        ("UTF-16", "d\xe9gradation", "utf-8", "names the encoding UTF-16, in which it cannot be read. Take the name"),
+        ("UTF-8-SIG", "d\xe9gradation", "utf-8", "names UTF-8-SIG. Take the name out, as the text is in UTF-8 as well"),
+        ("UTF-8", "d\xe9gradation", "iso-8859-1", "is not. Convert it, if it is in ISO-8859-1: iconv -f ISO-8859-1"),
+    ],
+)
+def test_commands_for_files_that_name_another_encoding_than_theirs_succeed(named, name, written, said, tmp_path):
+    text = sbml(**GOOD).split("?>", 1)[-1]
+    file = tmp_path / "my model's.xml"
+    file.write_bytes(f'<?xml version="1.0" encoding="{named}"?>\n<!-- {name} -->{text}'.encode(written))
+    with pytest.raises(ModelError, match=re.escape(said)) as refusal:
+        load(file)
+    _convert(refusal, tmp_path)
+    assert load(tmp_path / "converted.xml").hash == loads(sbml(**GOOD)).hash
+    assert name in (tmp_path / "converted.xml").read_text("utf-8")
+
+
+def _convert(refusal, folder):
+    """Run the command at the end of a message."""
+    if not (shutil.which("iconv") and shutil.which("sed")):
+        pytest.skip("iconv or sed is missing")
+    command = re.split(r": (?=iconv|sed)", str(refusal.value))[1]
+    subprocess.run(command, shell=True, cwd=folder, check=True)
 
 
 def test_files_in_an_encoding_that_nothing_names_are_refused(tmp_path):
-    (tmp_path / "m.ant").write_bytes(b"species X = 1; // \xe9t\xe9\n")
-    with pytest.raises(ModelError, match=r"UTF-8, but '.*m.ant' is not. Convert it: iconv -f ENCODING -t UTF-8 m.ant"):
+    (tmp_path / "m.ant").write_bytes(b"species X = 1; r: X -> ; X // \xe9t\xe9\n")
+    with pytest.raises(ModelError, match=r"but '.*m.ant' is not. Convert it, if .*: iconv -f ISO-8859-1") as told:
+        load(tmp_path / "m.ant")
+    _convert(told, tmp_path)
+    assert load(tmp_path / "converted.ant").n_reactions == 1
+    (tmp_path / "m.ant").write_bytes(b"species\0\xff")
+    with pytest.raises(ModelError, match="is no text"):
         load(tmp_path / "m.ant")
 
 

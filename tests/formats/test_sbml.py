@@ -114,6 +114,26 @@ def test_no_dimensions_are_amounts(read):
     assert rates(read(text.replace('spatialDimensions="3"', 'spatialDimensions="0"')), [3]) == [[6.0]]
 
 
+def test_a_point_with_a_size_is_as_other_compartments_in_level_3(read):
+    """Level 3 has no rules of its own for compartments without dimensions; Level 2 does not allow them a size."""
+
+    def text(dimensions, level=L3):
+        parts = sbml(
+            level,
+            Compartments=[compartment(size="2")],
+            Species=[species("X", 5, only="false", kind="initialConcentration")],
+            Reactions=[reaction("r", ["X"], [], apply("times", "X", "cell"))],
+        )
+        return parts.replace('spatialDimensions="3"', f'spatialDimensions="{dimensions}"')
+
+    for dimensions in (0, 1, 2, 3):
+        model = read(text(dimensions))
+        assert model.initial_states.tolist() == [[10]]  # 5 in a unit of size
+        assert rates(model, [10]) == [[10.0]]  # 10 / 2 * 2
+    with pytest.raises(ModelError, match="'cell' should not have a 'size'"):
+        read(text(0, level=L2))
+
+
 def test_boundary_and_constant_species(read):
     model = read(
         Compartments=[compartment(size="2")],

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "committors-of-nothing-without-a-word",
+        "passages/committor.py",
+        "if targets.holds(k, generator.space.states).any():",
+        "if True:",
+        "committor",
+        only="never_met",
+    ),
+    mutant(
         "shares-next-to-one-are-rounded-to-it",
         "passages/reactive.py",
         "float(np.nextafter(1.0 - self._down(visited[1]), 2.0))",

@@ -360,3 +360,20 @@ def test_shares_next_to_one_are_rounded_outward(k):
     model = network({"X": 0}, ("0 -> X", "rate", f"piecewise({k}e-6, X < 2, 0)"), ("X -> 0", "mass_action", 1.0))
     share = fsp.committor(model, "X == 0", "X == 2", tol=1e-3).share
     assert Fraction(share.lower) <= (1 + r / (1 + r)) / (1 + r + r * r / 2) <= Fraction(share.upper)
+
+
+@pytest.mark.parametrize(
+    ("ends", "note"),
+    [
+        (("X < 0", "X > 15"), "no state that can be reached fulfils X < 0; check the condition"),
+        (("X < 3", "X > 9 && X < 7"), "no state that can be reached fulfils X > 9 && X < 7; check the condition"),
+        (("X < 3", "X > 4000"), "no state stored fulfils X > 4000; check the condition"),
+    ],
+)
+def test_conditions_that_are_never_met_are_told(ends, note):
+    model = network({"X": 0}, ("0 -> X", "mass_action", 10.0), ("X -> 0", "mass_action", 1.0))
+    answer = fsp.committor(model, *ends)
+    assert answer.notes == (note,)
+    assert answer.rate.lower == 0.0
+    assert f"note: {note}" in str(answer)
+    assert not fsp.committor(model, "X < 3", "X > 15").notes

@@ -279,10 +279,26 @@ MUTANTS = [
     mutant(
         "forecast-never-of-a-space-that-stays",
         "projection/forecast.py",
-        "return ahead if self._work >= UNCHANGED_SHARE * self._most else 0.0",
+        "return ahead if self._work * ahead >= UNCHANGED_SHARE * self._most**2 else 0.0",
         "return 0.0",
         "forecast",
         only="stays",
+    ),
+    mutant(
+        "forecast-with-rates-as-they-are",
+        "projection/forecast.py",
+        " * (rising if self.rising else 1.0)",
+        "",
+        "forecast",
+        only="as_many_times",
+    ),
+    mutant(
+        "small-exponentials-that-cost-nothing",
+        "solvers/magnus.py",
+        "beside = SUBSTEP_WORK * (",
+        "beside = 0.0 * (",
+        "forecast",
+        only="small_exponentials",
     ),
     mutant(
         "forecast-refuses-before-other-solvers-are-tried",

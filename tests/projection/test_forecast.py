@@ -15,18 +15,19 @@ from fsp.moments import moment_bounds
 from fsp.projection.forecast import FIRST_LOOK, Forecast
 from fsp.projection.growth import MAX_STATES, Growth, bytes_per_state, most_states
 from fsp.solvers import SOLVERS, Chooser
+from fsp.solvers.base import LossLimit
 
 DECAY = network({"A": 1_000_000}, ("A -> 0", "mass_action", 1.0))
 
 
-def looks(forecast, times, means, *, changed=inf, known=None):
+def looks(forecast, times, means, *, changed=inf, known=None, rising=1.0):
     """Return what is foreseen at each of `times`, between which work doubles."""
     ahead, work = [], 0.0
     for t, mean in zip(times, means, strict=True):
         more = work if work else FIRST_LOOK
         work += more
         assert forecast.worked(more, 1)
-        ahead.append(forecast.look(t, np.array([mean]), changed, known))
+        ahead.append(forecast.look(t, np.array([mean]), changed, known, rising))
     return ahead
 
 
@@ -59,6 +60,54 @@ def test_a_space_that_stays_is_refused_by_the_time_that_is_left():
     ahead = looks(forecast, [1.0, 2.0, 4.0], [5.0] * 3, changed=-inf)
     assert forecast.unchanged
     assert ahead[2] == pytest.approx((1e6 - 4.0) * FIRST_LOOK, rel=1e-12)
+
+
+def test_the_less_hope_there_is_the_sooner_a_space_that_stays_is_refused():
+    ahead = [looks(Forecast(0.0, end, 5e13), [1.0, 2.0], [5.0] * 2, changed=-inf)[1] for end in (1e5, 1e9)]
+    assert ahead[0] == 0.0 < ahead[1]
+
+
+def test_where_rates_rise_the_time_counts_as_many_times():
+    times, means = [1e-6, 2e-6, 4e-6], [9.0, 8.0, 6.0]
+    few = Forecast(0.0, 1.0, 1e16)
+    assert not any(looks(few, times, means, rising=5.0))  # and nothing is believed of a space that moves
+    ahead = looks(few := Forecast(0.0, 1.0, 1e16), times, means, rising=1e4)
+    assert ahead[0] == 0.0
+    assert ahead[2] == pytest.approx((1.0 - 4e-6) * 1e4 * FIRST_LOOK / 1e-6, rel=1e-9)
+    assert "as its rates rise t = 1 is" in str(few.refusal(4e-6, ahead[2], "Magnus"))
+
+
+@pytest.mark.parametrize("solver", ["magnus", "auto"])
+@pytest.mark.parametrize(("end", "left"), [(1.0, "is out of reach"), (3e-5, r"is \S+ away, \S+ products")])
+def test_rates_that_grow_without_end_are_refused_and_the_way_out_works(solver, end, left, monkeypatch):
+    monkeypatch.setattr("fsp.projection.forecast.FIRST_LOOK", 1e8)
+    model = network({"A": 0}, ("0 -> A", "rate", "10*exp(1e6*time)"), ("A -> 0", "mass_action", 1.0))
+    with pytest.raises(ConvergenceError, match=f"`max_work`.* as its rates rise t = {end:g} {left}; end earlier, or"):
+        fsp.transient(model, [end], solver=solver)
+    last = fsp.transient(model, [1e-6], solver=solver)[-1]
+    mean = 1e-5 * (np.e - 1.0)  # that of births; deaths are 1e-6 of them
+    assert last.expectation("A").value == pytest.approx(mean, rel=1e-4)
+
+
+def test_small_exponentials_of_long_steps_count_as_work():
+    """On few states most of the work of Magnus is that of the small exponential, and not that of products."""
+    model = network({"A": 0}, ("0 -> A", "mass_action", 10.0), ("A -> 0", "mass_action", 1.0))
+    space = fsp.StateSpace.box(model, upper={"A": 60})
+    start = np.eye(len(space))[0]
+    with fsp.Magnus().open(fsp.Generator(model, space)) as propagator:
+        step = propagator.advance(start, 0.0, 1e9, tol=1.0, limit=LossLimit(1.0))
+    assert step.t < 1e9
+    assert step.beside > 10.0 * step.n_matvec * propagator.generator.work
+    with pytest.raises(ConvergenceError, match=r"Magnus was at .* use solver='auto'"):
+        fsp.transient(model, [1e12], solver="magnus")
+    assert fsp.transient(model, [1e12])[-1].error.total < 1e-6
+
+
+def test_more_jumps_than_doubles_count_are_refused_with_the_way_out():
+    model = network({"A": 0}, ("0 -> A", "mass_action", 10.0), ("A -> 0", "mass_action", 1.0))
+    with pytest.raises(ConvergenceError, match=r"jumps until then are too many .* end earlier, or ask for `fsp.statio"):
+        fsp.transient(model, [1e308])
+    assert fsp.stationary(model).error.total < 1e-6
 
 
 def test_work_that_is_not_known_is_left_out():
@@ -107,7 +156,7 @@ def test_a_solver_that_gets_nowhere_on_a_few_states_returns_soon():
 def test_auto_tries_another_solver_before_it_refuses(monkeypatch):
     refused = []
 
-    def look(self, t, mean, changed, known):
+    def look(self, t, mean, changed, known, rising):
         self.unchanged = True
         refused.append(t)
         return 1e99 if len(refused) == 1 else 0.0
