@@ -46,8 +46,9 @@ from fsp.moments.parts import Gauge, PartMoments, mean_over, moment_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fsp.arrays import BoolArray, FloatArray
+    from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.inference.beginning import Beginning
+    from fsp.inference.count_maps import Carrying, Image
     from fsp.inference.derived import Edge, RateChangeBounds
     from fsp.inference.envelopes import Bounds
     from fsp.inference.expansion import Expansion
@@ -171,6 +172,7 @@ class Account:
         self.squares = Squares(bounds.squares, scores.whole.copy(), scores.off.copy())
         self.relative = beginning.known.relative  # rounding of each probability, where products keep it relative
         self.absolute = beginning.known.absolute  # what a probability may be off beside
+        self.unplaced = beginning.lacking  # part of truncation: what a start or an event does not place in any space
         self._inside = 0.0  # integration that counts as rounding does, by (5)
         self.closed = beginning.closed  # whether nothing has left the space, so that m lives on it
         self._m = PartMoments(bounds.followed, [beginning.moments.of_p(gauge) for gauge in bounds.followed])
@@ -236,22 +238,57 @@ class Account:
             own_fed = self.slopes.charge(k, float(left[1 + k]), off, remnants, sources)
             self.slopes.parts[k].advance(low, own_fed, h)
 
-    def jump(self, k: int, lost: float, off: float, rates: Sequence[tuple[float, Polynomial | None]]) -> None:
+    def jump(
+        self,
+        k: int,
+        lost: float,
+        off: float,
+        rates: Sequence[tuple[float, Polynomial | None]],
+        of_gauges: Sequence[tuple[float, Sequence[tuple[float, Polynomial | None]]]] = (),
+    ) -> None:
         """Enter what a derivative jumps by at one time: what left, rounding, and that of what p lacks.
 
-        The last is at most the mean, over what p lacks, of polynomials times factors, `rates`.
+        The last is at most the mean, over what p lacks, of polynomials times factors, `rates`.  `of_gauges` says the
+        same of moments: both of the first, and what the last is at most the mean of.
         """
         lacking = max(self.lost - self._inside, 0.0)
         moment = moment_of(self.bounds.followed, self._m.moments, lacking)
-        beyond = 0.0
-        if lacking > 0.0:
-            beyond = sum(inf if above is None else factor * mean_over(above, moment) for factor, above in rates)
-        slopes = self.slopes
+
+        def mean(parts: Sequence[tuple[float, Polynomial | None]]) -> float:
+            if lacking == 0.0:
+                return 0.0
+            return sum(inf if above is None else factor * mean_over(above, moment) for factor, above in parts)
+
+        beyond, slopes = mean(rates), self.slopes
         left = lost + (beyond if isfinite(beyond) else 0.0)
         slopes.remnants[k] += left  # a larger space comes too late for what has jumped out
         slopes.ledgers[k] += ErrorLedger(truncation=left, rounding=off, certified=isfinite(beyond))
-        known = 0.0 if lost + beyond == 0.0 else inf  # Σ |e_k| u
-        slopes.parts[k].feed([np.array([lost + off + beyond, known]) for _ in slopes.gauges])
+        unknown = 0.0 if lost + beyond == 0.0 else inf  # Σ |e_k| u
+        known = [stored + mean(parts) for stored, parts in of_gauges] or [unknown] * len(slopes.gauges)
+        slopes.parts[k].feed([np.array([lost + off + beyond, of_gauge]) for of_gauge in known])
+
+    def map(self, image: Image, carrying: Carrying, states: IntArray) -> None:
+        """Enter an event that sets counts in some states (n, d), (3) of `fsp.inference.count_maps`."""
+        q, followed, slopes = len(self.slopes.ledgers), self.bounds.followed, self.slopes
+        mass = max(self.lost - self._inside, 0.0)
+        moment, fed = moment_of(followed, self._m.moments, mass), carrying.fed(image, followed, states)
+        before = zip(followed, self._m.moments, strict=True)
+        self._m.moments = [carrying.moments(gauge, moments, moment, mass) for gauge, moments in before]
+        self._m.feed([moments[0] for moments in fed])
+        self.y += ErrorLedger(truncation=float(image.lost[0]), rounding=float(image.rounding[0]))
+        self.unplaced += float(image.lost[0])
+        self.relative += image.relative
+        self.closed &= not image.lost.any()
+        for k, part in enumerate(slopes.parts):
+            total = slopes.ledgers[k].total
+            moment = moment_of(slopes.gauges, part.moments, total)
+            carried = zip(slopes.gauges, part.moments, strict=True)
+            part.moments = [carrying.moments(gauge, moments, moment, total) for gauge, moments in carried]
+            part.feed([fed[place][1 + k, :2] for place in self.bounds.of_errors])
+            slopes.remnants[k] += image.lost[1 + k]
+            slopes.ledgers[k] += ErrorLedger(truncation=float(image.lost[1 + k]), rounding=float(image.rounding[1 + k]))
+        if len(image.rounding) > 1 + q:
+            self.squares.off += image.rounding[1 + q :]
 
     def scores(self, stored: FloatArray) -> Scores:
         """Return what is known of the squares of scores, `stored` (q, n)."""

@@ -12,8 +12,8 @@ from fsp.checks import check_choice
 from fsp.errors import BackendError, ConvergenceError
 from fsp.inference.adjoint import Adjoint, Gradient
 from fsp.inference.beginning import of_model
+from fsp.inference.distributions import run_of
 from fsp.inference.envelopes import Bounds
-from fsp.inference.loop import run_of
 from fsp.inference.stationary_start import stationary
 from fsp.inference.timed_adjoint import TimedAdjoint
 from fsp.projection.backend import serial
@@ -42,14 +42,14 @@ class Met(NamedTuple):
 
 
 def chosen_method(method: str, model: Model, start: str | None) -> str:
-    """Return 'adjoint', where rates are constant and the start a model's; else 'in time' or 'forward'.
+    """Return 'adjoint', where rates are constant and the start a model's; else 'in time', or 'forward' through events.
 
     The cost of adjoints is that of three or four vectors: with two parameters as much as forward, with 4 a third
     (measured).
     """
     check_choice("method", method, METHODS)
-    if method == "forward":
-        return method
+    if method == "forward" or model.events:  # those that set counts
+        return "forward"
     return "in time" if model.is_time_dependent or start is not None else "adjoint"
 
 
@@ -59,7 +59,7 @@ def require_adjoint(method: str) -> None:
         raise BackendError(
             "`method` must be 'auto' or 'forward' where the adjoint bounds nothing, but is 'adjoint'; with rates that "
             "depend on time, or a stationary start, it takes formulas that have a largest value, and "
-            f"{MOST_STATES:,} states at most."
+            f"{MOST_STATES:,} states at most, and no events that set counts."
         )
 
 

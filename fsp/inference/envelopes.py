@@ -39,9 +39,9 @@ class Bounds:
     change: FloatArray  # (n_reactions, d)
 
     @classmethod
-    def of(cls, model: Model, slopes: Derivatives, horizon: float) -> Bounds:
-        """Look for them."""
-        largest = model.species_bounds
+    def of(cls, model: Model, slopes: Derivatives, horizon: float, largest: FloatArray | None = None) -> Bounds:
+        """Look for them; `largest` (d,) are the largest counts where events set some."""
+        known_largest, largest = largest, model.species_bounds if largest is None else largest
         changing = changing_of(model, slopes)
         sizes = tuple(
             tuple(tuple(_size_of(model, tree, clock, largest) for tree in trees) for trees in slopes.trees)
@@ -52,7 +52,7 @@ class Bounds:
             squares = tuple(_square(model, slopes, k, sizes[0][k], largest) for k in range(len(slopes.trees)))
         known = [*(p for of_clock in sizes for polynomial in of_clock for p in polynomial), *squares]
         highest = max((degree(p) for p in known if p is not None), default=0)
-        followed = gauges(model, horizon, min(highest + 1, MOST_ORDER))
+        followed = gauges(model, horizon, min(highest + 1, MOST_ORDER), known_largest)
         of_errors = tuple(i for i, gauge in enumerate(followed) if gauge.orders[1] == 1)
         return cls(sizes, squares, followed, of_errors, largest, model.change.astype(np.float64))
 
@@ -69,21 +69,30 @@ class Bounds:
         for r, size in enumerate(sizes):
             if size is None:
                 return None
-            terms = {(0,) * width: Fraction(2)} if gauge is None else _twice(gauge, self.change[r])
-            parts += [
-                (tuple(i + j for i, j in zip(a, b, strict=True)), c * d)
-                for a, c in size.items()
-                for b, d in terms.items()
-            ]
+            terms = {(0,) * width: Fraction(2)} if gauge is None else _twice(gauge.weights, self.change[r])
+            parts += _product(size, terms).items()
         return without_bounded(collect(parts), self.largest)
 
 
-def _twice(gauge: Gauge, change: FloatArray) -> Polynomial:
-    """Return 2 u(x) + max(u(ν), 0)."""
+def _twice(weights: FloatArray, change: FloatArray, constant: float = 0.0) -> Polynomial:
+    """Return 2 (b + w·x) + max(w·ν, 0)."""
     width = len(change)
-    step = max(0.0, float(gauge.weights @ change)) * (1.0 + 1e-12)
-    terms = [(tuple(int(i == j) for j in range(width)), Fraction(2.0 * float(w))) for i, w in enumerate(gauge.weights)]
+    step = (2.0 * constant + max(0.0, float(weights @ change))) * (1.0 + 1e-12)
+    terms = [(tuple(int(i == j) for j in range(width)), Fraction(2.0 * float(w))) for i, w in enumerate(weights)]
     return collect([*terms, ((0,) * width, Fraction(step))])
+
+
+def times_line(size: Polynomial, constant: float, weights: FloatArray, change: FloatArray) -> Polynomial:
+    """Return a polynomial times ``2 (b + w·x) + max(w·ν, 0)``."""
+    return _product(size, _twice(weights, change, constant))
+
+
+def _product(a: Polynomial, b: Polynomial) -> Polynomial:
+    return collect(
+        (tuple(i + j for i, j in zip(alpha, beta, strict=True)), c * d)
+        for alpha, c in a.items()
+        for beta, d in b.items()
+    )
 
 
 def _size_of(model: Model, tree: Expression, clock: Expression, largest: FloatArray) -> Polynomial | None:

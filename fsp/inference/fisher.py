@@ -47,9 +47,10 @@ from fsp.checks import as_numbers, shown
 from fsp.distribution.information import OPEN, FisherInformation
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.inference.account import Scores
+from fsp.inference.distributions import distributions
 from fsp.inference.instrument_scores import Asked, told_of
 from fsp.inference.instruments import Instrument
-from fsp.inference.loop import check_start, distributions, solve
+from fsp.inference.loop import check_start, solve
 from fsp.inference.observation_channel import categories, channel, instruments_for
 from fsp.inference.parameters import require_fixed_observables
 from fsp.inference.problem import Limits
@@ -124,7 +125,7 @@ def fisher(
     ModelError
         If a propensity is a callable, not smooth, or vanishes where its derivative does not.
     BackendError
-        If an event does more than set parameters at a known time, or time is no factor of a propensity.
+        If an event takes place at no known time, or time is no factor of a propensity.
     StateSpaceError
         If the tolerance cannot be met within the limits.
     ConvergenceError

@@ -26,7 +26,7 @@ from fsp.inference.loop import check_start
 from fsp.inference.parameters import derivatives, require_fixed_observables
 from fsp.inference.problem import Limits
 from fsp.inference.sensitivity import sensitivity
-from fsp.inference.timed_events import written_into_rates
+from fsp.inference.timed_events import taken_apart
 from fsp.model.accuracy import errors
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
@@ -84,8 +84,8 @@ def gradient(
         Half of the width that is asked for, in the unit of the formula.
     method
         ``"adjoint"``, with rates that depend on time or a stationary start of formulas that have a largest value;
-        ``"forward"``, by `fsp.sensitivity`, of conditions and single species; ``"auto"`` takes the adjoint wherever it
-        can be had.
+        ``"forward"``, by `fsp.sensitivity`, of conditions and single species, and through events that set counts;
+        ``"auto"`` takes the adjoint wherever it can be had.
     start
         Where the network begins, as for `fsp.sensitivity`.
     max_states, max_memory, max_work
@@ -107,7 +107,7 @@ def gradient(
         If a rate is a callable, or not a smooth function of a parameter; if it jumps just at the time, by a switch that
         a parameter moves.
     BackendError
-        If an event does more than set parameters at a known time, or the adjoint is asked for where it cannot be had.
+        If an event takes place at no known time, or the adjoint is asked for where it cannot be had.
     StateSpaceError
         If the tolerance cannot be met within the limits.
     ConvergenceError
@@ -135,7 +135,7 @@ def gradient(
     """
     report = callback(progress) or silent
     check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work, progress=report)
-    model = written_into_rates(model)
+    plain, settings = taken_apart(model)
     check_tolerance(tol)
     check_start(start)
     times = checked_times(time, "time")
@@ -146,7 +146,10 @@ def gradient(
     tree = formulas.read_formula(formula, model.species, model.observables, float(times[0]))
     require_fixed_observables(model, parameters, [formula])
     limits = Limits(max_states, max_memory, max_work, report)
-    chosen, answer = chosen_method(method, model, start), None
+    if settings:
+        require_adjoint(method)
+        return _forward(model, formula, times, parameters, tol, limits, log=log, start=start)
+    model, chosen, answer = plain, chosen_method(method, plain, start), None
     slopes = derivatives(model, parameters, log=log)
     of_formula = _Formula(model, formula, at_time(tree, float(times[0])), float(times[0]))
     first = min(LOSS[0], LOSS[1] * tol), min(TAIL[0], TAIL[1] * tol)

@@ -39,16 +39,17 @@ from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, BackendError
 from fsp.inference.adjoint_space import Met, chosen_method, require_adjoint, together
 from fsp.inference.counts import Counts, check_counts
+from fsp.inference.distributions import distributions
 from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.instrument_scores import require_known
 from fsp.inference.instruments import Instrument, instruments_of
-from fsp.inference.loop import check_start, distributions
+from fsp.inference.loop import check_start
 from fsp.inference.mixing import Mixing
 from fsp.inference.observation_channel import Gathered
 from fsp.inference.parameters import require_fixed_observables
 from fsp.inference.problem import Limits, Reached
 from fsp.inference.score import by_adjoint, by_adjoint_in_time, by_forward, by_mixture
-from fsp.inference.timed_events import written_into_rates
+from fsp.inference.timed_events import taken_apart, written_into_rates
 from fsp.model.arguments import check_call
 from fsp.projection.progress import labelled
 
@@ -162,7 +163,7 @@ class Likelihood(Displayed):
             )
             if gradient is not None:
                 return gradient
-            require_adjoint(method)
+        require_adjoint(method)
         return by_forward(self.model, self.counts, instruments, parameters, self.least, limits, self.start)
 
     def _of_mixture(
@@ -235,7 +236,7 @@ def likelihood(
     ArgumentError
         If counts are of what is no species of the model, or an argument is not as above.
     BackendError
-        If an event does more than set parameters at a known time, or time is no factor of a propensity.
+        If an event takes place at no known time, or time is no factor of a propensity.
     StateSpaceError
         If the width cannot be met within the limits.
     ConvergenceError
@@ -267,7 +268,7 @@ def likelihood(
             "max_work": max_work,
         }
         return _of_conditions(model, counts, width, instrument, more, callback(progress) or silent)
-    model = written_into_rates(model)
+    model = model if taken_apart(model)[1] and extrinsic is None else written_into_rates(model)
     counts.require_known_to(model)
     instruments = instruments_of(instrument, counts.observed)
     counts = counts.standing([i.at(model.parameters) for i in instruments])
@@ -285,7 +286,8 @@ def _narrowed(
     extrinsic: Mapping[str, ParameterLaw] | None,
 ) -> Likelihood:
     """Return the log-likelihood of cells of one condition, with less and less loss until it is as narrow as asked."""
-    loss = FIRST_CHANGING if model.is_time_dependent else FIRST_LOSS
+    changing = taken_apart(model)[0].is_time_dependent
+    loss = FIRST_CHANGING if changing else FIRST_LOSS
     before = [math.inf] * len(counts.times)
     mixing = None if extrinsic is None else Mixing(model, extrinsic, counts.times, limits)
     seen_by = tuple(i.at(model.parameters) for i in instruments)
@@ -300,9 +302,9 @@ def _narrowed(
         by_time = tuple(interval for interval, _, _ in intervals)
         unseen = [text for _, texts, _ in intervals for text in texts]
         low, high = (math.fsum(ends) for ends in zip(*by_time, strict=True))
-        exact = not model.is_time_dependent and all(answer.lacking == 0.0 for answer in reached)
+        exact = not changing and all(answer.lacking == 0.0 for answer in reached)
         # Less loss does not help once an absolute error is larger, and does not fall with it.
-        hidden = model.is_time_dependent and all(
+        hidden = changing and all(
             answer.lacking <= answer.absolute and answer.absolute > 0.5 * earlier
             for answer, earlier in zip(reached, before, strict=True)
         )

@@ -9,7 +9,7 @@ so that what it lacks does not spoil the derivatives is guessed, and the run beg
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,22 +22,20 @@ from fsp.generator import Generator
 from fsp.inference.account import Account
 from fsp.inference.beforehand import space_at_the_end
 from fsp.inference.beginning import Beginning, of_model
-from fsp.inference.clocks import changing_of
+from fsp.inference.count_maps import asked_at, count_maps, largest_of, names_in
 from fsp.inference.derived import RateChangeBounds, refuse_new_ways
 from fsp.inference.envelopes import Bounds
+from fsp.inference.first_loss import first_loss
+from fsp.inference.jumps import Jumps
 from fsp.inference.methods import Method, method_of
-from fsp.inference.moving import Moving, require_smooth
 from fsp.inference.parameters import Derivatives
 from fsp.inference.parameters import derivatives as derivatives_of
 from fsp.inference.problem import DROPPED, LEAVING, Limits, Problem, Reached
 from fsp.inference.statewise import Known
 from fsp.inference.stationary_start import stationary
-from fsp.inference.timed_events import written_into_rates
+from fsp.inference.timed_events import taken_apart
 from fsp.model.arguments import check_tolerance
-from fsp.model.expression import evaluate
 from fsp.model.times import checked_times
-from fsp.moments import PendingBounds, moment_bounds
-from fsp.moments.parts import mean_over
 from fsp.projection.backend import SERIAL, serial
 from fsp.projection.backend import of_model as fields_of
 from fsp.projection.budget import BEARABLE_SHARE
@@ -53,14 +51,13 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space.base import BaseSpace
 
-LOOKED_AT = 65  # times at which functions of time are looked at for a first guess; chosen, not measured
 MOST_RUNS = 6  # with ever smaller losses of p
 CAUTION = 0.3  # of the loss of p that would just do, with which the next run begins
 LONGEST_CHEAP = 4  # jumps that the space grows ahead where that is cheap: states far out make Λ large
 LOOK = 200  # blocks of products before it is seen whether states can be dropped
-# Times the largest exit rate, for probabilities with a relative error: what stays in a state is at least a third of
-# what is there, so that an entry of a product has 5 times the roundings of its terms at most.
-WIDENED, AMPLIFIED = 1.5, 5.0
+# Where series are of 1.5 times the largest exit rate (`WIDENED` in `fsp.inference.distributions`), what stays in a
+# state is at least a third of what is there, so that an entry of a product has 5 times the roundings of its terms.
+AMPLIFIED = 5.0
 LEAST_SHARE = 0.2  # of the work that must go with them
 STATIONARY_SHARE = 0.25  # of the loss of p, for what a stationary start lacks
 LEAST_STATIONARY = 1e-14  # of the error of a stationary start that is asked for: below, rounding is most of it
@@ -84,16 +81,20 @@ def solve(
     requested = checked_times(times)
     check_tolerance(tol)
     check_start(start)
-    model = written_into_rates(model)
-    slopes = derivatives_of(model, parameters, log=log)
-    bounds = Bounds.of(model, slopes, max(float(requested[-1]), 1e-300))
-    loss = tol * _first_guess(model, slopes, bounds, float(requested[-1]))
+    model, settings = taken_apart(model)
+    slopes = derivatives_of(model, parameters, log=log, elsewhere=names_in(model, settings, parameters))
+    maps = count_maps(model, settings, slopes.names, log=log)
+    requested = asked_at(maps, requested)
+    slopes = replace(slopes, maps=maps)
+    bounds = Bounds.of(model, slopes, max(float(requested[-1]), 1e-300), largest_of(model, maps) if maps else None)
+    loss = tol * first_loss(model, slopes, bounds, float(requested[-1]))
     for _ in range(MOST_RUNS):
-        beginning = _beginning(model, slopes, bounds, loss, limits, start)
-        scored = scores and not model.is_time_dependent
+        beginning = beginning_of(model, slopes, bounds, loss, limits, start)
+        scored = scores and not model.is_time_dependent and not any(event.speeds.any() for event in maps)
         end = float(requested[-1])
-        space = None if start else space_at_the_end(model, beginning.states, end, loss, limits)
-        run = Run(Problem(model, slopes, bounds, beginning, requested, tol, loss, limits, scored, space=space))
+        space = None if start or maps else space_at_the_end(model, beginning.states, end, loss, limits)
+        problem = Problem(model, slopes, bounds, beginning, requested, tol, loss, limits, scored, space=space)
+        run = Run(problem)
         answers = run.results()
         if answers is not None:
             return answers, slopes, run.counts
@@ -104,88 +105,22 @@ def solve(
     )
 
 
-def distributions(
-    model: Model,
-    times: FloatArray,
-    loss: float,
-    limits: Limits,
-    start: str | None = None,
-    watch: Callable[[BaseSpace], None] | None = None,
-    begun: Callable[[Beginning], None] | None = None,
-) -> list[Reached]:
-    """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`.
-
-    `watch` as for `run_of`; `begun` is shown where it begins.
-    """
-    run = run_of(model, times, loss, limits, start, watch)
-    if begun is not None:
-        begun(run.problem.beginning)
-    answers = run.results()
-    if answers is None:
-        raise ValueError("`loss` must be all that is lost, where there are no derivatives.")
-    return answers
-
-
-def run_of(
-    model: Model,
-    times: FloatArray,
-    loss: float,
-    limits: Limits,
-    start: str | None = None,
-    watch: Callable[[BaseSpace], None] | None = None,
-) -> Run:
-    """Return the run that finds distributions; `watch` is shown each space that it is on."""
-    model = written_into_rates(model)
-    slopes = Derivatives((), (), True, ())
-    bounds = Bounds(((),), (), (), (), model.species_bounds, model.change.astype(np.float64))
-    beginning = _beginning(model, slopes, bounds, loss, limits, start)
-    return Run(Problem(model, slopes, bounds, beginning, times, 1.0, loss, limits, widened=WIDENED, watch=watch))
-
-
 def check_start(start: object) -> None:
     """Refuse a start that is none."""
     if start is not None and start != "stationary":
         raise ArgumentError(f"`start` must be 'stationary', or left out for the start of the model, but is {start!r}.")
 
 
-def _beginning(
+def beginning_of(
     model: Model, slopes: Derivatives, bounds: Bounds, loss: float, limits: Limits, start: str | None
 ) -> Beginning:
+    """Return where a run begins."""
     if start is None:
         return of_model(model, slopes)
     begun = stationary(model, slopes, max(STATIONARY_SHARE * loss, LEAST_STATIONARY), limits)
     known = np.isfinite(begun.errors)
     # What nothing bounds does not fall with the loss: derivatives are estimates then.
     return begun if known.all() else replace(begun, errors=np.where(known, begun.errors, 0.0), proved=False)
-
-
-def _first_guess(model: Model, slopes: Derivatives, bounds: Bounds, horizon: float) -> float:
-    """Return the loss of p, in units of the tolerance, that seems to do: by what parameters change at the start."""
-    states = model.initial_states[:1]
-    if model.is_time_dependent:
-        return min(0.5, 1.0 / (1.0 + _likely_remnant(model, slopes, bounds, horizon)))
-    rates = float(model.propensities(states).sum())
-    scale = 1.0
-    if not slopes.log:
-        scale = max(1.0, *(1.0 / abs(model.parameters[name]) for name in slopes.names))
-    return min(0.5, 0.5 / (1.0 + rates * horizon * scale))
-
-
-def _likely_remnant(model: Model, slopes: Derivatives, bounds: Bounds, horizon: float) -> float:
-    """Return about what is spoiled of a derivative for each unit of p that is lost: by bounds near the start."""
-    times = np.linspace(0.0, horizon, LOOKED_AT)
-    heights = [np.mean([abs(float(evaluate(b, {}, t))) for t in times.tolist()]) for b in changing_of(model, slopes)]
-    near = 1.0 + 2.0 * float(model.initial_states.max())  # a count
-
-    def moment(species: int, order: int) -> float:
-        return near**order
-
-    remnants = [bounds.remnant(k) for k in range(len(slopes.names))]
-    likely = [
-        sum(h * mean_over(p, moment) for p, h in zip(polynomials, heights, strict=True) if p is not None)
-        for polynomials in remnants
-    ]
-    return float(horizon * max(likely, default=0.0))
 
 
 class Run:
@@ -200,15 +135,18 @@ class Run:
         self._method: Method | None = None
         # Time of the last growth; infinite on a space that was found for all of the run, until it does not do.
         self._changed = -math.inf if problem.space is None else math.inf
-        require_smooth(problem.model, problem.slopes, problem.times.tolist())
-        self._moving = Moving.of(problem.model, problem.slopes, problem.duration)
-        model, limits = problem.model, problem.limits
+        self._jumps = Jumps(problem)
+        model = problem.model
         if begun.spread:
             model = model.starting_in(begun.states, begun.probabilities)
-        limit = most_states(model) if limits.max_states is None else limits.max_states
-        self._growth = Growth(model, limit, limits.max_memory, longest_cheap=LONGEST_CHEAP)
+        self._growth = self._growth_of(model)
         space = problem.space or self._growth.first()
         self._bind(space, begun.on(places(serial(space), begun.states), len(space), scores=problem.scores))
+
+    def _growth_of(self, model: Model) -> Growth:
+        limits = self.problem.limits
+        limit = most_states(model) if limits.max_states is None else limits.max_states
+        return Growth(model, limit, limits.max_memory, longest_cheap=LONGEST_CHEAP)
 
     @property
     def _steps(self) -> Method:
@@ -221,7 +159,7 @@ class Run:
         before = self._method
         if problem.watch is not None:
             problem.watch(space)
-        self._method = method_of(problem, Generator(problem.model, self._space), self._moving.times)
+        self._method = method_of(problem, Generator(problem.model, self._space), self._jumps.moving.times)
         if before is not None and (goes_on or problem.model.is_time_dependent):
             self._method.carry_on(before)  # type: ignore[arg-type]
         self.counts["largest_space"] = max(self.counts["largest_space"], len(space))
@@ -244,12 +182,31 @@ class Run:
             return None
         while self._t < self.problem.duration and len(answers) < len(times):
             asked = times[len(answers) :]
-            for t in self._advance(asked):
-                if t in asked:
+            event = self._jumps.next
+            ahead = asked if event is None else np.append(asked[asked < event.t], event.t)
+            for t in self._advance(ahead):
+                if t in asked and (event is None or t < event.t or event.later):
+                    answers.append(self._result())
+            if event is not None and self._t == event.t:
+                self._fire()
+                if event.t in asked and not event.later:
                     answers.append(self._result())
             if self._spoiled():
                 return None
         return answers
+
+    def _fire(self) -> None:
+        """Set counts as the next event does, and go on from the states that come of that."""
+        fired = self._jumps.fire(self._space, self._block)
+        states, block = fired.image.states, fired.image.block
+        self._growth = self._growth_of(self.problem.model.starting_in(states, np.maximum(block[0], 0.0)))
+        space = self._growth.first()
+        placed = np.zeros((len(block), len(space)))
+        placed[:, places(serial(space), states)] = block
+        fired.enter(serial(space), placed, self._account)
+        self._method = None
+        self._bind(space, placed)
+        self._changed, self._since = self._t, 0
 
     def _advance(self, asked: FloatArray) -> Iterator[float]:
         """Take a step towards the last of the times asked for; yield those that are reached, and its end."""
@@ -268,7 +225,7 @@ class Run:
             account.relative += known.relative
             account.absolute += known.absolute + generator.misjudged(self._t, t)
             self._t, self._block = t, step.end
-            self._moving.pass_by(t, self._space, self._block, account)
+            self._jumps.moving.pass_by(t, self._space, self._block, account)
             self._report()
             yield t
         if self._since >= LOOK and self._t < problem.duration:
@@ -290,7 +247,7 @@ class Run:
             ledger.truncation - part - e
             for ledger, part, e in zip(slopes.ledgers, slopes.remnants, errors, strict=True)
         ]
-        return np.array([account.y.truncation - begun.lacking, *terms])
+        return np.array([account.y.truncation - account.unplaced, *terms])
 
     def _spoiled(self) -> bool:
         """Tell whether a derivative is further off than it may be by now, though not by rounding."""
@@ -366,13 +323,6 @@ class Run:
 
     # ---- what it comes to
 
-    def _moments(self, t: float) -> PendingBounds | None:
-        """Return bounds of moments: of a stationary start with constant rates those that it has at all times."""
-        model = self.problem.model
-        if not self.problem.beginning.spread:
-            return moment_bounds(model, t)
-        return None if model.is_time_dependent else moment_bounds(model, math.inf)
-
     def _result(self) -> Reached:
         problem, account, t, q = self.problem, self._account, self._t, len(self.problem.slopes.names)
         dist = SERIAL.distribution(
@@ -381,7 +331,7 @@ class Run:
             t=t,
             error=account.y,
             closed=account.closed and not self._steps.course.edges,
-            moments=self._moments(t),
+            moments=self._jumps.moments(t),
             **fields_of(problem.model),
         )
         return Reached(

@@ -17,7 +17,7 @@ from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger
 from fsp.errors import ConvergenceError
 from fsp.inference.affine_rates import AffineRates
-from fsp.inference.loop import run_of
+from fsp.inference.distributions import run_of
 from fsp.inference.problem import Limits, Reached
 from fsp.inference.quadrature import Rule, rule_of
 from fsp.projection.progress import labelled

@@ -67,8 +67,8 @@ class Moving:
     above: dict[int, list[tuple[Expression, Polynomial | None]]]
 
     @classmethod
-    def of(cls, model: Model, slopes: Derivatives, end: float) -> Moving:
-        """Look for them up to a time."""
+    def of(cls, model: Model, slopes: Derivatives, end: float, largest: FloatArray | None = None) -> Moving:
+        """Look for them up to a time; `largest` (d,) are the largest counts where events set some."""
         if not model.is_time_dependent:
             return cls(model, np.empty(0), {}, {})
         moves: dict[float, list[Move]] = {}
@@ -85,7 +85,7 @@ class Moving:
         trees = [*model.rate_expressions, *(tree for row in slopes.trees for tree in row)]
         above = {
             move.reaction: [
-                (clock, size(model, tree, model.species_bounds))
+                (clock, size(model, tree, model.species_bounds if largest is None else largest))
                 for clock, tree in terms_of(model, model.rate_expressions[move.reaction] or ZERO)
             ]
             for row in moves.values()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, Time, at_time
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
+    from fsp.inference.count_maps import CountMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +45,24 @@ class Derivatives:
         tuple[MovingSwitch, ...], ...
     ] = ()  # times at which laws switch that depend on the parameter, by it
     start: tuple[Expression, ...] = ()  # derivatives of the logarithm of the initial law, of species, by the parameter
+    maps: tuple[CountMap, ...] = ()  # events that set counts, in the order of their times
 
     def at(self, t: float) -> Derivatives:
         """Return what they are at a time."""
         return replace(self, trees=tuple(tuple(at_time(tree, t) for tree in row) for row in self.trees))
 
 
-def derivatives(model: Model, names: Sequence[str], *, log: bool) -> Derivatives:
-    """Differentiate the propensities of a model; refuse what is no parameter, or has no derivative."""
+def derivatives(model: Model, names: Sequence[str], *, log: bool, elsewhere: Collection[str] = ()) -> Derivatives:
+    """Differentiate the propensities of a model; refuse what is no parameter, or has no derivative.
+
+    Parameters that no propensity depends on are refused too, but for those that change something `elsewhere`.
+    """
     chosen = _checked_names(names)
     require_no_events(model)
     _check_formulas(model)
-    trees, linear, switches, start = zip(*(_of_parameter(model, name, log=log) for name in chosen), strict=True)
+    trees, linear, switches, start = zip(
+        *(_of_parameter(model, name, log=log, idle=name in elsewhere) for name in chosen), strict=True
+    )
     return Derivatives(chosen, trees, log, linear, switches, start)
 
 
@@ -98,7 +105,7 @@ def _check_formulas(model: Model) -> None:
 
 
 def _of_parameter(
-    model: Model, name: str, *, log: bool
+    model: Model, name: str, *, log: bool, idle: bool
 ) -> tuple[tuple[Expression, ...], tuple[bool, ...], tuple[MovingSwitch, ...], Expression]:
     definition, value = model.definition, model.parameters.get(name)
     if name not in definition.parameters:
@@ -125,7 +132,7 @@ def _of_parameter(
         linear.append(name not in symbols(slope) and without(plain, name) == ZERO)
         trees.append(substitute(_scaled(slope, given[name], log=log), given))
     start = substitute(_scaled(start, given[name], log=log), given)
-    if all(tree == ZERO for tree in (*trees, start)):
+    if not idle and all(tree == ZERO for tree in (*trees, start)):
         raise ArgumentError(f"`parameters` must be in the rate of a reaction, but no rate depends on '{name}'.")
     return tuple(trees), tuple(linear), tuple(switches), start
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from fsp.errors import BackendError, ConvergenceError, ModelError, StateSpaceError
 from fsp.inference.affine_rates import AffineRates
+from fsp.inference.distributions import distributions
 from fsp.inference.fixed_adjoint import FixedAdjoint
 from fsp.inference.fixed_space import FixedSpace, Transients
-from fsp.inference.loop import distributions
 from fsp.inference.mixed_space import MixedSpace
 from fsp.inference.mixing import Mixing
 from fsp.inference.observation import Observation

@@ -34,6 +34,7 @@ from fsp.inference.mixed_gradient import OPEN as UNSTORED
 from fsp.inference.mixed_gradient import MixedAdjoint, refined_mixture, slopes_of
 from fsp.inference.observation_channel import Gathered
 from fsp.inference.parameters import derivatives
+from fsp.inference.timed_events import taken_apart
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -140,10 +141,11 @@ def by_forward(
 ) -> dict[str, Interval]:
     """Bound the same derivatives by those of all probabilities, (2)."""
     tol = min(LARGEST_TOL, SHARE * least)
-    if model.is_time_dependent:
+    changing = taken_apart(model)[0].is_time_dependent
+    if changing:
         first, *_ = solve(model, counts.times, parameters, TOL_OF_STEPS, limits, log=True, start=start)
         tol = max(tol, ROUNDED * max(error.rounding for answer in first for error in answer.errors))
-    if model.is_time_dependent and tol >= WORTH * TOL_OF_STEPS:
+    if changing and tol >= WORTH * TOL_OF_STEPS:
         reached, names = first, tuple(parameters)
     else:
         reached, slopes, _ = solve(model, counts.times, parameters, tol, limits, log=True, scores=True, start=start)

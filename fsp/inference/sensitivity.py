@@ -53,8 +53,8 @@ def sensitivity(
         Increasing times >= 0, in the model's unit of time.
     parameters
         Names of the parameters, which may stand anywhere in the propensities and in laws of the start; in
-        conditions only with the time, as in ``piecewise(k, time < s, 0)``; times of events that set parameters, and
-        what these set, are parameters too.
+        conditions only with the time, as in ``piecewise(k, time < s, 0)``; times of events, and what these set of
+        parameters, are parameters too.
     log
         Whether to differentiate by the logarithms of the parameters, ``θ ∂p/∂θ``.
     tol
@@ -76,12 +76,13 @@ def sensitivity(
     ------
     ArgumentError
         If `times` or `tol` is not as above, or a parameter is unknown, is in no rate, is not positive with `log`, or
-        changes the start.
+        changes the start, or what an event makes of counts.
     ModelError
         If a propensity is a callable, or not a smooth function of a parameter; if the chain of a stationary start may
-        end in several classes of states; if a rate jumps just at one of the times, by a switch that a parameter moves.
+        end in several classes of states; if a rate jumps, or counts are set, just at one of the times, and a parameter
+        moves that.
     BackendError
-        If an event does more than set parameters at a known time, or time is no factor of a propensity.
+        If an event takes place at no known time, or time is no factor of a propensity.
     StateSpaceError
         If the tolerance cannot be met within the limits.
     ConvergenceError

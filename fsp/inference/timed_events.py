@@ -1,13 +1,15 @@
-"""Events that set parameters at known times, written into the rates: ``k`` becomes ``piecewise(k, time < t*, value)``.
+"""Events at known times, taken apart: what they set of parameters goes into the rates, what of counts stays a map.
 
-The chain is the same, and a value that an event sets, or the time at which it does, is a parameter of the rates like
-others: derivatives by them are those of rates that switch (`fsp.inference.moving`).
+Where an event sets ``k``, that becomes ``piecewise(k, time < t*, value)``.  The chain is the same, and a value that an
+event sets, or the time at which it does, is a parameter of the rates like others: derivatives by them are those of
+rates that switch (`fsp.inference.moving`).  What an event makes of counts is a `Setting`, which
+`fsp.inference.count_maps` reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fsp.errors import BackendError
@@ -18,37 +20,71 @@ from fsp.model.tree import Call, Expression, Symbol, Time, call, depends_on_time
 
 if TYPE_CHECKING:
     from fsp.model import Event
+    from fsp.model.draws import Draw
 
 LATER = {">": 0, ">=": 0, "<": 1, "<=": 1}  # which argument of a comparison is the time, where it holds from then on
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """What an event makes of counts at a known time."""
+
+    name: str
+    time: Expression  # of parameters
+    moment: float  # its value
+    later: bool  # whether it takes place right after that time, so that the state at it is the one before
+    assignments: dict[str, Expression]  # of species and parameters, by species
+    draws: dict[str, Draw]  # random numbers that they hold
+
+
 def written_into_rates(model: Model) -> Model:
     """Return the network without events; refuse those that do more than set parameters at known times."""
+    plain, settings = taken_apart(model)
+    if settings:
+        raise BackendError(
+            f"Events must set parameters alone for this, but '{settings[0].name}' sets the count of "
+            f"'{next(iter(settings[0].assignments))}'. `fsp.sensitivity`, `fsp.fisher`, `fsp.gradient` and "
+            f"`fsp.likelihood` go through it; a dose may be a reaction of a rate that is fast for a while, as in "
+            f"piecewise(100, time > 5 && time < 6, 0)."
+        )
+    return plain
+
+
+def taken_apart(model: Model) -> tuple[Model, tuple[Setting, ...]]:
+    """Return the network without events, with what these set of parameters, and what they make of counts, in order."""
     if not model.events:
-        return model
+        return model, ()
     definition = model.definition
     constants = resolve(definition.parameters)
-    assigned = {name for event in definition.events for name in event.assignments}
+    species = set(model.species)
+    assigned = {name for event in definition.events for name in event.assignments} - species
     for event in definition.events:
-        _require_settings(model, event)
+        _require_settings(event, symbols(substitute(event.condition, constants)) & species)
     following = _following(definition.parameters, assigned | definition.held)
     times = {event.name: _time_of(event, assigned | set(following)) for event in definition.events}
-    moments = {name: float(evaluate(substitute(tree, constants), {})) for name, tree in times.items()}
+    moments = {name: float(evaluate(substitute(tree, constants), {})) for name, (tree, _) in times.items()}
     if min(moments.values()) <= 0.0 or len(set(moments.values())) < len(moments):
         first = min(moments, key=lambda name: moments[name])
         raise BackendError(
-            f"Events must set parameters at different times above 0 where derivatives or likelihoods are asked for, "
+            f"Events must take place at different times above 0 where derivatives or likelihoods are asked for, "
             f"but that of '{first}' is {moments[first]:g}; write several settings of one time into one event, and what "
-            f"holds from the start on into the parameters."
+            f"holds from the start on into the parameters and initial counts."
         )
     current: dict[str, Expression] = {name: Symbol(name) for name in assigned}  # as functions of time
     values = dict(current)  # after the last event
+    settings = []
     for event in sorted(definition.events, key=lambda event: moments[event.name]):
-        before = call("<", Time(), times[event.name])
+        time, later = times[event.name]
         after = {name: substitute(substitute(tree, following), values) for name, tree in event.formulas.items()}
-        current |= {name: call("piecewise", current[name], before, tree) for name, tree in after.items()}
-        values |= after
-    return Model.of_definition(
+        draws = {name: draw.with_values(following).with_values(values) for name, draw in event.draws.items()}
+        of_counts = {name: tree for name, tree in after.items() if name in species}
+        if of_counts:
+            settings.append(Setting(str(event.name), time, moments[event.name], later, of_counts, draws))
+        of_parameters = {name: tree for name, tree in after.items() if name not in species}
+        before = call("<", Time(), time)
+        current |= {name: call("piecewise", current[name], before, tree) for name, tree in of_parameters.items()}
+        values |= of_parameters
+    plain = Model.of_definition(
         replace(
             definition,
             laws=tuple(substitute(law, current) if isinstance(law, Expression) else law for law in definition.laws),
@@ -59,6 +95,7 @@ def written_into_rates(model: Model) -> Model:
             events=(),
         )
     )
+    return plain, tuple(settings)
 
 
 def _following(parameters: Mapping[str, Expression], fixed: Set[str]) -> dict[str, Expression]:
@@ -68,28 +105,24 @@ def _following(parameters: Mapping[str, Expression], fixed: Set[str]) -> dict[st
     return {name: tree for name, tree in resolved.items() if symbols(tree) & fixed}
 
 
-def _require_settings(model: Model, event: Event) -> None:
-    """Refuse an event whose effect is not that of parameters which switch at a known time."""
-    counts = [name for name in event.assignments if name in model.species]
-    trees = [event.condition, *event.formulas.values()]
-    depends = {name for tree in trees for name in symbols(tree)} & set(model.species)
-    if counts or depends or event.draws:
-        what = f"sets the count of '{counts[0]}'" if counts else "depends on counts"
+def _require_settings(event: Event, held: Set[str]) -> None:
+    """Refuse an event whose effect is not one at a known time; `held` are the species in its trigger."""
+    if held:
         raise BackendError(
-            f"Events must set parameters at known times where derivatives or likelihoods are asked for, but "
-            f"'{event.name}' {what}: a whole number has no derivative. `fsp.transient` goes through it; a dose may be "
-            f"a reaction of a rate that is fast for a while, as in piecewise(100, time > 5 && time < 6, 0)."
+            f"Events must take place at known times where derivatives or likelihoods are asked for, but '{event.name}' "
+            f"is triggered by the count of '{min(held)}'. `fsp.transient` goes through it; write it as reactions "
+            f"whose rates hold the condition, as in piecewise(100, {min(held)} > 5, 0)."
         )
     if event.priority is not None or any(depends_on_time(tree) for tree in event.formulas.values()):
         raise BackendError(
-            f"Events must set parameters to constants where derivatives or likelihoods are asked for, but "
+            f"Events must set constants, or functions of counts, where derivatives or likelihoods are asked for, but "
             f"'{event.name}' has a priority or a formula of time; write it into the rates, as in "
             f"piecewise(k, time < 5, 0)."
         )
 
 
-def _time_of(event: Event, assigned: set[str]) -> Expression:
-    """Return the time at which an event takes place; refuse triggers that are no comparison of the time with one."""
+def _time_of(event: Event, assigned: set[str]) -> tuple[Expression, bool]:
+    """Return the time of an event, and whether it takes place right after it; refuse other triggers."""
     trigger = event.condition
     if isinstance(trigger, Call) and trigger.function in LATER and len(trigger.arguments) == 2:
         place = LATER[trigger.function]
@@ -99,7 +132,7 @@ def _time_of(event: Event, assigned: set[str]) -> Expression:
             and not depends_on_time(moment)
             and not symbols(moment) & assigned
         ):
-            return moment
+            return moment, trigger.function in (">", "<")
     raise BackendError(
         f"Triggers of events must be 'time >= t' where derivatives or likelihoods are asked for, with a constant t, "
         f"but that of '{event.name}' is another condition; write it so, or what it does into the rates."

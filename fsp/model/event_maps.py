@@ -75,6 +75,14 @@ class Firing:
                 values[rows, j] = LAWS[draw.law].sample(rng, *arguments.T)
         return self._counts(self._settled(values))
 
+    def ways(self, states: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
+        """Return where states (n, d) go: the states after the events (N, d), those before, and probabilities (N,)."""
+        values = np.column_stack([self._columns(states.astype(np.float64)), np.arange(len(states))])
+        p = np.ones(len(states))
+        for name in self.rules.draws:
+            values, p = self._spread(name, values, p)
+        return self._counts(self._settled(values)), values[:, -1].astype(np.int64), p
+
     def apply(self, states: IntArray) -> IntArray:
         """Return the states (n, d) after events that draw no random numbers."""
         return self._counts(self._settled(self._columns(states.astype(np.float64))))

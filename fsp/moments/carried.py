@@ -101,6 +101,22 @@ def mapped(bounds: MomentBounds, firing: Firing) -> MomentBounds:
     return MomentBounds(bounds.species, largest, norms, bounds.monomials[kept], bounds.means[kept], bounds.reason)
 
 
+def images(firing: Firing, species: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+    """Return b (d,) and a (d, d) with counts after events at most ``b + a x``; b is infinite where nothing is known."""
+    b, a = np.zeros(len(species)), np.eye(len(species))
+    for i, candidates in _candidates(firing, species):
+        known = [candidate for candidate in candidates if candidate is not None]
+        b[i] = max(c for c, _ in known) if len(known) == len(candidates) else math.inf
+        a[i] = np.max([row for _, row in known], axis=0) if len(known) == len(candidates) else 0.0
+    return b * (1.0 + _ROUNDED), np.where(a == np.eye(len(species)), a, a * (1.0 + _ROUNDED))
+
+
+def largest_after(largest: FloatArray, firing: Firing, model: Model) -> FloatArray:
+    """Return the largest counts (d,) that a network leads to from what events make of states up to some counts (d,)."""
+    bounds = MomentBounds(model.species, largest, largest[:, None], np.zeros((0, len(largest)), int), np.zeros((0, 2)))
+    return Carried(bounds, firing).largest(model)
+
+
 def _candidates(firing: Firing, species: tuple[str, ...]) -> Iterator[tuple[int, list[Affine | None]]]:
     """Yield each species that may change, with upper bounds of what it may become; None where there is none."""
     possible = firing.possible()

@@ -79,9 +79,23 @@ class Gauge:
         return float(above ** (degree / q) * mass ** (1.0 - degree / q) * _MARGIN)
 
 
-def gauges(model: Model, horizon: float, order: int) -> tuple[Gauge, ...]:
-    """Return functions that bound the moments up to an order of each species without a largest count."""
-    initial = KnownDistribution(model.initial_states, model.initial_probabilities, model.start_lacks)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Wider(KnownDistribution):
+    """A distribution from which events lead to larger counts."""
+
+    top: FloatArray | None = None  # (d,)
+
+    def largest(self, model: Model) -> FloatArray:
+        """Return the largest counts."""
+        return KnownDistribution.largest(self, model) if self.top is None else self.top
+
+
+def gauges(model: Model, horizon: float, order: int, largest: FloatArray | None = None) -> tuple[Gauge, ...]:
+    """Return functions that bound the moments up to an order of each species without a largest count.
+
+    `largest` (d,) are the largest counts where they are not those of the network alone.
+    """
+    initial = _Wider(model.initial_states, model.initial_probabilities, model.start_lacks, largest)
     gauges: list[Gauge] = []
     for i, conditions in enumerate(drift_conditions(model, horizon, initial)):
         powers = [c for c in conditions if isinstance(c, PowerBound) and (len(c.spreads) + 1 >= order or order == 1)]

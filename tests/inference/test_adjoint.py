@@ -16,10 +16,10 @@ from scipy.stats import poisson
 import fsp
 from fsp.inference.adjoint import Adjoint, Weights
 from fsp.inference.adjoint_space import states_of
+from fsp.inference.distributions import distributions
 from fsp.inference.envelopes import Bounds
 from fsp.inference.gradient import height_of
 from fsp.inference.instruments import instruments_of
-from fsp.inference.loop import distributions
 from fsp.inference.parameters import derivatives
 from fsp.inference.problem import Limits
 from fsp.inference.score import weights_of

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 import fsp
+from fsp.inference.distributions import distributions
 from fsp.inference.instruments import Exact
 from fsp.inference.likelihood import _interval
-from fsp.inference.loop import distributions
 from fsp.inference.problem import Limits
 from fsp.inference.statewise import Known, range_of, split
 from fsp.solvers.collocation import radau
