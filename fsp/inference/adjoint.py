@@ -35,8 +35,7 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.bars import silent
-from fsp.generator import Generator
-from fsp.inference.backward import Chain, Stretch, backward, forward, relative_error
+from fsp.inference.backward import Chain, Path, Products, Stretch, backward, forward, relative_error
 from fsp.inference.beginning import of_model
 from fsp.inference.derived import slopes_on
 from fsp.moments.parts import PartMoments, mean_over, moment_of
@@ -45,13 +44,13 @@ from fsp.space.places import places
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
+    from fsp.generator import Generator
     from fsp.inference.envelopes import Bounds
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
     from fsp.moments.parts import Gauge, Moment
     from fsp.moments.polynomial import Polynomial
     from fsp.projection.progress import ProgressCallback
-    from fsp.space import StateSpace
 
 LACKS, LACKS_OF_SUMS = 4.0, 8.0  # times ε: above 2 and above 6 of (4)
 ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products
@@ -74,33 +73,55 @@ class Gradient(NamedTuple):
 
 
 class Adjoint:
-    """A network on fixed states up to some times, and what is lost of it."""
+    """A network on fixed states up to some times, and what is lost of it.
+
+    With an `exit_rate`, the largest of several, it waits to be passed with them by `SideBySide`.  `roundings` are those
+    that rates have beside their own.
+    """
+
+    path: Path
+    relative: float
 
     def __init__(
         self,
         model: Model,
         slopes: Derivatives,
         bounds: Bounds,
-        space: StateSpace,
+        generator: Generator,
         times: Sequence[float],
         tail: float,
         report: ProgressCallback = silent,
+        *,
+        exit_rate: float | None = None,
+        roundings: float = 0.0,
     ) -> None:
-        self._model, self._slopes, self.space = model, slopes, space
+        self._model, self._slopes, self.space = model, slopes, generator.space
         self._times, self._report = times, report
         self.gauges = [bounds.followed[i] for i in bounds.of_errors]
-        generator = Generator(model, space)
-        self._chain, self._tail = Chain.of(generator), tail
+        self.chain = Chain.of(generator, exit_rate or 0.0)
+        self._operations = generator.roundings + model.n_reactions + roundings
         self._beginning = of_model(model, slopes)
-        self._truncation = _Truncation(model, slopes, bounds, generator, self._chain, tail)
+        self._truncation = _Truncation(model, slopes, bounds, generator, self.chain, tail)
         begun = self._beginning
         rounded = [begun.rounding * gauge.powers(begun.states).max(axis=1) for gauge in bounds.followed]
         moments = [begun.moments.of_p(gauge) + more for gauge, more in zip(bounds.followed, rounded, strict=True)]
         self._truncation.begin(begun.lacking + begun.rounding, moments)
-        start = np.zeros(len(space) + 1)
-        start[places(space, begun.states)] = begun.probabilities
-        self.path = forward(self._chain, start, times, tail, self._truncation.enter)
-        self.relative = relative_error(self.path, generator.roundings + model.n_reactions)
+        if exit_rate is None:
+            SideBySide([self], times, tail)
+
+    def start(self) -> FloatArray:
+        """Return where it begins, and nothing of it lost, (n + 1,)."""
+        start = np.zeros(len(self.space) + 1)
+        start[places(self.space, self._beginning.states)] = self._beginning.probabilities
+        return start
+
+    def enter(self, stretch: Stretch, powers: FloatArray) -> None:
+        """Follow what is lost over a stretch."""
+        self._truncation.enter(stretch, powers)
+
+    def passed(self, path: Path) -> None:
+        """Take note of the way that it went."""
+        self.path, self.relative = path, relative_error(path, self._operations)
 
     def probabilities(self, i: int) -> FloatArray:
         """Return lower bounds, but for `relative`, of the probabilities at time i, (n,)."""
@@ -109,7 +130,7 @@ class Adjoint:
     def lacks(self, i: int) -> float:
         """Bound what they lack at time i, all together."""
         sink = float(self.path.at[i][-1]) * (1.0 + 2.0 * self.relative)
-        tails = sum(stretch.time <= i for stretch in self.path.stretches) * LACKS * self._tail
+        tails = sum(stretch.time <= i for stretch in self.path.stretches) * LACKS * self._truncation.tail
         return (sink + tails + self._beginning.lacking + self.absolute(i)) * ROUNDED_UP
 
     def absolute(self, i: int) -> float:
@@ -134,22 +155,33 @@ class Adjoint:
                 [weights._replace(off=0.0 * weights.values, height=nothing) for weights in asked], signed=signed
             )
             return estimate._replace(off=np.full(len(estimate.off), inf))
-        n, rho = len(self.space), 2.0 * self.relative + SUM_ROUNDING
-        later = np.cumsum([weights.height for weights in asked][::-1], axis=0)[::-1]  # (n_times, 1 + n_gauges)
-        inside, outside = self._truncation.highest
+        later = _later(asked)
+        products = backward(
+            self.chain,
+            self.path,
+            lambda i: self.weights(asked[i]),
+            lambda stretch: self.after(stretch, later),
+        )
+        return self.contracted(products, later, signed=signed)
 
-        def weights(i: int) -> FloatArray:
-            block = np.zeros((n + 1, 2))
-            block[:n, 0], block[:n, 1], block[n, 1] = asked[i].values, asked[i].off, asked[i].height @ outside
-            return block
+    def weights(self, asked: Weights) -> FloatArray:
+        """Return the weights, and what bounds what they may be off, that come in at a time, (n + 1, 2)."""
+        n, (_, outside) = len(self.space), self._truncation.highest
+        block = np.zeros((n + 1, 2))
+        block[:n, 0], block[:n, 1], block[n, 1] = asked.values, asked.off, asked.height @ outside
+        return block
 
-        def after(stretch: Stretch) -> FloatArray:
-            block = np.zeros((n + 1, 2))
-            block[:n, 1] = later[stretch.time] @ inside * self._truncation.within(stretch.length)  # (4)
-            self._say(stretch)
-            return block
+    def after(self, stretch: Stretch, later: FloatArray) -> FloatArray:
+        """Return what is added to l and Ψ at the beginning of a stretch, (n + 1, 2): (4)."""
+        n, (inside, _) = len(self.space), self._truncation.highest
+        block = np.zeros((n + 1, 2))
+        block[:n, 1] = later[stretch.time] @ inside * self._truncation.within(stretch.length)
+        self._say(stretch)
+        return block
 
-        products = backward(self._chain, self.path, weights, after)
+    def contracted(self, products: Products, later: FloatArray, *, signed: bool) -> Gradient:
+        """Return (1) and (3) of what was passed back; `later` are heights, (n_times, 1 + n_gauges)."""
+        rho = 2.0 * self.relative + SUM_ROUNDING
         values, off, largest = self._contracted(products.moved, products.stayed, rho)
         h = self._beginning.derivatives  # (q, n_start)
         l, psi = products.first[places(self.space, self._beginning.states)].T  # noqa: E741 - as in (2)
@@ -181,11 +213,46 @@ class Adjoint:
             sizes += np.abs(slopes) + wrong
             if not (slopes.any() or wrong.any()):
                 continue
-            arrived = moved[self._chain.change_of[r]]
+            arrived = moved[self.chain.change_of[r]]
             l, psi = (arrived + stayed).T  # noqa: E741 - as in (2)
             values += slopes @ (arrived[:, 0] - stayed[:, 0])
             off += (np.abs(slopes) + wrong) @ psi * (1.0 + rho) + (rho * np.abs(slopes) + wrong * (1.0 + rho)) @ l
         return values, off, sizes.max(axis=1)
+
+
+class SideBySide:
+    """Adjoints on the same states and with the same largest exit rate, which pass as one chain."""
+
+    def __init__(self, each: Sequence[Adjoint], times: Sequence[float], tail: float) -> None:
+        self._each, self._size = each, len(each[0].space) + 1
+        self._chain = Chain.side_by_side([adjoint.chain for adjoint in each])
+
+        def entered(stretch: Stretch, powers: FloatArray) -> None:
+            for i, adjoint in enumerate(each):
+                adjoint.enter(stretch, powers[:, i * self._size : (i + 1) * self._size])
+
+        start = np.concatenate([adjoint.start() for adjoint in each])
+        self._path = forward(self._chain, start, times, tail, entered)
+        for i, adjoint in enumerate(each):
+            adjoint.passed(self._path.of(i, self._size))
+
+    def gradients(self, asked: Sequence[Weights], *, signed: bool) -> list[Gradient]:
+        """Return the derivatives of each, of what is asked of all, with finite heights."""
+        later = _later(asked)
+        products = backward(
+            self._chain,
+            self._path,
+            lambda i: np.concatenate([adjoint.weights(asked[i]) for adjoint in self._each]),
+            lambda stretch: np.concatenate([adjoint.after(stretch, later) for adjoint in self._each]),
+        )
+        return [
+            adjoint.contracted(products.of(i, self._size), later, signed=signed) for i, adjoint in enumerate(self._each)
+        ]
+
+
+def _later(asked: Sequence[Weights]) -> FloatArray:
+    """Return the heights of what is asked at each time or later, (n_times, 1 + n_gauges)."""
+    return np.cumsum([weights.height for weights in asked][::-1], axis=0)[::-1]
 
 
 class _Boundary:
@@ -215,7 +282,7 @@ class _Truncation:
     def __init__(
         self, model: Model, slopes: Derivatives, bounds: Bounds, generator: Generator, chain: Chain, tail: float
     ) -> None:
-        self.generator, self._rate, self._tail = generator, chain.rate, tail
+        self.generator, self._rate, self.tail = generator, chain.rate, tail
         self._boundary = _Boundary(model, slopes, bounds, generator, chain)
         self.highest = self._boundary.highest
         self._followed = bounds.followed
@@ -232,12 +299,12 @@ class _Truncation:
 
     def within(self, h: float) -> float:
         """Bound what y lacks on stored states after a time h, or may be off since rates are: (4)."""
-        return LACKS * self._tail + self.generator.misjudged(0.0, h)
+        return LACKS * self.tail + self.generator.misjudged(0.0, h)
 
     def enter(self, stretch: Stretch, powers: FloatArray) -> None:
         """Follow it over a stretch."""
         weights, h = stretch.weights, stretch.length
-        stays = np.clip(1.0 - np.cumsum(weights), 0.0, 1.0) + self._tail + 4.0 * len(weights) * UNIT_ROUNDOFF
+        stays = np.clip(1.0 - np.cumsum(weights), 0.0, 1.0) + self.tail + 4.0 * len(weights) * UNIT_ROUNDOFF
         boundary, within = self._boundary, self.within(h)
         occupation = np.zeros(powers.shape[1])  # ∫ y ds, rounded up, where it is needed
         occupation[boundary.sources] = stays @ powers[:, boundary.sources] / self._rate * ROUNDED_UP
@@ -265,7 +332,7 @@ class _Truncation:
             heights = later[stretch.time]
             used = heights != 0.0
             total += charges[:, used] @ heights[used]
-            total += LACKS_OF_SUMS * self._tail * stretch.length * float(heights @ self.highest[0]) * largest
+            total += LACKS_OF_SUMS * self.tail * stretch.length * float(heights @ self.highest[0]) * largest
         return total
 
 

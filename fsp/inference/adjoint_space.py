@@ -10,6 +10,7 @@ import numpy as np
 
 from fsp.checks import check_choice
 from fsp.errors import BackendError, ConvergenceError
+from fsp.generator import Generator
 from fsp.inference.adjoint import Adjoint, Gradient
 from fsp.inference.beginning import of_model
 from fsp.inference.distributions import run_of
@@ -80,9 +81,8 @@ def refined(
     bounds = Bounds.of(model, slopes, max(float(times[-1]), 1e-300))
     best: Gradient | None = None
     for _ in range(MOST_SPACES):
-        adjoint = Adjoint(
-            model, slopes, bounds, states_of(model, times, loss, limits), times.tolist(), tail, limits.report
-        )
+        generator = Generator(model, states_of(model, times, loss, limits))
+        adjoint = Adjoint(model, slopes, bounds, generator, times.tolist(), tail, limits.report)
         gradient = asked(adjoint)
         before = math.inf if best is None else width(best)
         if best is None or width(gradient) < before:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import block_array, csr_array, diags_array
+from scipy.sparse import block_array, block_diag, csr_array, diags_array
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.solvers.poisson import poisson_window
@@ -51,16 +51,33 @@ class Chain:
     change_of: IntArray  # (R,) which of them is that of a reaction
 
     @classmethod
-    def of(cls, generator: Generator) -> Chain:
-        """Make it of a generator, with Λ so large that no entry of P has lost its digits."""
+    def of(cls, generator: Generator, exit_rate: float = 0.0) -> Chain:
+        """Make it of a generator, with Λ so large that no entry of P has lost its digits.
+
+        `exit_rate` is one that it has to serve beside the largest of the generator.
+        """
         space, model, n = generator.space, generator.model, len(generator)
-        rate = WIDENED * generator.largest_exit_rate or 1.0
+        rate = WIDENED * max(generator.largest_exit_rate, exit_rate) or 1.0
         leaving = np.asarray(generator.sinks.sum(axis=0)).reshape(1, -1) if generator.n_sinks else np.zeros((1, n))
         inside = generator.to_csr() / rate + diags_array(np.ones(n))
         P = csr_array(block_array([[inside, None], [csr_array(leaving / rate), csr_array(np.ones((1, 1)))]]))
         changes, of_reactions = np.unique(model.change, axis=0, return_inverse=True)
         index = successors(space, changes)  # (n_changes, n)
         return cls(P, csr_array(P.T), rate, np.where(index < 0, n, index), of_reactions.reshape(-1))
+
+    @classmethod
+    def side_by_side(cls, chains: Sequence[Chain]) -> Chain:
+        """Put chains of one Λ on the same states one after another, each with what has left it."""
+        if len(chains) == 1:
+            return chains[0]
+        first, size = chains[0], len(chains[0]) + 1
+        gone = np.full((len(first.targets), 1), size - 1)
+        each = np.concatenate([first.targets, gone], axis=1)  # what has left stays where it is
+        targets = np.concatenate([each + i * size for i in range(len(chains))], axis=1)
+        P, transposed = (
+            csr_array(block_diag([getattr(chain, name) for chain in chains])) for name in ("P", "transposed")
+        )
+        return cls(P, transposed, first.rate, targets[:, :-1], first.change_of)
 
     def __len__(self) -> int:
         return int(self.P.shape[0]) - 1
@@ -83,6 +100,12 @@ class Path:
     at: list[FloatArray]  # y at each time asked for, (n + 1,)
     stretches: list[Stretch]
 
+    def of(self, i: int, size: int) -> Path:
+        """Return that of one of the chains of a size n + 1 that were put side by side."""
+        part = slice(i * size, (i + 1) * size)
+        stretches = [stretch._replace(start=stretch.start[part]) for stretch in self.stretches]
+        return Path([y[part] for y in self.at], stretches)
+
     @property
     def products(self) -> int:
         """Number of products with P; the backward pass takes as many with P and with Pᵀ."""
@@ -96,6 +119,11 @@ class Products:
     moved: FloatArray  # ∫ y_x λ_{x + ν} ds of each change ν, (n_changes, n, c)
     stayed: FloatArray  # ∫ y_x λ_x ds, (n, c)
     first: FloatArray  # λ at time zero
+
+    def of(self, i: int, size: int) -> Products:
+        """Return those of one of the chains of a size n + 1 that were put side by side."""
+        begin, end = i * size, (i + 1) * size
+        return Products(self.moved[:, begin : end - 1], self.stayed[begin : end - 1], self.first[begin:end])
 
 
 def forward(

@@ -16,8 +16,9 @@ stays is ``∫ ρ Σ f ∂_k p_J dθ``, or with the score ∂ log ρ of θ in pl
 
 and the rule errs by Q times the factor before the exponential, or times the largest modulus of ∂ log ρ(z).  With rates
 that are linear in θ, which h is the upper end of, ``|a(z)| <= 6 |a(h/2)| + 5 |a(h)|`` for |z| <= 2 h.
-At a node `fsp.inference.adjoint` bounds what its number is off from ``Σ f ∂_k p_J``: p_J - y and λ_J - l lie below what
-its (2) and (3) charge, whatever the states beyond J do, as nothing comes back in p_J.
+At a node `fsp.inference.adjoint`, on states of its own in J, bounds what its number is off from ``Σ f ∂_k p_J``:
+p_J - y and λ_J - l lie below what its (2) and (3) charge with the largest ``Σ_r |∂_k a_r|`` of J, whatever the states
+beyond J do, as nothing comes back in p_J.
 
 References
 ----------
@@ -35,55 +36,45 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
-from fsp.errors import ArgumentError
-from fsp.inference.adjoint import Adjoint, Gradient, Weights
+from fsp.generator import Generator
+from fsp.inference.adjoint import Adjoint, Gradient, SideBySide, Weights
 from fsp.inference.adjoint_space import together
-from fsp.inference.affine_rates import AffineRates
 from fsp.inference.beginning import of_model
 from fsp.inference.derived import slopes_on
 from fsp.inference.envelopes import Bounds
 from fsp.inference.extrinsic import ROUNDINGS
-from fsp.inference.free_laws import depends_on
 from fsp.inference.mixed_scores import MARGIN, score_squares
-from fsp.inference.mixing import Mixing, Shares
-from fsp.inference.parameters import Derivatives, derivatives
+from fsp.inference.mixed_slopes import rate_slopes
+from fsp.inference.mixing import Mixing, Patch, Shares
 from fsp.inference.quadrature import INNERMOST, OUTERMOST
-from fsp.model.definition import resolve
-from fsp.model.tree import Number, symbols
+from fsp.space.places import places
 
 if TYPE_CHECKING:
-    from fsp.arrays import BoolArray, FloatArray
+    from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.inference.extrinsic import ParameterLaw
+    from fsp.inference.mixed_slopes import Slopes
+    from fsp.inference.parameters import Derivatives
     from fsp.inference.problem import Limits
     from fsp.inference.quadrature import Rule
     from fsp.model import Model
     from fsp.space import StateSpace
-    from fsp.space.base import BaseSpace
 
 # Times the loss, of the Poisson weights that a stretch leaves out: they count as lost, four times.  Chosen.
 TAIL = 1e-3
 LESS, MOST_ROUNDS = 1e-6, 3  # times the loss, where intervals are too wide, and rounds; chosen
 FIRST, LEAST = 1e-10, 1e-40  # the loss of the first round, at most and at least; chosen
 NEEDED = 0.2  # of a width that is narrow enough, what (1) should make; chosen
-KEPT = 2_000_000  # numbers of the nodes' adjoints that are kept between both passes: 16 MB and some matrices; chosen
-SOME = 8  # of so many nodes in a row, one says what states there are: others lie between; chosen
+KEPT = 16_000_000  # numbers of the nodes' adjoints that are kept between both passes: 128 MB; chosen
+OF_MATRICES = 10  # numbers a state and reaction: those of P twice, with their places, and rates
+SOME = 8  # of so many nodes, one says what states there are: others lie between; chosen
+ABREAST = 8_000  # states of the nodes that are passed side by side: as their vectors stay near the processor; chosen
 HALF, WHOLE = 6.0, 5.0  # factors of |a(h/2)| and |a(h)|: |a(z)| <= |a(h/2)| + (2 h + h/2)/(h/2) |a(h) - a(h/2)|
 OPEN = "nothing bounds how much scores of paths vary that are not stored"
 
 
-class Slopes(NamedTuple):
-    """By what a log-likelihood is differentiated: what changes rates, and what changes laws."""
-
-    names: tuple[str, ...]  # in the order that was asked for
-    of_rates: tuple[str, ...]
-    of_laws: Mapping[str, Sequence[tuple[str, int]]]  # mixed parameter, and 0 for its mean or 1 for its variation
-
-
 class _Node(NamedTuple):
-    """A node of all rules together."""
+    """What is known of the laws at a node."""
 
-    model: Model
-    weight: float
     scores: FloatArray  # ∂ log ρ by mean and variation of each law, (n_laws, 2)
     off: FloatArray  # their rounding
 
@@ -105,40 +96,21 @@ class _Rules(NamedTuple):
         return cls(points, mixing.ranges(Shares.of(loss)), error, outside, off)
 
 
-def slopes_of(model: Model, parameters: Sequence[str], laws: Mapping[str, ParameterLaw]) -> Slopes:
-    """Say what each parameter changes; refuse those that have no value in a cell, or nothing depends on."""
-    names = (parameters,) if isinstance(parameters, str) else tuple(parameters)
-    of_laws: dict[str, list[tuple[str, int]]] = {}
-    for mixed, law in laws.items():
-        for place, given in enumerate((law.mean, law.cv)):
-            if isinstance(given, str):
-                _require_plain(model, given, names)
-                of_laws.setdefault(given, []).append((mixed, place))
-    for name in names:
-        if name in laws and name not in of_laws:
-            raise ArgumentError(
-                f"`parameters` must have one value in all cells, but '{name}' differs among them; let a parameter be "
-                f"the mean of its law, as in extrinsic={{'{name}': fsp.Gamma('{name}', 0.3)}}."
-            )
-    fixed = model.with_parameters({name: law.at(model.parameters).numbers[0] for name, law in laws.items()})
-    told = [name for name in names if name not in laws and (name not in of_laws or depends_on(fixed, name))]
-    AffineRates.of(model, tuple(laws))  # refuses what is no multiple
-    if told:
-        derivatives(fixed, told, log=True)  # refuses what has no derivative
-    return Slopes(names, tuple(told), {name: of_laws[name] for name in names if name in of_laws})
+class _Bundle(NamedTuple):
+    """Nodes that are passed side by side, on the same states."""
 
+    points: list[tuple[dict[str, float], float]]
+    space: StateSpace
+    places: IntArray  # of its states in those of all
 
-def _require_plain(model: Model, given: str, names: Sequence[str]) -> None:
-    """Refuse derivatives by what is in the formula of a law's parameter."""
-    parameters = model.definition.parameters
-    if isinstance(parameters[given], Number):
-        return
-    others = resolve({name: tree for name, tree in parameters.items() if name == given or name not in names})
-    if given in names or symbols(others[given]):
-        raise ArgumentError(
-            f"A law of `extrinsic` must be given by numbers or plain parameters where derivatives are asked for, but "
-            f"'{given}' is a formula; give it the value, or name what is in it."
-        )
+    @classmethod
+    def of(cls, patches: Sequence[Patch], space: StateSpace) -> list[_Bundle]:
+        """Part patches into as many nodes as are passed together."""
+        bundles = []
+        for points, states in patches:
+            inside, many = places(space, states.states), max(1, ABREAST // len(states))
+            bundles += [cls(points[at : at + many], states, inside) for at in range(0, len(points), many)]
+        return bundles
 
 
 class MixedAdjoint:
@@ -149,23 +121,29 @@ class MixedAdjoint:
         slopes: Slopes,
         mixing: Mixing,
         rules: Sequence[Rule],
-        space: StateSpace,
+        patches: Sequence[Patch],
         loss: float,
         roots: FloatArray,
     ) -> None:
-        self._slopes, self._mixing, self.space, self._roots = slopes, mixing, space, roots
+        self._slopes, self._mixing, self._roots = slopes, mixing, roots
+        self.space = together([patch.space for patch in patches])
         self._rules, self._tail = _Rules.of(mixing, rules, loss), TAIL * loss
-        self._kept: dict[int, Adjoint] = {}
-        n = len(mixing.times)
-        self._y, self._lacking, self._absolute = np.zeros((n, len(space))), np.zeros(n), np.zeros(n)
+        self._bundles = _Bundle.of(patches, self.space)
+        self._kept: dict[int, tuple[list[Adjoint], SideBySide]] = {}
+        n, held = len(mixing.times), 0
+        self._y, self._lacking, self._absolute = np.zeros((n, len(self.space))), np.zeros(n), np.zeros(n)
         self.relative = 0.0
-        for j, (node, adjoint) in enumerate(self._adjoints()):
-            self._y += node.weight * np.array([adjoint.probabilities(i) for i in range(n)])
-            self._lacking += node.weight * np.array([adjoint.lacks(i) for i in range(n)])
-            self._absolute += node.weight * np.array([adjoint.absolute(i) for i in range(n)])
-            self.relative = max(self.relative, adjoint.relative)
-            if (j + 1) * len(space) * n * len(adjoint.path.stretches) <= KEPT:
-                self._kept[j] = adjoint
+        for j, bundle in enumerate(self._bundles):
+            passed = self._passed(j)
+            for (_, weight), adjoint in zip(bundle.points, passed[0], strict=True):
+                self._y[:, bundle.places] += weight * np.array([adjoint.probabilities(i) for i in range(n)])
+                self._lacking += weight * np.array([adjoint.lacks(i) for i in range(n)])
+                self._absolute += weight * np.array([adjoint.absolute(i) for i in range(n)])
+                self.relative = max(self.relative, adjoint.relative)
+            numbers = n + len(passed[0][0].path.stretches) + OF_MATRICES * (1 + mixing.model.n_reactions)
+            held += len(bundle.points) * len(bundle.space) * numbers
+            if held <= KEPT:
+                self._kept[j] = passed
         self.relative += self._rules.rounding
 
     def probabilities(self, i: int) -> FloatArray:
@@ -190,27 +168,30 @@ class MixedAdjoint:
     def gradient(self, asked: Sequence[Weights], *, signed: bool) -> Gradient:
         """Return the derivatives by all names of the sum over all times of what is asked, and what they are off."""
         names, rates = self._slopes.names, list(self._slopes.of_rates)
-        places = [names.index(name) for name in rates]
+        at_rates = [names.index(name) for name in rates]
         values, off, products = np.zeros(len(names)), np.zeros(len(names)), 0
         heights = np.array([weights.height[0] for weights in asked])  # G of each time
         if not np.isfinite(heights).all():
             return Gradient(values, np.full(len(names), math.inf), 0)
         sizes = np.zeros(len(names))  # sums of moduli, which the rounding of weights is a part of
-        for node, adjoint in self._adjoints():
-            if rates:
-                found = adjoint.gradient(asked, signed=signed)
-                values[places] += node.weight * found.values
-                off[places] += node.weight * found.off
-                sizes[places] += node.weight * (np.abs(found.values) + found.off)
-                products += found.products
-            for k, score, rounded in self._scored(node):
-                known, unsure = self._mean(adjoint, asked)
-                values[k] += node.weight * score * known
-                off[k] += node.weight * (abs(score) * unsure + rounded * known)
-                sizes[k] += node.weight * abs(score) * known
-        off += (
-            self._rules.rounding + 2.0 * self.relative
-        ) * sizes + self._of_rules() * self._rules.error * heights.sum()
+        for j, bundle in enumerate(self._bundles):
+            adjoints, side_by_side = self._passed(j)
+            here = [w._replace(values=w.values[bundle.places], off=w.off[bundle.places]) for w in asked]
+            gradients = side_by_side.gradients(here, signed=signed) if rates else []
+            for (_, weight), gradient in zip(bundle.points, gradients, strict=False):
+                values[at_rates] += weight * gradient.values
+                off[at_rates] += weight * gradient.off
+                sizes[at_rates] += weight * (np.abs(gradient.values) + gradient.off)
+                products += gradient.products
+            for (at, weight), adjoint in zip(bundle.points, adjoints, strict=True):
+                node = self._node(at)
+                for k, score, rounded in self._scored(node):
+                    known, unsure = self._mean(adjoint, here)
+                    values[k] += weight * score * known
+                    off[k] += weight * (abs(score) * unsure + rounded * known)
+                    sizes[k] += weight * abs(score) * known
+        off += (self._rules.rounding + 2.0 * self.relative) * sizes
+        off += self._of_rules() * self._rules.error * heights.sum()
         lost = np.array([math.sqrt(self.lacks(i)) for i in range(len(heights))])
         off += self._roots * float(heights @ lost)  # (1)
         return Gradient(values, off * MARGIN, products)
@@ -232,25 +213,28 @@ class MixedAdjoint:
             score, off = (float(sum(table[at] for at in chosen)) for table in (node.scores, node.off))
             yield self._slopes.names.index(name), score, off
 
-    def _adjoints(self) -> Iterator[tuple[_Node, Adjoint]]:
-        """Yield each node with its adjoint."""
-        times = self._mixing.times.tolist()
-        for j, (values, weight) in enumerate(self._rules.points):
-            model = self._mixing.model.with_parameters(values)
-            if j in self._kept:
-                adjoint = self._kept[j]
-            else:
-                slopes = _derivatives(model, self._slopes.of_rates)
-                adjoint = Adjoint(model, slopes, _on(self.space, model, slopes), self.space, times, self._tail)
-            yield self._node(model, values, weight), adjoint
+    def _passed(self, j: int) -> tuple[list[Adjoint], SideBySide]:
+        """Return the adjoints of a bundle of nodes, one by one and as they are passed."""
+        if j in self._kept:
+            return self._kept[j]
+        bundle, times = self._bundles[j], self._mixing.times.tolist()
+        models = [self._mixing.model.with_parameters(values) for values, _ in bundle.points]
+        generators = [Generator(model, bundle.space) for model in models]
+        fastest = max(generator.largest_exit_rate for generator in generators)
+        adjoints = []
+        for model, generator in zip(models, generators, strict=True):
+            slopes = rate_slopes(model, self._slopes.of_rates)
+            bounds = stored_bounds(self.space, model, slopes)
+            adjoints.append(Adjoint(model, slopes, bounds, generator, times, self._tail, exit_rate=fastest))
+        return adjoints, SideBySide(adjoints, times, self._tail)
 
-    def _node(self, model: Model, values: Mapping[str, float], weight: float) -> _Node:
+    def _node(self, values: Mapping[str, float]) -> _Node:
         scores, off = [], []
         for name, law in self._mixing.laws.items():
             theta = np.array([values[name]])
             scores.append(law.slopes(theta)[:, 0])
             off.append(ROUNDINGS * UNIT_ROUNDOFF * law.slope_sizes(theta, np.abs(np.log(theta)))[:, 0])
-        return _Node(model, weight, np.array(scores), np.array(off))
+        return _Node(np.array(scores), np.array(off))
 
     # ---- what is the same for all nodes
 
@@ -272,9 +256,9 @@ class MixedAdjoint:
             values = dict(zip(self._rules.ranges, (value for _, value in corner), strict=True))
             model = self._mixing.model.with_parameters(values)
             total += math.prod(factor for factor, _ in corner) * _sizes(
-                model, self.space, _derivatives(model, self._slopes.of_rates)
+                model, self.space, rate_slopes(model, self._slopes.of_rates)
             )
-        begun = of_model(model, _derivatives(model, self._slopes.of_rates))
+        begun = of_model(model, rate_slopes(model, self._slopes.of_rates))
         of_start = np.abs(begun.derivatives).sum(axis=1) + begun.errors
         return np.asarray(2.0 * float(self._mixing.times[-1]) * total.max(axis=1) + of_start)
 
@@ -291,7 +275,7 @@ def roots_of(model: Model, slopes: Slopes, mixing: Mixing) -> FloatArray:
     roots, laws = dict.fromkeys(slopes.names, 0.0), mixing.laws
     if slopes.of_rates:
         at_means = model.with_parameters({name: law.numbers[0] for name, law in laws.items()})
-        changed = _derivatives(at_means, slopes.of_rates)
+        changed = rate_slopes(at_means, slopes.of_rates)
         start, horizon = of_model(at_means, changed).scores.whole, float(mixing.times[-1])
         squares = score_squares(model, laws, slopes.of_rates, horizon, start)
         for name, square in zip(slopes.of_rates, squares.tolist(), strict=True):
@@ -321,10 +305,9 @@ def refined_mixture(
     loss = min(FIRST, max(needed, LEAST))
     best: Gradient | None = None
     for _ in range(MOST_ROUNDS):
-        spaces: list[BaseSpace] = []
-        mixing = Mixing(model, laws, times, limits, spaces.append)
-        rules = mixing.looked_at(loss, SOME)
-        gradient = asked(MixedAdjoint(slopes, mixing, rules, together(spaces), loss, roots))
+        mixing = Mixing(model, laws, times, limits)
+        rules, patches = mixing.looked_at(loss, SOME)
+        gradient = asked(MixedAdjoint(slopes, mixing, rules, patches, loss, roots))
         wide = width(_chosen(gradient, known))
         before = math.inf if best is None else width(_chosen(best, known))
         best = gradient if best is None or wide < before else best
@@ -340,10 +323,6 @@ def _chosen(gradient: Gradient, known: BoolArray) -> Gradient:
     return gradient._replace(values=gradient.values[known], off=gradient.off[known])
 
 
-def _derivatives(model: Model, names: Sequence[str]) -> Derivatives:
-    return derivatives(model, names, log=True) if names else Derivatives((), (), True, ())
-
-
 def _sizes(model: Model, space: StateSpace, slopes: Derivatives) -> FloatArray:
     """Bound Σ_r |∂_k a_r| in each state, (q, n)."""
     total = np.zeros((len(slopes.names), len(space)))
@@ -353,7 +332,7 @@ def _sizes(model: Model, space: StateSpace, slopes: Derivatives) -> FloatArray:
     return total
 
 
-def _on(space: StateSpace, model: Model, slopes: Derivatives) -> Bounds:
+def stored_bounds(space: StateSpace, model: Model, slopes: Derivatives) -> Bounds:
     """Return what bounds derivatives on the stored states alone, which is all that p_J needs."""
     n, rest = model.n_reactions, (0,) * model.n_species
     largest = _sizes(model, space, slopes).max(axis=1, initial=0.0) * MARGIN

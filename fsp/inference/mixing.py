@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, product
-from typing import TYPE_CHECKING, TypeVar
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger
 from fsp.errors import ConvergenceError
+from fsp.inference.adjoint_space import together
 from fsp.inference.affine_rates import AffineRates
 from fsp.inference.distributions import run_of
 from fsp.inference.problem import Limits, Reached
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
     from fsp.inference.extrinsic import ParameterLaw
     from fsp.model import Model
     from fsp.model.spans import Range
+    from fsp.space import StateSpace
     from fsp.space.base import BaseSpace
 
 MOST_NODES = 20_000  # of all parameters together: minutes, at 10 ms each
 # Shares of what may be lost: by the errors of the rules, which count three times, by what laws have outside, by runs.
 OF_RULES, OF_TAILS, OF_RUNS = 0.05, 0.1, 0.7
+# Of what runs lose, so much is shared by all nodes alike, over their weights: what has little weight may lose much, at
+# most the last.  Chosen: the states of far nodes are a few then.
+BY_WEIGHT, MOST_LOST = 0.5, 0.1
 WIDER = 1.3  # times the largest counts of the first runs; F is the first power of them at least, nodes grow as its root
 MOST_BOXES = 6  # that are tried, each wider than what the last runs took
 
@@ -52,6 +57,18 @@ class Shares:
         """Share what may be lost in all."""
         return cls(OF_RULES * loss, OF_TAILS * loss, OF_RUNS * loss)
 
+    def of_node(self, weight: float, nodes: int) -> float:
+        """Return what the run at a node may lose: with weights that add up to one, all lose `runs` together."""
+        by_weight = BY_WEIGHT / max(nodes * weight, 1e-300)
+        return min(self.runs * (1.0 - BY_WEIGHT + by_weight), MOST_LOST)
+
+
+class Patch(NamedTuple):
+    """Nodes next to each other, and the states that runs at the corners around them were on."""
+
+    points: list[tuple[dict[str, float], float]]  # values by name, and weight
+    space: StateSpace
+
 
 class Mixing:
     """A network, laws of its parameters, and the rules that are used."""
@@ -62,9 +79,8 @@ class Mixing:
         laws: Mapping[str, ParameterLaw],
         times: FloatArray,
         limits: Limits,
-        watch: Callable[[BaseSpace], None] = lambda space: None,
     ) -> None:
-        self.model, self.times, self._limits, self._watch = model, times, limits, watch
+        self.model, self.times, self._limits = model, times, limits
         self.laws = {name: law.at(model.parameters) for name, law in laws.items()}
         self._affine = AffineRates.of(model, tuple(laws), bent=True)
         self._top = np.zeros(model.n_species)  # (d,) largest counts of the runs so far
@@ -79,21 +95,48 @@ class Mixing:
             mixed = _Sum(rules)
             for done, (values, weight) in enumerate(self.points(rules)):
                 report(done, self.nodes)
-                mixed.add(weight, self._run(values, shares.runs, f"node {done + 1} of {self.nodes}"))
+                lost = shares.of_node(weight, self.nodes)
+                mixed.add(weight, self._run(values, lost, f"node {done + 1} of {self.nodes}"))
             return mixed.reached()
 
         return self._on_boxes(shares, added)
 
-    def looked_at(self, loss: float, every: int) -> list[Rule]:
-        """Return the rules on a box that holds the states of runs at some of their nodes, one of `every` in a row."""
+    def looked_at(self, loss: float, every: int) -> tuple[list[Rule], list[Patch]]:
+        """Return the rules on a box that holds the states of runs at about one of `every` nodes, and what lies between.
+
+        Each run loses what its node may; what others lose on the states of the runs around them is seen later.
+        """
         shares = Shares.of(loss)
+        stride = max(1, round(every ** (1.0 / len(self.laws))))
 
-        def looked(rules: Sequence[Rule]) -> list[Rule]:
-            for values, _ in islice(self.points(rules), every // 2, None, every):
-                self._run(values, shares.runs)
-            return list(rules)
+        def looked(rules: Sequence[Rule]) -> list[tuple[list[Rule], list[Patch]]]:
+            cuts = [[*range(0, len(rule) - 1, stride), len(rule) - 1] for rule in rules]
+            met: dict[tuple[int, ...], StateSpace] = {}
+            for corner in product(*(range(len(of_law)) for of_law in cuts)):
+                at = [of_law[i] for of_law, i in zip(cuts, corner, strict=True)]
+                ((values, weight),) = self.points([rule.only(i) for rule, i in zip(rules, at, strict=True)])
+                spaces: list[BaseSpace] = []
+                self._run(values, shares.of_node(weight, self.nodes), watch=spaces.append)
+                met[corner] = together(spaces)
+            return [(list(rules), self._patches(rules, cuts, met))]
 
-        return self._on_boxes(shares, looked)
+        ((rules, patches),) = self._on_boxes(shares, looked)
+        return rules, patches
+
+    def _patches(
+        self, rules: Sequence[Rule], cuts: Sequence[Sequence[int]], met: Mapping[tuple[int, ...], StateSpace]
+    ) -> list[Patch]:
+        """Return the nodes from each run to the next ones, with the states of the runs around them."""
+        patches = []
+        for first in product(*(range(max(1, len(of_law) - 1)) for of_law in cuts)):
+            ends = [min(i + 1, len(of_law) - 1) for of_law, i in zip(cuts, first, strict=True)]
+            parts = [
+                rule.only(of_law[i], of_law[end] - (end < len(of_law) - 1))
+                for rule, of_law, i, end in zip(rules, cuts, first, ends, strict=True)
+            ]
+            corners = product(*({i, end} for i, end in zip(first, ends, strict=True)))
+            patches.append(Patch(list(self.points(parts)), together([met[corner] for corner in corners])))
+        return patches
 
     def _on_boxes(self, shares: Shares, visit: Callable[[Sequence[Rule]], list[Found]]) -> list[Found]:
         """Return what a visit of nodes comes to, with rules on a box that holds all states of its runs."""
@@ -146,14 +189,20 @@ class Mixing:
     def _paired(self, ranges: Mapping[str, tuple[float, float]]) -> list[tuple[tuple[float, float], ParameterLaw]]:
         return [(ranges[name], law) for name, law in self.laws.items()]
 
-    def _run(self, values: Mapping[str, float], loss: float, label: str = "") -> list[Reached]:
-        def watch(space: BaseSpace) -> None:
+    def _run(
+        self,
+        values: Mapping[str, float],
+        loss: float,
+        label: str = "",
+        watch: Callable[[BaseSpace], None] = lambda space: None,
+    ) -> list[Reached]:
+        def seen(space: BaseSpace) -> None:
             self._top = np.maximum(self._top, space.local.states.max(axis=0, initial=0))
-            self._watch(space)
+            watch(space)
 
         model = self.model.with_parameters(dict(values))
         limits = replace(self._limits, report=labelled(self._limits.report, label))
-        run = run_of(model, self.times, loss, limits, watch=watch)
+        run = run_of(model, self.times, loss, limits, watch=seen)
         reached = run.results()
         if reached is None:
             raise ValueError("`loss` must be all that is lost, where there are no derivatives.")

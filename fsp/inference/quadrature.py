@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -86,6 +86,11 @@ class Rule:
 
     def __len__(self) -> int:
         return len(self.nodes)
+
+    def only(self, first: int, last: int | None = None) -> Rule:
+        """Return the nodes from one to another, with what is said of all."""
+        chosen = slice(first, (first if last is None else last) + 1)
+        return replace(self, nodes=self.nodes[chosen], weights=self.weights[chosen])
 
 
 class Growth(NamedTuple):

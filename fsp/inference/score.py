@@ -31,7 +31,8 @@ from fsp.inference.adjoint import Adjoint, Gradient, Weights
 from fsp.inference.adjoint_space import Met, refined, refined_in_time
 from fsp.inference.loop import solve
 from fsp.inference.mixed_gradient import OPEN as UNSTORED
-from fsp.inference.mixed_gradient import MixedAdjoint, refined_mixture, slopes_of
+from fsp.inference.mixed_gradient import MixedAdjoint, refined_mixture
+from fsp.inference.mixed_slopes import slopes_of
 from fsp.inference.observation_channel import Gathered
 from fsp.inference.parameters import derivatives
 from fsp.inference.timed_events import taken_apart

@@ -214,8 +214,8 @@ MUTANTS = [
     mutant(
         "what-left-has-no-weight",
         "inference/adjoint.py",
-        "asked[i].height @ outside",
-        "0.0 * asked[i].height @ outside",
+        "asked.height @ outside",
+        "0.0 * asked.height @ outside",
         "adjoint",
         only="charged_by_psi",
     ),
@@ -1368,6 +1368,22 @@ MUTANTS = [
         "",
         "mixture_gradient",
         only="laws_leave_out",
+    ),
+    mutant(
+        "chains-side-by-side-lead-into-the-first",
+        "inference/backward.py",
+        "[each + i * size for i in range(len(chains))]",
+        "[each for i in range(len(chains))]",
+        "mixture_gradient",
+        only="side_by_side",
+    ),
+    mutant(
+        "nodes-lose-by-their-weights-alone",
+        "inference/mixing.py",
+        "(1.0 - BY_WEIGHT + by_weight)",
+        "(1.0 + by_weight)",
+        "mixture_gradient",
+        only="little_weight",
     ),
     mutant(
         "scores-of-laws-are-those-of-means",

@@ -34,7 +34,7 @@ BY_MEAN = LAW * (X / MEAN - 1.0)
 
 def adjoint(model, names, space, times=(T,), tail=1e-18):
     slopes = derivatives(model, names, log=True)
-    return Adjoint(model, slopes, Bounds.of(model, slopes, times[-1]), space, list(times), tail)
+    return Adjoint(model, slopes, Bounds.of(model, slopes, times[-1]), fsp.Generator(model, space), list(times), tail)
 
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-6, 1e-8])

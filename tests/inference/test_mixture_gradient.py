@@ -12,11 +12,12 @@ from scipy.linalg import expm
 from scipy.special import gammaln, xlogy
 
 import fsp
-from fsp.inference.adjoint import Weights
-from fsp.inference.adjoint_space import together
-from fsp.inference.mixed_gradient import MixedAdjoint, roots_of, slopes_of
+from fsp.inference.adjoint import Adjoint, SideBySide, Weights
+from fsp.inference.mixed_gradient import MixedAdjoint, roots_of, stored_bounds
 from fsp.inference.mixed_scores import score_squares
-from fsp.inference.mixing import Mixing
+from fsp.inference.mixed_slopes import slopes_of
+from fsp.inference.mixing import Mixing, Shares
+from fsp.inference.parameters import derivatives
 from fsp.inference.problem import Limits
 
 STEP = 1e-30  # of complex steps
@@ -74,10 +75,10 @@ def test_what_laws_leave_out_is_charged(monkeypatch, loss, least):
     monkeypatch.setattr("fsp.inference.mixing.OF_RULES", 1e-6)
     monkeypatch.setattr("fsp.inference.mixing.OF_RUNS", 1e-6)
     model, laws, times = births_and_deaths(), {"k": fsp.Gamma("k", "cv")}, np.array([1.0])
-    spaces, asked = [], slopes_of(model, ["k"], laws)
-    mixing = Mixing(model, laws, times, Limits(), spaces.append)
-    rules = mixing.looked_at(loss, 8)
-    adjoint = MixedAdjoint(asked, mixing, rules, together(spaces), loss, roots_of(model, asked, mixing))
+    asked = slopes_of(model, ["k"], laws)
+    mixing = Mixing(model, laws, times, Limits())
+    rules, patches = mixing.looked_at(loss, 8)
+    adjoint = MixedAdjoint(asked, mixing, rules, patches, loss, roots_of(model, asked, mixing))
     f = (adjoint.space.states[:, 0] >= least).astype(float)
     found = adjoint.gradient([Weights(f, np.zeros(len(f)), adjoint.level(1.0))], signed=False)
     mean, h = -5.0 * math.expm1(-1.0), 1e-5
@@ -165,6 +166,45 @@ def test_squares_of_scores_lie_above_mean_numbers_of_jumps():
         assert (found >= numbers).all()
         assert (found <= 1.001 * numbers).all()
     assert score_squares(two_stages(), {"g": fsp.Gamma(1.0, 0.3)}, ["k"], t, np.array([2.0]))[0] >= 2.0 * t + 2.0
+
+
+def test_adjoints_side_by_side_say_what_each_says_alone():
+    times, space = [0.4, 0.4, 1.1], fsp.StateSpace.box(two_stages(), upper={"M": 9, "X": 14})
+    models = [two_stages(k=value) for value in (0.5, 1.5, 4.0)]
+    generators = [fsp.Generator(model, space) for model in models]
+    f = (space.states[:, 1] >= 3).astype(float)
+    asked = [Weights(f * scale, 0.01 * f, np.array([scale])) for scale in (1.0, 2.0, 5.0)]
+    fastest = max(generator.largest_exit_rate for generator in generators)
+    adjoints = []
+    for model, generator, exit_rate in zip(models * 2, generators * 2, [fastest] * 3 + [None] * 3, strict=True):
+        slopes = derivatives(model, ["k", "g", "gp"], log=True)
+        bounds = stored_bounds(space, model, slopes)
+        adjoints.append(Adjoint(model, slopes, bounds, generator, times, 1e-16, exit_rate=exit_rate))
+    together = SideBySide(adjoints[:3], times, 1e-16).gradients(asked, signed=False)
+    for adjoint, alone, found in zip(adjoints[:3], adjoints[3:], together, strict=True):
+        assert np.abs(adjoint.probabilities(2) - alone.probabilities(2)).max() < 1e-14
+        expected = alone.gradient(asked, signed=False)
+        assert found.values == pytest.approx(expected.values, rel=1e-11)
+        assert found.off == pytest.approx(expected.off, rel=1e-6)
+
+
+def test_nodes_of_little_weight_may_lose_more_and_all_lose_what_runs_may():
+    weights = np.array([1e-30, 1e-9, 0.1, 0.6, 0.3])
+    shares = Shares.of(1e-6)
+    lost = np.array([shares.of_node(weight, len(weights)) for weight in weights])
+    assert (np.diff(lost[:4]) <= 0.0).all()
+    assert lost[0] > 1e3 * lost[3]
+    assert shares.runs / 2.0 <= weights @ lost <= shares.runs * (1.0 + 1e-12)
+
+
+def test_patches_hold_each_node_once():
+    laws = {"k": fsp.Gamma(2.0, 0.1), "gp": fsp.LogNormal(0.5, 0.05)}
+    mixing = Mixing(two_stages(), laws, np.array([0.2]), Limits())
+    rules, patches = mixing.looked_at(1e-3, 6)
+    values = [tuple(at.values()) for patch in patches for at, _ in patch.points]
+    assert len(values) == len(set(values)) == len(rules[0]) * len(rules[1])
+    assert set(values) == {(k, gp) for k in rules[0].nodes for gp in rules[1].nodes}
+    assert math.fsum(weight for patch in patches for _, weight in patch.points) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_what_grows_by_what_differs_is_an_estimate():

@@ -34,4 +34,4 @@ def test_an_adjoint_needs_all_states_of_the_start():
     bounds = Bounds.of(model, slopes, 1.0)
     space = fsp.StateSpace.from_states(["X"], [[0], [1], [9]])
     with pytest.raises(fsp.StateSpaceError, match=r"lacks \{'X': 7\}"):
-        Adjoint(model, slopes, bounds, space, [1.0], 1e-9)
+        Adjoint(model, slopes, bounds, fsp.Generator(model, space), [1.0], 1e-9)
