@@ -11,6 +11,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError
 from fsp.inference.free_laws import FreeLaws, starting
+from fsp.inference.instrument_numbers import InstrumentNumbers
 from fsp.inference.instruments import instruments_of
 from fsp.inference.loop import check_start
 from fsp.inference.parameters import derivatives
@@ -140,7 +141,7 @@ def _mixed(
     extrinsic: Mapping[str, ParameterLaw],
 ) -> Part:
     """Return the part of cells that differ; numbers of laws and of instruments may be free."""
-    told = {name for instrument in instruments for name in instrument.depends}
+    told = InstrumentNumbers(model, names, instruments).names
     told |= {name for law in extrinsic.values() for name in law.depends}
     idle = [name for name in names if name in extrinsic and name not in told]
     if idle:
@@ -156,7 +157,7 @@ def _mixed(
 
 def _free(model: Model, names: Sequence[str], instruments: Sequence[Instrument]) -> tuple[str, ...]:
     """Return the free parameters but for those that instruments alone have."""
-    told = {name for instrument in instruments for name in instrument.depends}
+    told = InstrumentNumbers(model, names, instruments).names
     return tuple(name for name in names if name not in told or _in_rates(model, name))
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.inference.counts import Counts
     from fsp.inference.fixed_space import Transients
+    from fsp.inference.instrument_numbers import InstrumentNumbers
     from fsp.model import Model
     from fsp.space import StateSpace
 
@@ -33,9 +34,15 @@ DENSE = 5_000_000  # entries of a table of outcomes; with more the counts that w
 class Observation:
     """The counts of one condition, seen on the states of a space."""
 
-    def __init__(self, model: Model, counts: Counts, space: StateSpace, instruments: Sequence[Instrument]) -> None:
-        self.counts, self._instruments = counts, tuple(instruments)
-        self._varying = any(instrument.depends for instrument in instruments)
+    def __init__(
+        self,
+        model: Model,
+        counts: Counts,
+        space: StateSpace,
+        instruments: Sequence[Instrument],
+        numbers: InstrumentNumbers,
+    ) -> None:
+        self.counts, self._instruments, self._numbers = counts, tuple(instruments), numbers
         self._gathered = Gathered(space.states, counts.observed, model.species, model.observables, 0.0)
         self._there = self._gathered.there.T  # (n_observed, k)
         self._largest = [
@@ -53,7 +60,7 @@ class Observation:
         """
         many = len(transients.probabilities)
         low, high = np.zeros(many), np.zeros(many)
-        together = [slice(p, p + 1) for p in range(many)] if self._varying else [slice(0, many)]
+        together = [slice(p, p + 1) for p in range(many)] if self._numbers.names else [slice(0, many)]
         for p in together:
             sights = self._sights(self._concrete(values[p.start]))
             y, lacking = self._gathered.sums(transients.probabilities[p]), transients.lacking[p]
@@ -84,7 +91,7 @@ class Observation:
         if transients.slopes is None:
             raise ValueError("`transients` must have derivatives")
         outcomes = self._outcomes(instruments)
-        slopes = {name: self._slopes(instruments, name) for name in values}
+        slopes = {name: self._slopes(instruments, name, values) for name in values}
         probabilities, states = map(self._gathered.sums, (transients.probabilities[0], transients.slopes))
         for i, (sight, n) in enumerate(zip(self._sights(instruments), self.counts.cells, strict=True)):
             T, p = sight.weights, probabilities[i]
@@ -124,7 +131,7 @@ class Observation:
     def slopes(self, transients: Transients, values: Mapping[str, float]) -> FloatArray:
         """Return the derivatives of the log-likelihood by the logarithms of parameters of instruments, (q,)."""
         instruments = self._concrete(values)
-        tables = [self._slopes(instruments, name) for name in values]
+        tables = [self._slopes(instruments, name, values) for name in values]
         slopes = np.zeros(len(values))
         if not any(tables):
             return slopes
@@ -148,7 +155,8 @@ class Observation:
         return shown
 
     def _concrete(self, values: Mapping[str, float]) -> tuple[Instrument, ...]:
-        return tuple(instrument.at(values) for instrument in self._instruments)
+        known = self._numbers.among(values)
+        return tuple(instrument.at(known) for instrument in self._instruments)
 
     def _sights(self, instruments: tuple[Instrument, ...]) -> list[Sight]:
         """Return for each time what is seen of what is there."""
@@ -156,18 +164,23 @@ class Observation:
             self._known = instruments, [self._gathered.sight(values, instruments) for values in self.counts.values]
         return self._known[1]
 
-    def _slopes(self, instruments: Sequence[Instrument], name: str) -> tuple[list[Any], Any] | None:
+    def _slopes(
+        self, instruments: Sequence[Instrument], name: str, values: Mapping[str, float]
+    ) -> tuple[list[Any], Any] | None:
         """Return derivatives of the matrices by the logarithm of a parameter: for each time, and of all counts."""
-        chosen = [c for c, instrument in enumerate(self._instruments) if name in instrument.depends]
-        if not chosen:
+        factors = [
+            sum(self._numbers.elasticity(number, name, values) for number in instrument.depends)
+            for instrument in self._instruments
+        ]
+        if not any(factors):
             return None
         per_time: list[Any] = [0.0] * len(self.counts.values)
         overall: Any = 0.0
-        for c in chosen:
+        for c in np.flatnonzero(factors).tolist():
             tables = [i.table(top, top).values for i, top in zip(instruments, self._largest, strict=True)]
-            tables[c] = instruments[c].slope(self._largest[c], self._largest[c])
-            for i, values in enumerate(self.counts.values):
-                per_time[i] = per_time[i] + self._gathered.table(values, tables)
+            tables[c] = factors[c] * instruments[c].slope(self._largest[c], self._largest[c])
+            for i, seen in enumerate(self.counts.values):
+                per_time[i] = per_time[i] + self._gathered.table(seen, tables)
             overall = overall + csr_array(tables[0][:, self._there[0]])
         return per_time, overall
 

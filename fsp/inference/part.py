@@ -18,6 +18,7 @@ from fsp.inference.affine_rates import AffineRates
 from fsp.inference.distributions import distributions
 from fsp.inference.fixed_adjoint import FixedAdjoint
 from fsp.inference.fixed_space import FixedSpace, Transients
+from fsp.inference.instrument_numbers import InstrumentNumbers
 from fsp.inference.mixed_space import MixedSpace
 from fsp.inference.mixing import Mixing
 from fsp.inference.observation import Observation
@@ -82,7 +83,7 @@ class Part:
     ) -> None:
         self.model, self.counts = model, counts
         self._laws, self._names, self._instruments, self._limits = laws, tuple(names), tuple(instruments), limits
-        self._extrinsic = extrinsic
+        self._extrinsic, self._numbers = extrinsic, InstrumentNumbers(model, self._names, self._instruments)
         self._columns = [self._names.index(name) for name in (names if extrinsic else laws.names)]
         self._space: Kept | None = None
         self._observation: Observation | None = None
@@ -158,7 +159,7 @@ class Part:
                 "`intervals` must be 'profile' or 'fisher' where propensities depend on time, or cells begin at rest "
                 "or by a free parameter, but is 'observed'."
             )
-        told = [name for instrument in self._instruments for name in instrument.depends if name in self._names]
+        told = [name for name in self._names if name in self._numbers.names]
         if self._extrinsic is not None or told:
             what = f"'{told[0]}' of an instrument is free" if told else "parameters differ among cells"
             raise BackendError(f"`intervals` must be 'profile' or 'fisher' where {what}, but is 'observed'.")
@@ -295,7 +296,7 @@ class Part:
             joined = space.union(self._space.space)
             if len(joined) <= MOST_STATES * len(space) or loss < _first_loss(self._laws):
                 space = joined
-        observation = Observation(model, self.counts, space, self._instruments)
+        observation = Observation(model, self.counts, space, self._instruments, self._numbers)
         self._space, self._observation = self._on(space), observation
         self.spaces += 1
         self._ladder = sorted([*self._ladder, self._known], key=lambda rung: len(rung[0]))

@@ -772,6 +772,14 @@ MUTANTS = [
         only="slows_down",
     ),
     mutant(
+        "capture-probabilities-rise-as-their-parameters-do",
+        "inference/instrument_numbers.py",
+        "return values[name] * float(evaluate(slope, values)) / float(evaluate(self._trees[number], values))",
+        "return 1.0",
+        "fixed_adjoint",
+        only="capture_probability_is_made_of",
+    ),
+    mutant(
         "events-move-but-what-comes-after-stays",
         "inference/jumps.py",
         "side(later, (later.to, later.flows), -1.0,",

@@ -53,6 +53,35 @@ def test_gradients_back_from_the_cells_are_those_that_go_forward(model, names, i
     assert np.isnan(back.information).all()
 
 
+@pytest.mark.parametrize("names", [["k"], ["e"], ["k", "e", "g"], ["h", "g", "c0"]])
+def test_gradients_by_what_a_capture_probability_is_made_of_are_differences(names):
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 9.0, "g": 1.0, "e": 0.7, "h": 0.9, "c0": 0.8, "c": "c0*sqrt(e)*h"},
+        reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", rate="g*h^2*X")],
+    )
+    of_all = objective(model, names, fsp.Binomial("c"))
+    u = np.log([model.parameters[name] for name in names])
+    steps = 1e-5 * np.eye(len(names))
+    differences = [(of_all.at(u + e, 1e-9).value - of_all.at(u - e, 1e-9).value) / 2e-5 for e in steps]
+    for informed in (True, False):
+        np.testing.assert_allclose(of_all.at(u, 1e-9, informed=informed).gradient, differences, atol=1e-6)
+    counts = fsp.read_counts(AT, counts={"X": "n"})
+    exact = fsp.likelihood(model, counts, width=1e-9, instrument=fsp.Binomial("c")).value
+    assert of_all.at(u, 1e-9).value == pytest.approx(exact.value + of_all.prior_at(u), abs=1e-8)
+
+
+def test_a_fit_finds_what_a_capture_probability_is_made_of():
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 9.0, "g": 1.0, "e": 0.7, "c": "0.8*e^2"},
+        reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action="g")],
+    )
+    counts = fsp.read_counts({"time": [50.0] * 6, "n": [3, 5, 6, 4, 2, 4]}, counts={"X": "n"})
+    fit = fsp.fit(model, counts, {"e": (0.1, 1.0)}, instrument=fsp.Binomial("c"), starts=1, intervals="fisher")
+    assert fit.parameters["e"] == pytest.approx(math.sqrt(4.0 / (9.0 * 0.8)), rel=1e-3)  # a Poisson law of mean 9 c
+
+
 def test_gradients_of_posteriors_are_differences_of_their_values():
     model = self_activation()
     counts = fsp.read_counts(AT, counts={"X": "n"})
