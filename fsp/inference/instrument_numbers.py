@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 class InstrumentNumbers:
-    """The numbers of some instruments, by the names of the free parameters of a model."""
+    """Some instruments, with their numbers by the names of the free parameters of a model."""
 
     def __init__(self, model: Model, names: Sequence[str], instruments: Sequence[Instrument]) -> None:
+        self.instruments = tuple(instruments)
         rest = resolve({n: tree for n, tree in model.definition.parameters.items() if n not in names})
         given = {number for instrument in instruments for number in instrument.depends}
         self._trees: dict[str, Expression] = {
@@ -39,9 +40,10 @@ class InstrumentNumbers:
         """The free parameters that they depend on."""
         return {name for _, name in self._slopes}
 
-    def among(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Return values of free parameters together with those of the numbers."""
-        return {**values, **{number: float(evaluate(tree, values)) for number, tree in self._trees.items()}}
+    def at(self, values: Mapping[str, float]) -> tuple[Instrument, ...]:
+        """Return the instruments at values of the free parameters."""
+        known = {**values, **{number: float(evaluate(tree, values)) for number, tree in self._trees.items()}}
+        return tuple(instrument.at(known) for instrument in self.instruments)
 
     def elasticity(self, number: str, name: str, values: Mapping[str, float]) -> float:
         """Return the derivative of the logarithm of a number by that of a free parameter."""

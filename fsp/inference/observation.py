@@ -34,15 +34,8 @@ DENSE = 5_000_000  # entries of a table of outcomes; with more the counts that w
 class Observation:
     """The counts of one condition, seen on the states of a space."""
 
-    def __init__(
-        self,
-        model: Model,
-        counts: Counts,
-        space: StateSpace,
-        instruments: Sequence[Instrument],
-        numbers: InstrumentNumbers,
-    ) -> None:
-        self.counts, self._instruments, self._numbers = counts, tuple(instruments), numbers
+    def __init__(self, model: Model, counts: Counts, space: StateSpace, instruments: InstrumentNumbers) -> None:
+        self.counts, self._instruments = counts, instruments
         self._gathered = Gathered(space.states, counts.observed, model.species, model.observables, 0.0)
         self._there = self._gathered.there.T  # (n_observed, k)
         self._largest = [
@@ -60,7 +53,7 @@ class Observation:
         """
         many = len(transients.probabilities)
         low, high = np.zeros(many), np.zeros(many)
-        together = [slice(p, p + 1) for p in range(many)] if self._numbers.names else [slice(0, many)]
+        together = [slice(p, p + 1) for p in range(many)] if self._instruments.names else [slice(0, many)]
         for p in together:
             sights = self._sights(self._concrete(values[p.start]))
             y, lacking = self._gathered.sums(transients.probabilities[p]), transients.lacking[p]
@@ -155,8 +148,7 @@ class Observation:
         return shown
 
     def _concrete(self, values: Mapping[str, float]) -> tuple[Instrument, ...]:
-        known = self._numbers.among(values)
-        return tuple(instrument.at(known) for instrument in self._instruments)
+        return self._instruments.at(values)
 
     def _sights(self, instruments: tuple[Instrument, ...]) -> list[Sight]:
         """Return for each time what is seen of what is there."""
@@ -169,8 +161,8 @@ class Observation:
     ) -> tuple[list[Any], Any] | None:
         """Return derivatives of the matrices by the logarithm of a parameter: for each time, and of all counts."""
         factors = [
-            sum(self._numbers.elasticity(number, name, values) for number in instrument.depends)
-            for instrument in self._instruments
+            sum(self._instruments.elasticity(number, name, values) for number in instrument.depends)
+            for instrument in self._instruments.instruments
         ]
         if not any(factors):
             return None

@@ -82,8 +82,8 @@ class Part:
         extrinsic: Mapping[str, ParameterLaw] | None = None,
     ) -> None:
         self.model, self.counts = model, counts
-        self._laws, self._names, self._instruments, self._limits = laws, tuple(names), tuple(instruments), limits
-        self._extrinsic, self._numbers = extrinsic, InstrumentNumbers(model, self._names, self._instruments)
+        self._laws, self._names, self._limits = laws, tuple(names), limits
+        self._extrinsic, self._instruments = extrinsic, InstrumentNumbers(model, names, instruments)
         self._columns = [self._names.index(name) for name in (names if extrinsic else laws.names)]
         self._space: Kept | None = None
         self._observation: Observation | None = None
@@ -159,7 +159,7 @@ class Part:
                 "`intervals` must be 'profile' or 'fisher' where propensities depend on time, or cells begin at rest "
                 "or by a free parameter, but is 'observed'."
             )
-        told = [name for name in self._names if name in self._numbers.names]
+        told = [name for name in self._names if name in self._instruments.names]
         if self._extrinsic is not None or told:
             what = f"'{told[0]}' of an instrument is free" if told else "parameters differ among cells"
             raise BackendError(f"`intervals` must be 'profile' or 'fisher' where {what}, but is 'observed'.")
@@ -296,7 +296,7 @@ class Part:
             joined = space.union(self._space.space)
             if len(joined) <= MOST_STATES * len(space) or loss < _first_loss(self._laws):
                 space = joined
-        observation = Observation(model, self.counts, space, self._instruments, self._numbers)
+        observation = Observation(model, self.counts, space, self._instruments)
         self._space, self._observation = self._on(space), observation
         self.spaces += 1
         self._ladder = sorted([*self._ladder, self._known], key=lambda rung: len(rung[0]))
