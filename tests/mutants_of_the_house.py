@@ -28,9 +28,17 @@ MUTANTS = [
     mutant(
         "entries-of-one-place-that-are-not-added",
         "generator/matrices.py",
-        "np.add.reduceat(data[order], first)",
-        "data[order][first]",
+        "np.add.reduceat(data, first)",
+        "data[first]",
         "generator",
+    ),
+    mutant(
+        "entries-taken-for-sorted",
+        "generator/matrices.py",
+        "if (place[1:] < place[:-1]).any():",
+        "if False:",
+        "generator",
+        "operator",
     ),
     mutant(
         "bars-that-do-not-fill",

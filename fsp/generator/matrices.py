@@ -35,11 +35,13 @@ class Rows(NamedTuple):
         """Return the rows of entries in any order, (nnz,) each; those of one place are added."""
         if not len(data):
             return cls(data, column, np.zeros(shape[0] + 1, np.int64), shape)
-        order = np.lexsort((column, row))
-        row, column = row[order], column[order]
-        first = np.flatnonzero(np.diff(row, prepend=-1) | np.diff(column, prepend=-1))
+        place = row.astype(np.int64) * shape[1] + column
+        if (place[1:] < place[:-1]).any():
+            order = np.argsort(place, kind="stable")  # one key: twice as fast as two
+            row, column, data, place = row[order], column[order], data[order], place[order]
+        first = np.flatnonzero(np.diff(place, prepend=-1))
         indptr = np.searchsorted(row[first], np.arange(shape[0] + 1))
-        return cls(np.add.reduceat(data[order], first), column[first], indptr, shape)
+        return cls(np.add.reduceat(data, first), column[first], indptr, shape)
 
     def csr(self) -> Any:
         """Return the scipy CSR array."""

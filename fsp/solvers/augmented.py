@@ -57,6 +57,7 @@ class Space:
     width: int  # length of the vectors, of all ranks
     depth: int  # number of preceding vectors that each one is orthogonal to
     scale: float  # norm of the start vector
+    squares: FloatArray  # ‖V_j‖₂², close to 1, (size + 1,)
     norms: FloatArray  # scale ‖V_j‖₁; in each further row weighted by the exit rates of one A_l, (1 + L, size + 1)
     unit: float  # scale of the forcing's polynomials in an augmented vector
     noise: float = 0.0  # per unit of time, what the residual may show for rounding where the basis is closed
@@ -194,7 +195,8 @@ class AugmentedBasis:
         start /= scale
         H = np.zeros((self._size + 1, self._size))
         norms = np.zeros((1 + len(self._exits), self._size + 1))
-        return Space(frozen, tick, H, 0, width, width if full else self._depth, scale, norms, unit)
+        depth = width if full else self._depth
+        return Space(frozen, tick, H, 0, width, depth, scale, np.ones(self._size + 1), norms, unit)
 
     def _extend(self, space: Space, f: Forcing, t: float, size: int) -> None:
         """Extend a Krylov space of B, augmented by the forcing, to `size` vectors, or until it is closed."""
@@ -211,7 +213,7 @@ class AugmentedBasis:
             self.products += 1
             self._heart.beat(t, 0.0, 0.0)
             space.size += 1
-            is_closed = not kernels.next_vector(B, self.V, space.H, j, space.depth, dots, nothing)
+            is_closed = not kernels.next_vector(B, self.V, space.H, j, space.depth, dots, space.squares, nothing)
             if is_closed:
                 break
         rows = slice(first + (first > 0), space.size + 1)

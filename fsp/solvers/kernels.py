@@ -10,6 +10,7 @@ from fsp.generator.kernels import DOTS, RECURRENCE, REORDERED, STEP, Slices
 
 CLOSED = 1e-14  # of the norm of a vector: of what is left of it, rounding may be all
 NARROW = 1e-140  # 2-norm whose square may underflow: the 1-norm takes its place
+SURE = 1e-2  # of the square of a vector: what is left of it is known from dot products to twelve digits
 FEW_ROWS = 8  # of a basis that a vector is made orthogonal to in one round
 BLOCK = 2048  # entries that stay in the nearest cache while vectors are combined
 
@@ -166,6 +167,16 @@ def _subtract(w: Floats, a: F8, v: Floats, b: F8, u: Floats):
 
 
 @kernel(fastmath=REORDERED)
+def _subtract_scaled(w: Floats, a: F8, v: Floats, b: F8, u: Floats, scale: F8):
+    """Write ``w = scale (w - a v - b u)``; return the squared 2-norm of w."""
+    square = 0.0
+    for i in range(len(w)):
+        w[i] = scale * (w[i] - (a * v[i] + b * u[i]))
+        square += w[i] * w[i]
+    return square
+
+
+@kernel(fastmath=REORDERED)
 def _subtract_and_dot(V: Floats2, first: I8, last: I8, w: Floats, a: F8, v: Floats, b: F8, u: Floats):
     """Write ``w -= a v + b u``; return the dot products of w with the rows first..last of V, (last,)."""
     n = len(w)
@@ -202,19 +213,25 @@ def of_one_process(value):
 
 
 @kernel(forceinline=True)
-def orthogonalise(V, H, j, depth, dots, nothing, added):
+def orthogonalise(V, H, j, depth, dots, squares, nothing, added):
     """Turn V[j + 1] = A V[j] into the next basis vector, column j of H; return whether more than rounding is left.
 
     Whatever is left stays in the relation that H stands for: nothing is set to zero.  Rows of V may be longer than the
     vectors, (n,) as `nothing`; `added` returns the sum over the ranks.
 
     The coefficients of vectors before the last two are found together, before any is subtracted: two passes, however
-    many there are.
+    many there are.  Without such vectors one pass does, as what is left of w, which two orthogonal ones are taken out
+    of, has the square ``w·w - (w·v)²/v·v - (w·u)²/u·u``.  Its norm is then 1 up to what the difference cancels:
+    `squares` (size + 1,) holds the squared 2-norms of the vectors, so that this does not add up.
     """
     n = len(nothing)
     v, w = V[j, :n], V[j + 1, :n]
     before_last = V[j - 1, :n] if j > 0 else nothing
-    a, b, before = dots
+    dot_v, dot_u, before = dots
+    a, b = dot_v / squares[j], dot_u / squares[j - 1] if j > 0 else 0.0
+    H[j, j] = a
+    if j > 0:
+        H[j - 1, j] = b
     first, last = max(0, j - depth + 1), j - 1
     if first < last:
         coefficients = added(_subtract_and_dot(V, first, last, w, a, v, b, before_last))
@@ -222,10 +239,13 @@ def orthogonalise(V, H, j, depth, dots, nothing, added):
         for k in range(first, last):
             H[k, j] = coefficients[k]
     else:
+        left = before - a * dot_v - b * dot_u
+        if left > max(SURE * before, NARROW * NARROW):
+            norm = np.sqrt(left)
+            H[j + 1, j] = norm
+            squares[j + 1] = added(_subtract_scaled(w, a, v, b, before_last, 1.0 / norm))
+            return True
         square = added(_subtract(w, a, v, b, before_last))
-    H[j, j] = a
-    if j > 0:
-        H[j - 1, j] = b
     if last - first > FEW_ROWS:  # together they are not found as exactly as one after the other
         coefficients = added(_subtract_and_dot(V, first, j + 1, w, 0.0, v, 0.0, before_last))
         square = added(_take_out(V, first, j + 1, w, coefficients))
@@ -238,39 +258,40 @@ def orthogonalise(V, H, j, depth, dots, nothing, added):
         norm = added(np.abs(w).sum())
         if norm > 0.0:
             w /= norm
-    H[j + 1, j] = norm
+    H[j + 1, j], squares[j + 1] = norm, 1.0
     return norm > CLOSED * np.sqrt(before)
 
 
 @kernel(nogil=True)
-def orthogonalise_here(V: Floats2, H: Floats2, j: I8, depth: I8, dots: Sums, nothing: Floats):
+def orthogonalise_here(V: Floats2, H: Floats2, j: I8, depth: I8, dots: Sums, squares: Floats, nothing: Floats):
     """Do what `orthogonalise` does where no vector is spread over ranks."""
-    return orthogonalise(V, H, j, depth, dots, nothing, of_one_process)
+    return orthogonalise(V, H, j, depth, dots, squares, nothing, of_one_process)
 
 
 @kernel()
-def arnoldi(A: Slices, V: Floats2, H: Floats2, depth: I8, first: I8, size: I8):
+def arnoldi(A: Slices, V: Floats2, H: Floats2, squares: Floats, depth: I8, first: I8, size: I8):
     """Extend the Krylov basis from `first` to `size` vectors, each orthogonalised against the last `depth` >= 2.
 
-    Rows of V (size + 1, n); H (size + 1, size) holds ``A V_m = V_m H_m + h v_{m+1} e_mᵀ``, exact for any depth.
-    Neighbouring vectors are orthogonal, so the last two are projected out at once.  Returns the number of
-    vectors, smaller than `size` where what is left of the last one may be rounding: v_{m+1} stands for it all the same.
+    Rows of V (size + 1, n), whose squared 2-norms are `squares` (size + 1,); H (size + 1, size) holds
+    ``A V_m = V_m H_m + h v_{m+1} e_mᵀ``, exact for any depth.  Neighbouring vectors are orthogonal, so the last two
+    are projected out at once.  Returns the number of vectors, smaller than `size` where what is left of the last one
+    may be rounding: v_{m+1} stands for it all the same.
     """
     nothing = np.zeros(V.shape[1])
     for j in range(first, size):
         before_last = V[j - 1] if j > 0 else nothing
         w = V[j + 1]
         dots = multiply(A, DOTS, V[j], before_last, w, w, 0.0, 0.0, 0.0, 0.0, 0.0)
-        if not orthogonalise(V, H, j, depth, dots, nothing, of_one_process):
+        if not orthogonalise(V, H, j, depth, dots, squares, nothing, of_one_process):
             return j + 1
     return size
 
 
-def next_vector(operator, V, H, j, depth, dots, nothing):
+def next_vector(operator, V, H, j, depth, dots, squares, nothing):
     """Do what `orthogonalise` does for vectors of an operator, which may be spread over ranks."""
     if operator.is_spread:
-        return orthogonalise.function(V, H, j, depth, dots, nothing, operator.added)
-    return orthogonalise_here(V, H, j, depth, dots, nothing)
+        return orthogonalise.function(V, H, j, depth, dots, squares, nothing, operator.added)
+    return orthogonalise_here(V, H, j, depth, dots, squares, nothing)
 
 
 @kernel(fastmath=REORDERED, inline="always")

@@ -108,10 +108,10 @@ class _KrylovPropagator(Propagator):
             return Step(z, horizon, 2.0 * added(float(V[0].sum())))
         V[0] /= beta
         offset = limit.offset - added(float(z[self._n :].sum()))
-        norms, m = np.zeros(self._size + 1), 0
+        norms, squares, m = np.zeros(self._size + 1), np.ones(self._size + 1), 0
         while True:
             first, stop = m, next(stop for stop in self._stops if stop > m)
-            m = self._expand(V, H, m, stop, t)
+            m = self._expand(V, H, squares, m, stop, t)
             new = slice(first + (first > 0), m + 1)
             kernels.one_norms(V, new.start, new.stop, norms)
             norms[new] = added(norms[new])
@@ -147,7 +147,7 @@ class _KrylovPropagator(Propagator):
         rounding = UNIT_ROUNDOFF * growth * (products + small_exponential_kernels.SUBSTEP_ROUNDINGS * substeps + m + 2)
         return Step(end, s_kept, error, rounding, m, rejected)
 
-    def _expand(self, V: FloatArray, H: FloatArray, first: int, size: int, t: float) -> int:
+    def _expand(self, V: FloatArray, H: FloatArray, squares: FloatArray, first: int, size: int, t: float) -> int:
         """Extend the basis from `first` to `size` vectors, at time t; return their number, smaller if it is closed.
 
         It is closed where what is left of a vector may be rounding.
@@ -155,12 +155,12 @@ class _KrylovPropagator(Propagator):
         operator = self._operator
         A = operator.compiled
         if A is not None:
-            return int(kernels.arnoldi(A, V, H, self._depth, first, size))
+            return int(kernels.arnoldi(A, V, H, squares, self._depth, first, size))
         nothing = np.zeros(V.shape[1])
         for j in range(first, size):
             before_last = V[j - 1] if j > 0 else nothing
             dots = operator.product_and_dots(V[j], before_last, V[j + 1])
             self.heart.beat(t, 0.0, 0.0)
-            if not kernels.next_vector(operator, V, H, j, self._depth, dots, nothing):
+            if not kernels.next_vector(operator, V, H, j, self._depth, dots, squares, nothing):
                 return j + 1
         return size

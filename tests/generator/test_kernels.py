@@ -34,7 +34,7 @@ if FIRST:
 V, H = np.zeros((31, operator.size)), np.zeros((31, 30))
 V[0] = np.random.default_rng(2).random(operator.size)
 V[0] /= np.linalg.norm(V[0])
-kernels.arnoldi(operator.compiled, V, H, 2, 0, 30)
+kernels.arnoldi(operator.compiled, V, H, np.ones(31), 2, 0, 30)
 print(hashlib.sha256(V.tobytes()).hexdigest())
 """
 

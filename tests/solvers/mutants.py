@@ -215,10 +215,18 @@ MUTANTS = [
     mutant(
         "a-small-residual-taken-for-none",
         "solvers/kernels.py",
-        "    H[j + 1, j] = norm\n",
-        "    H[j + 1, j] = norm if norm > CLOSED * np.sqrt(before) else 0.0\n",
+        "    H[j + 1, j], squares[j + 1] = norm, 1.0\n",
+        "    H[j + 1, j], squares[j + 1] = norm if norm > CLOSED * np.sqrt(before) else 0.0, 1.0\n",
         "charges",
         only="leak or basis",
+    ),
+    mutant(
+        "norms-of-vectors-taken-for-one",
+        "solvers/kernels.py",
+        "a, b = dot_v / squares[j], dot_u / squares[j - 1] if j > 0 else 0.0",
+        "a, b = dot_v, dot_u",
+        "krylov",
+        only="norm",
     ),
     mutant(
         "squares-that-vanish-taken-for-nothing",

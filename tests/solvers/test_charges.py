@@ -185,7 +185,7 @@ def test_a_basis_goes_on_where_what_is_left_of_a_vector_is_tiny():
     V, H = np.zeros((4, 3)), np.zeros((4, 3))
     V[0] = [1.0, 0.0, 0.0]
     matrix = sparse.csr_array(A)
-    m = kernels.arnoldi(of_rows(matrix), V, H, 3, 0, 3)
+    m = kernels.arnoldi(of_rows(matrix), V, H, np.ones(4), 3, 0, 3)
     assert m == 2
     assert 0.0 < H[2, 1] < 1e-14
     left = A @ V[:m].T - V[: m + 1].T @ H[: m + 1, :m]
@@ -198,7 +198,7 @@ def test_numbers_whose_squares_vanish_do_not(size):
     nothing, V, H = np.zeros(2), np.array([[1.0, 0.0], [0.0, 0.0]]), np.zeros((2, 1))
     V[1] = [-size, size]
     dots = (-size, 0.0, 0.0)
-    kernels.orthogonalise_here(V, H, 0, 2, dots, nothing)
+    kernels.orthogonalise_here(V, H, 0, 2, dots, np.ones(2), nothing)
     assert H[1, 0] * V[1, 1] == pytest.approx(size, rel=1e-12)
 
 

@@ -41,7 +41,7 @@ def test_arnoldi_relation_holds_for_any_depth(rng, depth):
     V, H = np.empty((m + 1, n)), np.zeros((m + 1, m))
     V[0] = rng.random(n)
     V[0] /= np.linalg.norm(V[0])
-    assert kernels.arnoldi(of_rows(A), V, H, depth, 0, m) == m
+    assert kernels.arnoldi(of_rows(A), V, H, np.ones(m + 1), depth, 0, m) == m
     scale = np.abs(A.toarray()).sum(axis=0).max()
     np.testing.assert_allclose(A @ V[:m].T, V.T @ H, atol=1e-13 * scale)
     np.testing.assert_allclose(np.linalg.norm(V, axis=1), 1.0, rtol=1e-13)
@@ -51,12 +51,24 @@ def test_arnoldi_relation_holds_for_any_depth(rng, depth):
     assert np.abs(overlap[near]).max() < 1e-10
 
 
+def test_vectors_of_a_long_basis_keep_their_norm(rng):
+    n, m = 400, 120
+    A = sparse.diags_array([np.full(n - 1, 40.0), -40.0 - np.arange(n), np.arange(1.0, n)], offsets=[-1, 0, 1]).tocsr()
+    V, H, squares = np.empty((m + 1, n)), np.zeros((m + 1, m)), np.ones(m + 1)
+    V[0] = rng.random(n)
+    V[0] /= np.linalg.norm(V[0])
+    assert kernels.arnoldi(of_rows(A), V, H, squares, 2, 0, m) == m
+    np.testing.assert_allclose(A @ V[:m].T, V.T @ H, atol=1e-13 * np.abs(A).sum(axis=0).max())
+    np.testing.assert_allclose((V**2).sum(axis=1), squares, rtol=1e-13)
+    np.testing.assert_allclose(squares, 1.0, rtol=1e-11)
+
+
 def test_arnoldi_stops_at_an_invariant_subspace():
     A = sparse.csr_array(np.array([[-1.0, 0.0, 0.0], [1.0, -2.0, 0.0], [0.0, 2.0, 0.0]]))
     for start, size in [([0.0, 0.0, 1.0], 1), ([0.0, 1.0, 0.0], 2), ([1.0, 0.0, 0.0], 3)]:
         V, H = np.zeros((4, 3)), np.zeros((4, 3))
         V[0] = start
-        m = kernels.arnoldi(of_rows(A), V, H, 3, 0, 3)
+        m = kernels.arnoldi(of_rows(A), V, H, np.ones(4), 3, 0, 3)
         assert m == size
         assert H[m, m - 1] == 0.0
 
