@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fsp.imports import loaded
 from fsp.solvers import METHODS
 from fsp.version import __version__ as __version__
 
@@ -263,7 +263,7 @@ def __getattr__(name: str) -> Any:
     place = _HOMES.get(name) or METHODS.get(name)
     if place is None:
         raise AttributeError(f"module 'fsp' has no attribute '{name}'")
-    home = import_module(place)
+    home = loaded(place)
     value = home if name == "plot" else getattr(home, name)  # `fsp.plot` is a module by itself
     globals()[name] = value
     return value

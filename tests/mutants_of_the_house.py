@@ -217,10 +217,18 @@ MUTANTS = [
     mutant(
         "worst-level-first",
         "compilation/objects.py",
-        "        for name in names:",
-        "        for name in reversed(names):",
+        "names = [name_of(part, level) for level in levels()]",
+        "names = [name_of(part, level) for level in reversed(levels())]",
         "compilation",
         only="best_level",
+    ),
+    mutant(
+        "parts-compiled-one-after-the-other",
+        "compilation/objects.py",
+        "with ThreadPoolExecutor(len(missing)) as pool:",
+        "with ThreadPoolExecutor(1) as pool:",
+        "compilation",
+        only="same_time",
     ),
     mutant(
         "arrays-in-any-order",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,7 @@ def compilations(tmp_path, monkeypatch):
     made = []
 
     def note(path, part, level):
-        made.append(level)
+        made.append((part, level))
         path.write_bytes(WHOLE)
 
     monkeypatch.setenv("FSP_CACHE_DIR", str(tmp_path / "kept"))
@@ -153,7 +154,29 @@ def compilations(tmp_path, monkeypatch):
 def test_what_is_compiled_is_kept(compilations, tmp_path):
     first, second = objects.find("states"), objects.find("states")
     assert first == second == tmp_path / "kept" / objects.name_of("states", objects.levels()[0])
-    assert compilations == objects.levels()[:1]
+    assert sorted(compilations) == sorted((part, objects.levels()[0]) for part in parts.PARTS)
+
+
+def test_what_is_missing_is_compiled_at_the_same_time(compilations, tmp_path, monkeypatch):
+    """Each waits for the others; one is there, and another fails, which says so when it is asked for."""
+    kept = tmp_path / "kept" / objects.name_of("series", objects.levels()[0])
+    kept.parent.mkdir()
+    kept.write_bytes(WHOLE)
+    all_have_begun = threading.Barrier(len(parts.PARTS) - 1)
+
+    def wait(path, part, level):
+        compilations.append(part)
+        all_have_begun.wait(timeout=20.0)
+        if part == "stages":
+            raise BackendError("no")
+        path.write_bytes(WHOLE)
+
+    monkeypatch.setattr(objects, "_compile", wait)
+    assert objects.find("states").read_bytes() == WHOLE
+    assert sorted(compilations) == sorted(set(parts.PARTS) - {"series"})
+    all_have_begun = threading.Barrier(1)
+    with pytest.raises(BackendError, match="no"):
+        objects.find("stages")
 
 
 def test_the_package_comes_first_and_the_best_level(compilations, tmp_path):
@@ -182,7 +205,7 @@ def test_objects_of_other_sources_are_not_taken(compilations, tmp_path, monkeypa
     objects.find("states")
     monkeypatch.setattr(objects, "fingerprint", lambda part: "g")
     objects.find("states")
-    assert len(compilations) == 2
+    assert len(compilations) == 2 * len(parts.PARTS)
 
 
 def test_every_source_of_a_kernel_counts(tmp_path, monkeypatch):

@@ -27,7 +27,7 @@ from scipy.sparse import linalg
 from fsp.arrays import rows_of
 from fsp.chains import elimination_kernels as kernels
 from fsp.memory import check_memory, is_limited
-from fsp.solvers.linear import WITHOUT_PIVOTING
+from fsp.solvers.scipy_extensions import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray

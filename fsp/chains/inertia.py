@@ -29,7 +29,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
-from fsp.solvers.linear import WITHOUT_PIVOTING
+from fsp.solvers.scipy_extensions import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
     from fsp.arrays import ComplexArray, FloatArray

@@ -83,9 +83,9 @@ def _solve(request: Request, task: str, model: Model, options: dict[str, Any], r
     from fsp.jobs.stopping import Keeper, Stop, transient_from
 
     earlier = _earlier(request, task)
-    solve: Callable[..., Answer] = partial(fsp.sweep, resume=earlier)
-    if task == "transient":
-        solve = partial(transient_from, earlier)
+    solve: Callable[..., Answer]
+    # One or the other: what a sweep imports, workers among it, takes longer than a small network.
+    solve = partial(transient_from, earlier) if task == "transient" else partial(fsp.sweep, resume=earlier)
     with Stop() as stop:
         try:
             return solve(model, progress=Keeper(stop, report, request.files.out, request.files.save_every), **options)

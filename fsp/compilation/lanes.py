@@ -28,6 +28,11 @@ def store(x: Any, i: Any, values: Any) -> None:
     x[i : i + LANES] = values
 
 
+def stream(x: Any, i: Any, values: Any) -> None:
+    """Write the entries i, i + 1, …, where a register's bytes are aligned, past the caches: no line is read first."""
+    store(x, i, values)
+
+
 def within(values: Any, i: Any, begin: Any, end: Any) -> Any:
     """Return the values where i, i + 1, … are in begin..end, and zero elsewhere."""
     place = np.arange(i, i + LANES)

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import binding
 
 from fsp.compilation import objects
 from fsp.compilation.parts import part_of
+from fsp.imports import uncollected
+
+with uncollected():
+    from llvmlite import binding
 
 FASTCALL = 0x0080  # METH_FASTCALL of Python's C interface
 

@@ -38,6 +38,7 @@ for _function, _typer in (
     (lanes.entries, lambda array: types.CPointer(array.dtype)),
     (lanes.load, lambda x, i: LANES),
     (lanes.store, lambda x, i, values: types.none),
+    (lanes.stream, lambda x, i, values: types.none),
     (lanes.within, lambda values, i, begin, end: LANES),
     (lanes.prefetch, lambda x, i: types.none),
 ):
@@ -59,6 +60,14 @@ def _load(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
 def _store(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
     data, place, values = arguments
     builder.store(values, _address(builder, data, place, VECTOR.as_pointer()), align=8)
+    return context.get_dummy_value()
+
+
+@lower_builtin(lanes.stream, types.CPointer, types.Integer, Lanes)  # type: ignore[untyped-decorator]
+def _stream(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
+    data, place, values = arguments
+    instruction = builder.store(values, _address(builder, data, place, VECTOR.as_pointer()), align=8 * lanes.LANES)
+    instruction.set_metadata("nontemporal", builder.module.add_metadata([INT(1)]))
     return context.get_dummy_value()
 
 

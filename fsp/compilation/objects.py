@@ -12,13 +12,12 @@ import hashlib
 import logging
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from fsp.compilation.parts import PACKAGE, sources
+from fsp.compilation.parts import PACKAGE, PARTS, sources
 from fsp.errors import BackendError
 
 try:
@@ -61,13 +60,14 @@ def name_of(part: str, level: str) -> str:
 
 def find(part: str) -> Path:
     """Return the object of a part for this processor, compiled where there is none."""
-    able = levels()
-    names = [name_of(part, level) for level in able]
-    for folder in (PACKAGE / "compilation", cache()):
-        for name in names:
-            if is_whole(folder / name):
-                return folder / name
-    return _compiled(cache() / names[0], part, able[0])
+    return _lying(part) or _compiled_together(part)
+
+
+def _lying(part: str) -> Path | None:
+    """Return where the object of a part for this processor lies, if it does."""
+    names = [name_of(part, level) for level in levels()]
+    places = (folder / name for folder in (PACKAGE / "compilation", cache()) for name in names)
+    return next(filter(is_whole, places), None)
 
 
 def is_whole(path: Path) -> bool:
@@ -100,18 +100,36 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "fsp"
 
 
-def _compiled(path: Path, part: str, level: str) -> Path:
-    """Compile the object, unless another process did meanwhile; in a temporary folder where the cache is closed."""
+def _compiled_together(part: str) -> Path:
+    """Compile a part, and at the same time all that lie nowhere: a run that needs one needs most."""
+    from concurrent.futures import ThreadPoolExecutor  # here, as nothing is compiled as a rule
+
+    _announce()
+    folder, level = _open_cache(), levels()[0]
+    missing = [part, *(other for other in PARTS if other != part and _lying(other) is None)]
+    with ThreadPoolExecutor(len(missing)) as pool:
+        works = [pool.submit(_compiled, folder / name_of(each, level), each, level) for each in missing]
+    return works[0].result()  # another that failed says so when it is asked for
+
+
+def _open_cache() -> Path:
+    """Return the cache folder; a temporary one, of this process and of those that it starts, where that is closed."""
+    folder = cache()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(path.with_suffix(".lock")):
-            if not is_whole(path):
-                _compile(path, part, level)
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        path = Path(tempfile.mkdtemp(prefix="fsp-kernels-")) / path.name
+        folder = Path(tempfile.mkdtemp(prefix="fsp-kernels-"))
         logger.warning("fsp cannot keep its compiled kernels (%s): set FSP_CACHE_DIR to a folder that lasts.", error)
-        _compile(path, part, level)
-        os.environ["FSP_CACHE_DIR"] = str(path.parent)  # of the processes that this one starts
+        os.environ["FSP_CACHE_DIR"] = str(folder)
+    return folder
+
+
+def _compiled(path: Path, part: str, level: str) -> Path:
+    """Compile the object, unless another process did meanwhile."""
+    with _lock(path.with_suffix(".lock")):
+        if not is_whole(path):
+            _compile(path, part, level)
     return path
 
 
@@ -132,7 +150,8 @@ def _announce() -> None:
 
 def _compile(path: Path, part: str, level: str) -> None:
     """Compile the object in a process of its own."""
-    _announce()
+    import subprocess  # here, as nothing is compiled as a rule
+
     command = [sys.executable, "-m", "fsp.compilation.build", str(path), part, level]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *filter(None, sys.path)]),

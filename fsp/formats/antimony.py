@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fsp.errors import BackendError, ModelError
 from fsp.formats.sbml import Finish, as_it_stands, read_sbml
+from fsp.imports import loaded
 from fsp.model.libraries import one_at_a_time
 from fsp.model.literals import beyond_doubles
 from fsp.model.model import Model
@@ -39,7 +40,7 @@ def read_antimony(text: str, path: Path, finish: Finish = as_it_stands) -> Model
 def sbml_of(text: str, path: Path) -> str:
     """Return the SBML that the library makes of Antimony text."""
     try:
-        import antimony
+        antimony = loaded("antimony")
     except ImportError as error:
         raise BackendError(f"Antimony files need the package 'antimony', but it does not load: {error}.") from error
     _check(text, path, ())

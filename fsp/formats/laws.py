@@ -24,6 +24,7 @@ from fsp.model.definition import Definition, Law, change_matrix, resolve
 from fsp.model.infix import to_text
 from fsp.model.reaction import Reaction
 from fsp.model.similar import Laws
+from fsp.model.structure import different_rows
 from fsp.model.tree import ZERO, Expression, Number, substitute, symbols
 
 WALKS = 16  # random paths along which laws are looked at, all at once; chosen, not measured
@@ -80,7 +81,7 @@ def _states(compiled: Compiled, laws: Laws) -> IntArray:
         moving = np.asarray(ways.any(axis=0))
         x = x + np.where(moving[:, None], jumps[chosen], 0)
         seen.append(x)
-    return np.unique(np.concatenate(seen), axis=0)
+    return different_rows(np.concatenate(seen))
 
 
 # ---------------------------------------------------------------------- powers of counts

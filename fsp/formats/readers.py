@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from fsp.formats.kinds import kind_of, names_a_file
 from fsp.formats.laws import judged
 from fsp.formats.sbml import Finish, read_sbml
 from fsp.formats.units import Units
+from fsp.imports import loaded
 from fsp.model.definition import Definition, check_names, check_not_empty
 from fsp.model.initial import with_constants
 from fsp.model.model import Model
@@ -237,7 +237,7 @@ def _reader_of(content: Content, folder: Path) -> Callable[[Finish], Model]:
 
 
 def _reading(module: str, function: str) -> Callable[..., Model]:
-    reader: Callable[..., Model] = getattr(import_module(f"fsp.formats.{module}"), function)
+    reader: Callable[..., Model] = getattr(loaded(f"fsp.formats.{module}"), function)
     return reader
 
 

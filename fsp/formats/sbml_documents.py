@@ -14,6 +14,7 @@ from typing import Any
 
 from fsp.errors import ModelError
 from fsp.formats.sbml_parts import each
+from fsp.imports import loaded
 from fsp.model.literals import beyond_doubles
 from fsp.model.plain import CONSTANTS
 
@@ -65,7 +66,7 @@ _UNDERSTOOD = ("l3v2extendedmath", "distrib")  # required packages whose formula
 
 def read_document(text: str, source: str) -> tuple[Element, tuple[str, ...]]:
     """Return libsbml's document after the checks that need no interpretation, and what was converted, a line each."""
-    import libsbml
+    libsbml = loaded("libsbml")
 
     _check_text(text, source)
     _check_numbers(text, source)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.generator.block_kernels import NARROW, WIDE
+from fsp.generator import block_kernels
+from fsp.generator.block_kernels import CACHED, MOST_PLAIN, MOST_TABLE, NARROW, PREFETCHED, STREAMED, WIDE
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
+    from fsp.generator.kernels import Slices
 
 LINE = 64  # bytes of a line of the caches, at which arrays begin: else every other register is read from two lines
 FEW = 2  # vectors that are as fast one after the other as in a panel; measured
@@ -30,6 +32,15 @@ def widths_of(m: int) -> list[int]:
     if rest <= FEW:
         return [WIDE] * n_wide + [1] * rest
     return [WIDE] * n_wide + [NARROW if rest <= NARROW else WIDE]
+
+
+def way_to_write(slices: Slices, width: int, out: FloatArray) -> int:
+    """Return how a panel of these slices is written to `out`; past the caches where each entry is written once."""
+    if width != WIDE or out.size <= block_kernels.NEAR:
+        return CACHED
+    n_table = slices.origins.shape[1] - slices.n_plain
+    once = slices.n_plain <= MOST_PLAIN and n_table <= MOST_TABLE and slices.loss_places.shape[1] <= 1
+    return STREAMED if once and out.ctypes.data % LINE == 0 else PREFETCHED
 
 
 class Block:

@@ -52,7 +52,7 @@ class _Matrices(BaseGenerator):
     @property
     def nnz(self) -> int:
         """Number of entries, sinks included."""
-        return len(self._rows.data) + len(self.sink_rows.data)
+        return len(self.rows.data) + len(self.sink_rows.data)
 
     @cached_property
     def with_sinks(self) -> Any:
@@ -62,7 +62,7 @@ class _Matrices(BaseGenerator):
     @cached_property
     def closed(self) -> Rows:
         """The rows of `with_sinks`."""
-        square, sinks = self._rows, self.sink_rows
+        square, sinks = self.rows, self.sink_rows
         n = len(self) + self.n_sinks
         pattern = self._family.closed_pattern if self._is_sum else None
         if pattern is None:
@@ -80,10 +80,11 @@ class _Matrices(BaseGenerator):
 
     @cached_property
     def _matrix(self) -> Any:
-        return self._rows.csr()
+        return self.rows.csr()
 
     @cached_property
-    def _rows(self) -> Rows:
+    def rows(self) -> Rows:
+        """The rows of `to_csr`."""
         return self.assembled()
 
     def to_coo(self) -> tuple[IntArray, IntArray, FloatArray]:
@@ -91,9 +92,8 @@ class _Matrices(BaseGenerator):
 
         They are what ``PETSc.Mat.setPreallocationCOO`` and ``setValuesCOO`` take.
         """
-        matrix = self._rows
-        rows = np.repeat(np.arange(len(self), dtype=matrix.indices.dtype), np.diff(matrix.indptr))
-        return rows, matrix.indices, matrix.data
+        matrix = self.rows
+        return matrix.places(), matrix.indices, matrix.data
 
     @property
     def _is_held(self) -> bool:

@@ -43,6 +43,15 @@ class Rows(NamedTuple):
         indptr = np.searchsorted(row[first], np.arange(shape[0] + 1))
         return cls(np.add.reduceat(data, first), column[first], indptr, shape)
 
+    def places(self) -> NDArray[Any]:
+        """Return the row of each entry, (nnz,)."""
+        return np.repeat(np.arange(self.shape[0], dtype=self.indices.dtype), np.diff(self.indptr))
+
+    def __matmul__(self, x: FloatArray) -> FloatArray:
+        """Return the product with a vector (n_columns,)."""
+        product: FloatArray = np.bincount(self.places(), self.data * x[self.indices], minlength=self.shape[0])  # type: ignore[assignment]
+        return product
+
     def csr(self) -> Any:
         """Return the scipy CSR array."""
         from scipy import sparse  # here, as its import is slow

@@ -15,7 +15,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError
 from fsp.generator import block_kernels, kernels, row_kernels, run_kernels, threads
-from fsp.generator.blocks import Block, widths_of
+from fsp.generator.blocks import Block, way_to_write, widths_of
 from fsp.generator.inner import Inner, every_run
 from fsp.generator.matrices import Rows
 from fsp.generator.slices import LONG, moved, nbytes, of_rows
@@ -193,10 +193,10 @@ class Operator:
                 out *= scale
                 out += v
             return
-        factors = (1.0, 0.0) if scale is None else (scale, 1.0)
+        factors, way = (1.0, 0.0) if scale is None else (scale, 1.0), way_to_write(self._compact, width, out)
 
         def share(first: int, end: int) -> None:
-            block_kernels.write_panel(self._compact, first, end, width, v, out, *factors)
+            block_kernels.write_panel(self._compact, first, end, width, way, v, out, *factors)
 
         threads.call_each(share, self._shares.inner)
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 
 def n_threads() -> int:
@@ -36,4 +38,6 @@ def call_each(function: Callable[..., Any], shares: list[tuple[int, int]]) -> li
 @lru_cache(maxsize=4)
 def _pool(n: int, process: int) -> ThreadPoolExecutor:
     """Return a pool of `n` threads of this process: a fork inherits none."""
+    from concurrent.futures import ThreadPoolExecutor  # here, as small networks take one thread
+
     return ThreadPoolExecutor(n, thread_name_prefix="fsp")

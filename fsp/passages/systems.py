@@ -20,7 +20,7 @@ from scipy.sparse import linalg
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains.hitting_times import REFINEMENTS, ExitTimes
 from fsp.errors import ConvergenceError
-from fsp.solvers.linear import WITHOUT_PIVOTING
+from fsp.solvers.scipy_extensions import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

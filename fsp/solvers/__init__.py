@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from fsp.imports import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ class _Solvers(Mapping[str, "type[Solver]"]):
 def _class_of(name: str) -> type[Solver]:
     for kind, home in METHODS.items():
         if kind.lower() == name:
-            solver: type[Solver] = getattr(import_module(home), kind)
+            solver: type[Solver] = getattr(loaded(home), kind)
             return solver
     raise KeyError(name)
 
@@ -72,4 +73,4 @@ def __getattr__(name: str) -> Any:
     home = METHODS.get(name) or _OTHERS.get(name)
     if home is None:
         raise AttributeError(f"module 'fsp.solvers' has no attribute '{name}'")
-    return getattr(import_module(home), name)
+    return getattr(loaded(home), name)

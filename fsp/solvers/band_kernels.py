@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.compilation.kernel import Ints, Numbers, Numbers2, kernel
+from fsp.compilation.kernel import Int32s, Ints, Numbers, Numbers2, kernel
 from fsp.generator.kernels import REORDERED
 
 
@@ -63,3 +63,40 @@ def substitute(band: Numbers2, order: Ints, rhs: Numbers, padded: Numbers, x: Nu
         entry = (total - row[b + one] * entry) * row[b]
         padded[i + b] = entry
         x[order[i]] = entry
+
+
+@kernel()
+def cuthill_mckee(indptr: Ints, indices: Int32s, starts: Ints, rows: Int32s, by_degree: Ints, degrees: Ints):
+    """Return the order of Cuthill and McKee of a pattern (n, n), of its CSR arrays and its CSC arrays.
+
+    After each state come its neighbours, those of few neighbours first; `by_degree` (n,) are all states in that order.
+    """
+    n = len(by_degree)
+    order = np.empty(n, np.int64)
+    seen = np.zeros(n, np.bool_)
+    count = 0
+    for root in by_degree:
+        if seen[root]:
+            continue
+        seen[root] = True
+        order[count] = root
+        k = count
+        count += 1
+        while k < count:
+            i = order[k]
+            k += 1
+            first = count
+            for side in range(2):
+                begin, end = (indptr[i], indptr[i + 1]) if side == 0 else (starts[i], starts[i + 1])
+                for e in range(begin, end):
+                    j = indices[e] if side == 0 else rows[e]
+                    if seen[j]:
+                        continue
+                    seen[j] = True
+                    place = count
+                    while place > first and degrees[order[place - 1]] > degrees[j]:
+                        order[place] = order[place - 1]
+                        place -= 1
+                    order[place] = j
+                    count += 1
+    return order

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.arrays import rows_of
+from fsp.generator.matrices import Rows
 from fsp.memory import Room, affords
 from fsp.solvers import band_kernels
+from fsp.solvers.scipy_extensions import WITHOUT_PIVOTING, factorise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,18 +28,12 @@ if TYPE_CHECKING:
 
 DIRECT_STATES = 3_000  # beyond, the fill-in of networks of many species takes too much memory; chosen, not measured
 DIRECT_STATES_PLANAR = 400_000  # with at most 5 entries a row: birth-death chains and two-species networks
-# Of SuperLU, for matrices that are diagonally dominant by columns, as those made of generators are: no pivoting is
-# needed, and a symmetric ordering has less fill-in.
-WITHOUT_PIVOTING: dict[str, Any] = {
-    "permc_spec": "MMD_AT_PLUS_A",
-    "diag_pivot_thresh": 0.0,
-    "options": {"SymmetricMode": True},
-}
 WIDEST_BAND = 16  # on either side of the diagonal: beyond, SuperLU solves faster
 PLANAR_FILL = 60.0  # entries of the factors of a planar matrix, for each state
 FILL = 10.0  # times n^(4/3), those of others
 INCOMPLETE_FILL = 4.0  # of incomplete factors, over the matrix
 RESTART = 40  # vectors of GMRES
+FARTHEST = 64  # jumps within which states are counted: more than a square needs; chosen
 DIRECT_WORK = 1e11  # of a factorisation that is still considered: half a minute
 
 
@@ -51,17 +48,18 @@ class Band:
 
     @classmethod
     def of(cls, matrix: Any) -> Band | None:
-        """Return the order that states have already, or that of Cuthill and McKee; None where jumps are long in it."""
-        n = matrix.shape[0]
-        entries = matrix.tocoo()
-        band = cls(np.arange(n), entries.row, entries.col, _width(entries.row, entries.col))
-        if band.width > WIDEST_BAND and _is_planar(matrix):
-            from scipy.sparse.csgraph import reverse_cuthill_mckee
+        """Return the order that states have already, or that of Cuthill and McKee; None where jumps are long in it.
 
-            order = reverse_cuthill_mckee(matrix.tocsr(), symmetric_mode=False).astype(np.int64)
+        The matrix is one of scipy's CSR arrays, or `fsp.generator.matrices.Rows`.
+        """
+        n = matrix.shape[0]
+        rows, columns = _places(matrix), matrix.indices
+        band = cls(np.arange(n), rows, columns, _width(rows, columns))
+        if band.width > WIDEST_BAND and _is_planar(matrix) and not _is_wide(matrix):
+            order = _in_order(matrix)
             place = np.empty(n, dtype=np.int64)
             place[order] = np.arange(n)
-            rows, columns = place[entries.row], place[entries.col]
+            rows, columns = place[rows], place[columns]
             band = cls(order, rows, columns, _width(rows, columns))
         return band if band.width <= WIDEST_BAND else None
 
@@ -81,7 +79,8 @@ class ShiftedSystem:
             self.factors = _band_factors(matrix, shift, band)
             self._solve = _in_band(self.factors, band)
         elif _is_direct(matrix):
-            self._solve = _factorised(_shifted(matrix, shift))
+            columns = _shifted(matrix, shift)
+            self._solve = factorise(columns.data, columns.indices, columns.indptr)
         else:
             self._solve = _preconditioned(_shifted(matrix, shift))
 
@@ -101,7 +100,42 @@ def _width(rows: IntArray, columns: IntArray) -> int:
 
 
 def _is_planar(matrix: Any) -> bool:
-    return bool(matrix.nnz <= 5.5 * matrix.shape[0])
+    return bool(len(matrix.data) <= 5.5 * matrix.shape[0])
+
+
+def _is_wide(matrix: Any) -> bool:
+    """Tell whether no order has a band of WIDEST_BAND, by the states around the middle one; False: not known.
+
+    What k jumps reach lies within k widths b of where they start, on either side: there are at most 2kb + 1 states.
+    """
+    seen = np.zeros(matrix.shape[0], dtype=bool)
+    edge = np.array([len(seen) // 2])
+    seen[edge] = True
+    count = 1
+    for k in range(1, FARTHEST + 1):
+        start, size = matrix.indptr[edge], matrix.indptr[edge + 1] - matrix.indptr[edge]
+        entries = np.arange(size.sum()) + np.repeat(start - np.cumsum(size) + size, size)
+        near = matrix.indices[entries]
+        edge = np.unique(near[~seen[near]])
+        seen[edge] = True
+        count += len(edge)
+        if count > 2 * k * WIDEST_BAND + 1:
+            return True
+    return False
+
+
+def _in_order(matrix: Any) -> IntArray:
+    """Return the order of Cuthill and McKee of CSR arrays, (n,)."""
+    columns = Rows.of(matrix.indices, _places(matrix), matrix.data, matrix.shape)
+    degrees = np.diff(matrix.indptr).astype(np.int64) + np.diff(columns.indptr)
+    by_degree = np.argsort(degrees, kind="stable")
+    order: IntArray = band_kernels.cuthill_mckee(*rows_of(matrix), *rows_of(columns), by_degree, degrees)
+    return order
+
+
+def _places(matrix: Any) -> IntArray:
+    """Return the row of each entry of CSR arrays, (nnz,)."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
 def _is_direct(matrix: Any) -> bool:
@@ -110,7 +144,7 @@ def _is_direct(matrix: Any) -> bool:
 
 def _bytes_of_factors(matrix: Any, size: int) -> float:
     """Return what complete factors take, with numbers of so many bytes, or incomplete ones and the vectors of GMRES."""
-    n, nnz = float(matrix.shape[0]), float(matrix.nnz)
+    n, nnz = float(matrix.shape[0]), float(len(matrix.data))
     if _is_direct(matrix):
         return (size + 4) * entries_of_factors(n, planar=_is_planar(matrix))
     return (size + 4) * INCOMPLETE_FILL * nnz + size * RESTART * n
@@ -121,10 +155,11 @@ def entries_of_factors(n: float, *, planar: bool) -> float:
     return PLANAR_FILL * n if planar else FILL * n ** (4.0 / 3.0)
 
 
-def _shifted(matrix: Any, shift: complex) -> Any:
-    from scipy import sparse  # here, as its import costs as much as a small explicit solve
-
-    return (sparse.eye_array(matrix.shape[0], format="csr") - shift * matrix).tocsc()
+def _shifted(matrix: Any, shift: complex) -> Rows:
+    """Return the columns of ``I - σA``: the rows of its transpose."""
+    states = np.arange(matrix.shape[0])
+    rows, columns = np.concatenate([_places(matrix), states]), np.concatenate([matrix.indices, states])
+    return Rows.of(columns, rows, np.concatenate([-shift * matrix.data, np.ones(len(states))]), matrix.shape)
 
 
 def _band_factors(matrix: Any, shift: complex, band: Band) -> np.ndarray:
@@ -148,15 +183,11 @@ def _in_band(values: np.ndarray, band: Band) -> Callable[[np.ndarray], np.ndarra
     return solve
 
 
-def _factorised(matrix: Any) -> Any:
-    from scipy.sparse import linalg  # here, as its import costs as much as a small explicit solve
-
-    return linalg.splu(matrix, **WITHOUT_PIVOTING).solve
-
-
-def _preconditioned(matrix: Any) -> Callable[[np.ndarray], np.ndarray]:
+def _preconditioned(columns: Rows) -> Callable[[np.ndarray], np.ndarray]:
+    from scipy import sparse  # here, as its import costs as much as a small explicit solve
     from scipy.sparse import linalg
 
+    matrix = sparse.csc_array((columns.data, columns.indices, columns.indptr), shape=columns.shape)
     # Coarser than usual: the systems are dominated by their diagonal, and each serves few steps.
     incomplete = linalg.spilu(matrix, drop_tol=1e-2, fill_factor=INCOMPLETE_FILL, **WITHOUT_PIVOTING)
     preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve, dtype=matrix.dtype)

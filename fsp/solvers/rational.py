@@ -188,7 +188,7 @@ class _System:
 
     def __init__(self, generator: BaseGenerator) -> None:
         self.n, self.n_sinks = len(generator), generator.n_sinks
-        self.square, self.sinks = in_one_process(generator).to_csr(), generator.sinks
+        self.square, self.sinks = in_one_process(generator).rows, generator.sink_rows
         self.exit_rates = generator.exit_rates
         self.shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
         self.roundings = generator.roundings

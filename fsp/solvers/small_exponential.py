@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.solvers import scipy_extensions
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,11 +37,8 @@ class SchurForm:
     """The Schur form of H: ``H = Q T Qᴴ``, ``G = (I - T⁻¹)/γ``, and e_1 in its basis; T and G are triangular."""
 
     def __init__(self, H: FloatArray, gamma: float) -> None:
-        from scipy.linalg import schur, solve_triangular  # here, as only this solver needs it
-
-        T, self.Q = schur(H, output="complex")
-        self.inverse = solve_triangular(T, np.eye(len(T)))
-        self.G = (np.eye(len(T)) - self.inverse) / gamma
+        _, self.inverse, self.Q = scipy_extensions.schur(H)
+        self.G = (np.eye(len(H)) - self.inverse) / gamma
         self.start = self.Q[0].conj()
 
 
@@ -135,9 +134,7 @@ def gramian_factors(
     ``exp(dG) x``.  Factors, and no Gramians: their squares would lose half of the digits.  G (n, n) and `slope` (n, n)
     are triangular and commute, with ``‖rows G x‖ <= ‖slope x‖``, and powers are ``exp(2^i d G)``.
     """
-    from scipy.linalg import lapack  # here, as only this solver needs it
-
-    n = len(G)
+    lapack, n = scipy_extensions.lapack(), len(G)
     terms = [row]
     for k in range(1, TAYLOR_TERMS + 1):
         terms.append((terms[-1] @ G) * (d / k))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fsp.space.limits import Limit
 
 # Times that a reaction is tried from one state: close together at first, then as far as tables of counts go.
-PUMPED_COUNTS = np.unique(np.concatenate([np.arange(1, 65), 2 ** np.arange(21)]))
+PUMPED_COUNTS = np.array(sorted({*range(1, 65), *(2**k for k in range(21))}))
 
 BLOCK = 2**20  # jumps that are entered at once: the table is made for as many new keys, most of which may be known
 

@@ -297,6 +297,21 @@ MUTANTS = [
         "blocks",
     ),
     mutant(
+        "panels-gain-by-slices-that-end-before",
+        "generator/block_kernels.py",
+        "        rate = alpha * scales[r, k] if inside else 0.0",
+        "        rate = alpha * scales[r, k]",
+        "blocks",
+    ),
+    mutant(
+        "panels-streamed-wherever-they-begin",
+        "generator/blocks.py",
+        "return STREAMED if once and out.ctypes.data % LINE == 0 else PREFETCHED",
+        "return STREAMED if once else PREFETCHED",
+        "blocks",
+        only="past_the_caches",
+    ),
+    mutant(
         "panels-in-several-passes-over-memory",
         "generator/operator.py",
         "return widths_of(m) if can and not is_slow else [1] * m",

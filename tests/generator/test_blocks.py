@@ -82,6 +82,32 @@ def test_panels_in_memory_are_multiplied_in_one_pass_or_not_at_all(rng, monkeypa
             assert widest(check_block(op, generator.to_csr(), 8, rng)) == width
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_panels_in_memory_are_those_in_the_caches(rng, monkeypatch, name):
+    monkeypatch.setattr(block_kernels, "NEAR", 0)
+    model = NETWORKS[name]
+    for space in spaces(model, rng):
+        generator = Generator(model, space)
+        op = on_runs(generator.plans[0], generator.sinks)
+        if len(op.slices.more) == 0 and op.slices.n_plain <= block_kernels.MOST_PLAIN:
+            check_block(op, generator.to_csr(), 8, rng)
+
+
+def test_panels_are_written_past_the_caches_where_they_begin_at_a_line(rng, monkeypatch):
+    monkeypatch.setattr(block_kernels, "NEAR", 0)
+    model = NETWORKS["hill"]
+    generator = Generator(model, StateSpace.box(model, dict.fromkeys(model.species, 9)))
+    op = on_runs(generator.plans[0], generator.sinks)
+    block = op.block(8)
+    columns, image = rng.standard_normal((op.n, 8)), np.empty(op.n * 8 + 1)[1:]
+    begins = -image.ctypes.data % blocks.LINE // 8
+    assert blocks.way_to_write(op.slices, 8, block.zeros()) == block_kernels.STREAMED
+    if begins:
+        assert blocks.way_to_write(op.slices, 8, image) == block_kernels.PREFETCHED
+    block.product(block.enter(columns), image)
+    close(block.leave(image), generator.to_csr() @ columns, abs(generator.to_csr()) @ np.abs(columns))
+
+
 def test_blocks_are_taken_in_the_order_of_the_space(rng):
     model = network(
         {"M": 0, "G": 1},

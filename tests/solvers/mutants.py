@@ -4,6 +4,46 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "bands-are-called-wide",
+        "solvers/linear.py",
+        "if count > 2 * k * WIDEST_BAND + 1:",
+        "if count > 2 * k * WIDEST_BAND:",
+        "linear",
+        only="called_wide",
+    ),
+    mutant(
+        "squares-are-not-known-to-be-wide",
+        "solvers/linear.py",
+        "for k in range(1, FARTHEST + 1):",
+        "for k in range(1, 9):",
+        "linear",
+        only="is_wide",
+    ),
+    mutant(
+        "neighbours-in-any-order",
+        "solvers/linear.py",
+        "    return order\n\n\ndef _places",
+        "    return by_degree\n\n\ndef _places",
+        "linear",
+        only="shuffled_strip",
+    ),
+    mutant(
+        "packages-of-scipy-are-imported",
+        "solvers/scipy_extensions.py",
+        "    if spec is None or spec.loader is None:",
+        "    if spec is not None:",
+        "scipy_extensions",
+        only="imports_no_package",
+    ),
+    mutant(
+        "singular-matrices-have-schur-forms",
+        "solvers/scipy_extensions.py",
+        "    if failed or singular:",
+        "    if failed:",
+        "scipy_extensions",
+        only="without_an_inverse",
+    ),
+    mutant(
         "implicit-lengthens-a-step-that-overflowed",
         "solvers/implicit.py",
         "ratio = 0.0 if not error < np.inf else allowed / error if error > 0.0 else np.inf",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 from written_networks import network
 
 import fsp
@@ -35,3 +36,33 @@ def test_shifted_systems_are_solved_in_a_band_where_there_is_one(bounds, width, 
     x = rng.normal(size=matrix.shape[0]) * (1.0 if isinstance(shift, float) else 1.0 + 1.0j)
     solved = linear.ShiftedSystem(matrix, shift, band).solve(x - shift * (matrix @ x))
     np.testing.assert_allclose(solved, x, rtol=0.0, atol=1e-12 * np.abs(x).max())
+
+
+@pytest.mark.parametrize("width", [1, 4, linear.WIDEST_BAND])
+def test_no_matrix_with_a_band_is_called_wide(width):
+    """Full bands, whose states are shuffled: within k jumps are as many states as can be."""
+    n = 600
+    distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    order = np.random.default_rng(width).permutation(n)
+    assert not linear._is_wide(sparse.csr_array((distance <= width)[order][:, order].astype(float)))
+
+
+def test_a_square_of_states_is_wide():
+    grid = sparse.kron(sparse.eye_array(80), sparse.diags_array([1.0, -2.0, 1.0], offsets=[-1, 0, 1], shape=(80, 80)))
+    other = sparse.kron(sparse.diags_array([1.0, -2.0, 1.0], offsets=[-1, 0, 1], shape=(80, 80)), sparse.eye_array(80))
+    assert linear._is_wide(sparse.csr_array(grid + other))
+
+
+@pytest.mark.parametrize("columns", [1, 5])
+def test_a_shuffled_strip_is_brought_into_a_band(columns):
+    """Of 90 rows: its neighbours are at most 2 columns + 1 places away in the order of Cuthill and McKee."""
+    n = 90 * columns
+    row, column = np.divmod(np.arange(n), columns)
+    near = np.abs(np.subtract.outer(row, row)) + np.abs(np.subtract.outer(column, column)) <= 1
+    order = np.random.default_rng(5).permutation(n)
+    matrix = sparse.csr_array(near[order][:, order].astype(float))
+    band = linear.Band.of(matrix)
+    assert band.width <= 2 * columns + 1
+    assert sorted(band.order.tolist()) == list(range(n))
+    np.testing.assert_array_equal(band.order[band.rows], np.repeat(np.arange(n), np.diff(matrix.indptr)))
+    np.testing.assert_array_equal(band.order[band.columns], matrix.indices)
