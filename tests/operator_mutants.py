@@ -23,6 +23,7 @@ import threading
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import accumulate, pairwise
 from pathlib import Path
 from time import perf_counter, sleep
@@ -155,8 +156,15 @@ class Tracer:
 
     def pytest_runtest_logstart(self, nodeid):
         self.now = self.lines[nodeid]
+        self._forget()
         threading.settrace(self._call)
         sys.settrace(self._call)
+
+    def _forget(self):
+        """Empty the caches of the module, so that each test executes what it needs."""
+        for module in [module for module in sys.modules.values() if getattr(module, "__file__", None) == self.path]:
+            for cached in [value for value in vars(module).values() if hasattr(value, "cache_clear")]:
+                cached.cache_clear()
 
     def pytest_runtest_logfinish(self):
         sys.settrace(None)
@@ -202,6 +210,7 @@ class Judge:
 
     def __init__(self, module, tests, only="", workers=2):
         self.path = ROOT / "fsp" / module
+        self.name = ".".join(("fsp", *Path(module).with_suffix("").parts))
         self.text = self.path.read_text()
         self.arguments = [*OPTIONS, "-k", only, *map(str, tests)]
         self.workers = workers
@@ -221,6 +230,7 @@ class Judge:
     def pytest_runtestloop(self, session):
         """Judge the sabotages by the tests of a session."""
         self.items = {item.nodeid: item for item in session.items}
+        import_module(self.name)  # what a test imports later would come without the sabotage
         self.record = self._traced()
         if self.record is None or session.testsfailed:
             session.testsfailed += 1

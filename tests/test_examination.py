@@ -465,6 +465,7 @@ def test_broken_inputs_end_in_a_named_error_or_a_right_answer(form):
         assert verdict in ("good", "refused"), message
 
 
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.0.0", reason="numpy 1 adds np.uint64 and int to a float")
 def test_kernels_as_python_refuse_places_outside_of_arrays(monkeypatch):
     monkeypatch.setattr(Kernel, "__call__", sanitized._as_python)
     indices, out = np.arange(4), np.zeros(4)

@@ -5,6 +5,7 @@ with its runtime loaded before Python, whose memory then comes from it.  First a
 which must be reported.  Then the tests run with the kernels as Python, in which numpy refuses places outside of arrays,
 integers divided by zero and numbers that no integer holds; integers without a sign wrap around on purpose.
 
+numpy must be 2 or newer, where a kernel's integer without a sign stays one when Python's is added to it.
 Clang must be as new as the LLVM of llvmlite: ``pip install ziglang`` brings one, without a runtime; gcc has that.
 """
 

@@ -142,7 +142,7 @@ def _finish(axes: Axes, comparison: Any, kind: str, name: str) -> None:
     axes.set(xlabel="volume V", xscale="log", yscale="log")
     axes.set_title(titles.get(kind, f"1-norm distance, law of {name}"), loc="left")
     axes.set_xticks(comparison.volumes, [f"{v:g}" for v in comparison.volumes])
-    axes.xaxis.minorticks_off()
+    axes.set_xticks([], minor=True)
     axes.set_xlim(min(comparison.volumes) / EDGE, max(comparison.volumes) * EDGE)
     low, high = axes.get_ylim()
     missing = max(1.0, DECADE * low / high)

@@ -41,8 +41,8 @@ class Barriers:
         for i, (begun, numbers) in enumerate(zip(start.tolist(), self._tried.values(), strict=False)):
             tried = {begun, *numbers}
             least = max((m for m in tried if m <= begun and self._is_kept(i, m, -1)), default=0)
-            most = min((m for m in tried if m >= begun and self._is_kept(i, m, 1)), default=np.inf)
-            beyond |= (states[:, i] < least) | (states[:, i] > most)
+            largest = min((m for m in tried if m >= begun and self._is_kept(i, m, 1)), default=np.inf)
+            beyond |= (states[:, i] < least) | (states[:, i] > largest)
         return beyond
 
     def _compared_with(self, name: str) -> list[int]:

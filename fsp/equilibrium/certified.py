@@ -106,7 +106,7 @@ class StationaryCertifier:
             self._tries -= 1
             return self._of_pockets(generator, classes.members[0], pockets)
         if len(classes.members) < 2:
-            return with_start(self._one(generator, guess, classes), several=False)
+            return with_start(self._of_one_class(generator, guess, classes), several=False)
         end = absorption(closed, classes, generator.leak_rates, initial, roundings(generator))
         return with_start(self._several(generator, closed, classes, end, pockets=pockets), several=True)
 
@@ -146,7 +146,7 @@ class StationaryCertifier:
             ways[members] = False
         return ways
 
-    def _one(self, generator: Generator, guess: FloatArray | None, classes: Classes) -> Bounded:
+    def _of_one_class(self, generator: Generator, guess: FloatArray | None, classes: Classes) -> Bounded:
         """Certify the only closed class, which every state of the space must be shown to lead to."""
         if guess is not None and guess.any():
             certificate = self._around_mode(generator, int(np.argmax(guess)), self.condition)

@@ -209,7 +209,7 @@ class _Eigenvalues:
     suffices = True
 
     def __init__(self, limit: int, report: ProgressCallback) -> None:
-        self._most = limit  # states, beyond which the space is grown no more
+        self._max_states = limit  # states, beyond which the space is grown no more
         self._report = report
         self._before: ComplexArray | None = None
         self._least, self._since = np.inf, 0
@@ -228,7 +228,7 @@ class _Eigenvalues:
         with space.comm.agree():
             if space.comm.rank == 0:
                 self._report(Progress(None, None, len(space), float(self.changes.max()), "modes"))
-        done = self._least <= SETTLED or self._since >= STALLED or len(space) > self._most
+        done = self._least <= SETTLED or self._since >= STALLED or len(space) > self._max_states
         if done or not candidate.leaks:
             return None
         return NextSpace(ErrorLedger(truncation=2.0, certified=False), everywhere=True)

@@ -38,8 +38,7 @@ from fsp.equilibrium.certificate import (
     roundings,
     stopped_at,
 )
-from fsp.equilibrium.certified import SPARE
-from fsp.equilibrium.reachability import Reachability
+from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ModelError, ToleranceWarning
 from fsp.generator import Generator
@@ -104,7 +103,8 @@ class StoredLaw:
             warnings.simplefilter("ignore", ToleranceWarning)
             answer = stationary(model, tol, max_states=max_states, max_memory=max_memory, progress=report)
         condition = _condition(model)
-        states = [answer.states, *([] if condition is None else [_excepted(model, condition)])]
+        excepted = StationaryCertifier(model, condition, "auto", tol).excepted()
+        states = [answer.states, excepted] if len(excepted) <= MOST_EXCEPTED else [answer.states]
         space = StateSpace.from_states(model.species, np.concatenate(states))
         order, n = space.index(answer.states), len(space)
         p, low, high = np.zeros(n), np.zeros(n), np.ones(n)
@@ -360,14 +360,6 @@ def _condition(model: Model) -> DriftCondition | None:
         return None if model.is_finite else drift_condition(model)
     except NoDriftCondition:
         return None
-
-
-def _excepted(model: Model, condition: DriftCondition) -> IntArray:
-    """Return the states that a drift condition excepts, as far as they may be reached; none where they are too many."""
-    reach = Reachability(model)
-    states = condition.states[condition.drifts > -SPARE * condition.elsewhere]
-    states = states[reach.possible(states, model.initial_states)]
-    return states if len(states) <= MOST_EXCEPTED else states[:0]
 
 
 def _estimated(generator: Generator, z: int) -> StoppedChain:

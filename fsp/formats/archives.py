@@ -64,7 +64,7 @@ def in_archive(data: bytes, source: str) -> Content:
             entry for entry in entries if kind in entry.get("format", "").rpartition("/")[2] and _is_model(entry)
         ]
         if entries_of_kind:
-            name = _location(_one(entries_of_kind, source))
+            name = _location(_single(entries_of_kind, source))
             return in_sedml(fetch(name), name, fetch) if kind == "sed-ml" else Content(fetch(name), name)
     raise ModelError(f"Archive '{source}' must hold a model, but its manifest lists none.")
 
@@ -79,7 +79,7 @@ def _is_model(entry: Element) -> bool:
     return suffix in ("", ".xml", ".sbml", ".sedml", ".ant", ".txt", ".net", ".bngl")
 
 
-def _one(entries: list[Element], source: str) -> Element:
+def _single(entries: list[Element], source: str) -> Element:
     """Return the one that is meant: the master, or the only one."""
     chosen = [entry for entry in entries if entry.get("master") == "true"] or entries
     if len(chosen) > 1:

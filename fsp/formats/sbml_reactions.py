@@ -131,7 +131,7 @@ def _stoichiometry(
     consumed: dict[str, int] = {}
     made: dict[str, int] = {}
     for (name, is_consumed), tree in sums.items():
-        count = _whole(substitute(tree, constants), reaction, name)
+        count = _integer(substitute(tree, constants), reaction, name)
         target = consumed if is_consumed == (count >= 0) else made
         if count and name in parts.species:
             target[name] = target.get(name, 0) + abs(count)
@@ -151,7 +151,7 @@ def _check_changeable(reaction: str, name: str, species: _Species | None, parts:
         raise ModelError(f"{what} must not change '{name}', which is constant, but does.")
 
 
-def _whole(tree: Expression, reaction: str, species: str) -> int:
+def _integer(tree: Expression, reaction: str, species: str) -> int:
     value = tree.value if isinstance(tree, Number) else float("nan")
     if value.is_integer():
         return int(value)

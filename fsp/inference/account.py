@@ -64,7 +64,7 @@ class Scores:
 
     stored: FloatArray  # v_k of paths that stayed, (q, n)
     off: FloatArray  # what its sums may be off, (q,)
-    whole: FloatArray  # upper bounds of Σ_x v_k over all paths, (4), (q,)
+    information: FloatArray  # upper bounds of Σ_x v_k over all paths, (4), (q,)
     certified: bool
 
 
@@ -73,7 +73,7 @@ class Squares:
     """What is known of the squares of scores."""
 
     bounds: tuple[Polynomial | None, ...]  # above Σ_r (∂_k a_r)² / a_r
-    whole: FloatArray  # (q,) the right side of (4), and that of the start
+    information: FloatArray  # (q,) the right side of (4), and that of the start
     off: FloatArray  # (q,) integration and rounding of v_k
 
     def charge(
@@ -86,11 +86,11 @@ class Squares:
         self.off += h * course.squares.max(axis=1) * spoiled.y
         self.off += 4.0 * (course.errors * step.occupation[1 : 1 + q]).sum(axis=1)
         self.off += course.square_errors @ step.occupation[0]
-        self.whole += course.squares @ step.occupation[0] * (1.0 + SUM_ROUNDING)
+        self.information += course.squares @ step.occupation[0] * (1.0 + SUM_ROUNDING)
         for k, polynomial in enumerate(self.bounds):
             beyond = inf if polynomial is None else mean_over(polynomial, moment)
             largest = float(course.squares[k].max())
-            self.whole[k] += min(beyond, largest * spoiled.mass) if closed else beyond
+            self.information[k] += min(beyond, largest * spoiled.mass) if closed else beyond
 
 
 class Spoiled(NamedTuple):
@@ -169,7 +169,7 @@ class Account:
         self.y = ErrorLedger(truncation=beginning.lacking, rounding=beginning.rounding)
         self.slopes = Slopes(bounds, beginning)
         scores = beginning.scores
-        self.squares = Squares(bounds.squares, scores.whole.copy(), scores.off.copy())
+        self.squares = Squares(bounds.squares, scores.information.copy(), scores.off.copy())
         self.relative = beginning.known.relative  # rounding of each probability, where products keep it relative
         self.absolute = beginning.known.absolute  # what a probability may be off beside
         self.unplaced = beginning.lacking  # part of truncation: what a start or an event does not place in any space
@@ -293,7 +293,8 @@ class Account:
     def scores(self, stored: FloatArray) -> Scores:
         """Return what is known of the squares of scores, `stored` (q, n)."""
         squares = self.squares
-        return Scores(stored, squares.off.copy(), squares.whole.copy(), bool(np.isfinite(squares.whole).all()))
+        information, off = squares.information.copy(), squares.off.copy()
+        return Scores(stored, off, information, bool(np.isfinite(information).all()))
 
     def drop(self, course: RateChangeBounds, block: FloatArray, kept: BoolArray) -> None:
         """Enter states that are dropped with what they hold; squares of scores are only restricted."""

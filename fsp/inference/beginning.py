@@ -37,7 +37,7 @@ class StartScores:
 
     stored: FloatArray  # s_k² / p, (q, n)
     off: FloatArray  # what sums of them may be off, (q,)
-    whole: FloatArray  # upper bounds of their sums over all states, (q,)
+    information: FloatArray  # upper bounds of their sums over all states, (q,)
 
 
 class Missing(NamedTuple):

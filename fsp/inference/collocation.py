@@ -89,7 +89,7 @@ class Marching:
     """Steps of p and its derivatives on one space, where rates depend on time."""
 
     def __init__(self, timed: Timed, rates: FloatArray, stops: FloatArray, duration: float) -> None:
-        self._own = Collocated(timed, duration, float(rates[0]) * duration)
+        self._collocated = Collocated(timed, duration, float(rates[0]) * duration)
         self._rates = rates  # of error that p and its derivatives may have, (1 + q,) 1/time
         self._stops = stops  # times at which rates jump or bend
         self._length = 0.0
@@ -100,12 +100,12 @@ class Marching:
     @property
     def generator(self) -> Generator:
         """The generator of p at time zero."""
-        return self._own.timed.generator
+        return self._collocated.timed.generator
 
     @property
     def course(self) -> RateChangeBounds:
         """What holds on the last step."""
-        return self._own.course
+        return self._collocated.course
 
     def work(self, left: float, rows: int) -> tuple[float, float]:
         """Return nothing: how many steps lie ahead is not known."""
@@ -118,18 +118,18 @@ class Marching:
         later = self._stops[self._stops > t]
         target = min([float(times[times > t][0]), *later[:1].tolist()])
         if self._length == 0.0:
-            self._length = min(span(t, target), FIRST_JUMPS / max(self._own.flow(block), 1e-300))
+            self._length = min(span(t, target), FIRST_JUMPS / max(self._collocated.flow(block), 1e-300))
         before = -1.0
         while True:
             asked = step_to(t, short(self._length), target)
-            h = self._own.within(t, asked, min(asked, 4.0 * SMALLEST * target))
+            h = self._collocated.within(t, asked, min(asked, 4.0 * SMALLEST * target))
             if asked <= SMALLEST * target and asked < 0.5 * span(t, target):
                 raise ConvergenceError(
                     f"Derivatives must be known up to the tolerance, but at t = {t:.6g} steps are {h:.1e} long. Ask "
                     f"for a larger `tol`."
                 )
             lent = LENT * self._saved
-            taken = self._own.step(block, h, self._rates * (h + lent), lent)
+            taken = self._collocated.step(block, h, self._rates * (h + lent), lent)
             if taken.ratio <= 1.0:
                 break
             self._length, self._since = _shortened(h, taken.ratio, self._vain if before == t else None), 0

@@ -117,7 +117,7 @@ def design(
     F = np.array([part.matrix for part in parts])  # (n, q, q)
     _require_regular(F, parts[0].parameters)
     weights, gap = optimal_weights(criterion, F, chosen)
-    counts = _whole(weights, cells)
+    counts = _integers(weights, cells)
     shape = len(settings), len(requested)
     best, uniform = (_amount(criterion, np.tensordot(w, F, 1), chosen) for w in (weights, np.full(len(F), 1 / len(F))))
     return Design(
@@ -186,7 +186,7 @@ def _share(criterion: str, gap: float, best: float, q: int, interest: Sequence[i
     return gap / best
 
 
-def _whole(weights: FloatArray, cells: int) -> IntArray:
+def _integers(weights: FloatArray, cells: int) -> IntArray:
     """Return whole numbers that add up to `cells`: the largest remainders are rounded up."""
     exact = weights * cells
     counts = np.floor(exact).astype(np.int64)

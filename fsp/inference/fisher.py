@@ -224,7 +224,7 @@ class _OfCell(NamedTuple):
 class _Known(NamedTuple):
     """What holds for every set Z."""
 
-    whole: FloatArray  # E[S_k²], (q,)
+    information: FloatArray  # E[S_k²] of all paths, (q,)
     off: FloatArray  # what sums of v_k may be off, (q,)
     noise: FloatArray  # integration and rounding of h_k, (q,)
     errors: FloatArray  # E_k, (q,)
@@ -249,23 +249,24 @@ def _of_time(
     h, v = np.array(rest[:q]).reshape(q, len(y)), np.array(rest[q:]).reshape(q, len(y))
     noise = np.array([error.integration + error.rounding for error in reached.errors]) + reached.begun
     noise += SUM_ROUNDING * np.abs(h).sum(axis=1)
-    whole, off = scores.whole, scores.off + SUM_ROUNDING * np.abs(v).sum(axis=1)
+    information, off = scores.information, scores.off + SUM_ROUNDING * np.abs(v).sum(axis=1)
     lacking = ledger.truncation + ledger.pruning + ledger.integration
     errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
-    beyond = np.maximum(whole - v.sum(axis=1) + off, 0.0)  # of all stored states, (q,)
+    beyond = np.maximum(information - v.sum(axis=1) + off, 0.0)  # of all stored states, (q,)
     errors = np.minimum(errors, np.sqrt(beyond * max(lacking, 1e-300)) + noise)
     rho = ledger.rounding + ledger.integration + SUM_ROUNDING
     if instruments is not None:
         seen = channel(there, instruments)
         errors, rho = errors + seen.lacking * np.abs(h).sum(axis=1), rho + seen.lacking
-        of_all = whole, off, noise, errors
+        of_all = information, off, noise, errors
         y, h, v, there_y = seen.weights @ y, h @ seen.weights.T, v @ seen.weights.T, y
         told = [
             told_of(reached.distribution, asked.texts, there, there_y, seen, instruments, chosen, rho)
             for chosen in asked.of_instruments.values()
         ]
-        h, v, (whole, off, noise, errors) = asked.together(h, v, of_all, told, lacking, log)
-    tried = [_bounded(y, h, v, chosen, _Known(whole, off, noise, errors, lacking, rho)) for chosen in _choices(y, rho)]
+        h, v, (information, off, noise, errors) = asked.together(h, v, of_all, told, lacking, log)
+    known = _Known(information, off, noise, errors, lacking, rho)
+    tried = [_bounded(y, h, v, chosen, known) for chosen in _choices(y, rho)]
     if not np.isfinite(tried[0].above).all():  # then what is proved from below counts
         return max(tried, key=lambda bounds: float((bounds.matrix - bounds.below).trace()))
     return min(tried, key=lambda bounds: float((bounds.above + bounds.below.diagonal()).sum()))
@@ -285,13 +286,13 @@ def _choices(y: FloatArray, rho: float) -> list[BoolArray]:
 
 def _bounded(y: FloatArray, h: FloatArray, v: FloatArray, chosen: BoolArray, known: _Known) -> _OfCell:
     """Return C on a set Z with (1) to (3)."""
-    scores_of_all, off, noise, errors, lacking, rho = known
+    information, off, noise, errors, lacking, rho = known
     y, h = y[chosen], h[:, chosen]
     scores = h / y  # (q, m)
     C = scores @ h.T
     C = 0.5 * (C + C.T)
     U, cut = np.abs(scores).max(axis=1), float(y.min())
-    above = np.maximum(scores_of_all - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)
+    above = np.maximum(information - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)
     # rounding of y and h within Z: their quotients are those of numbers that are so far off
     above = above + (U * U * rho + 2.0 * U * noise + noise**2 / cut) / (1.0 - rho / cut)
     sums = SUM_ROUNDING * np.abs(scores).dot(np.abs(h).T)

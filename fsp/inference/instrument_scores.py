@@ -156,23 +156,23 @@ def told_of(
 
     `there`: (n, n_observed) what is there, with probabilities y (n,) that may be off by `rho`, beside what they lack.
     """
-    score, size, whole = np.zeros(seen.weights.shape), np.zeros(seen.weights.shape), 0.0
+    score, size, information = np.zeros(seen.weights.shape), np.zeros(seen.weights.shape), 0.0
     largest = np.zeros(len(y))  # I of what is there
     for c in chosen:
         instrument = instruments[c]
         if not isinstance(instrument, Binomial):
             raise ValueError("only a capture probability has a score")
-        own, terms = instrument.scores(seen.outcomes[:, c], there[:, c])
-        score, size = score + own, size + terms
+        summand, terms = instrument.scores(seen.outcomes[:, c], there[:, c])
+        score, size = score + summand, size + terms
         largest += instrument.information(there[:, c])
         mean = distribution.expectation(texts[c])
         above = mean.upper if mean.certified else math.inf
-        whole += float(instrument.information(np.array([above]))[0]) * MARGIN
+        information += float(instrument.information(np.array([above]))[0]) * MARGIN
     rounding = seen.lacking + SUM_ROUNDING + ROUNDINGS * UNIT_ROUNDOFF * max(_lost(instruments[c]) for c in chosen)
     noise = rounding * float((seen.weights * size @ y).sum()) + rho * math.sqrt(float(largest.max()))
     off = 2.0 * rounding * float((seen.weights * size**2 @ y).sum()) + rho * float(largest.max())
     slopes, squares = seen.weights * score @ y, seen.weights * score**2 @ y  # (m,) each
-    return Told(slopes, squares, whole, off * MARGIN, noise * MARGIN)
+    return Told(slopes, squares, information, off * MARGIN, noise * MARGIN)
 
 
 def _lost(instrument: Instrument) -> float:

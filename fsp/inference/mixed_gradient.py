@@ -276,7 +276,7 @@ def roots_of(model: Model, slopes: Slopes, mixing: Mixing) -> FloatArray:
     if slopes.of_rates:
         at_means = model.with_parameters({name: law.numbers[0] for name, law in laws.items()})
         changed = rate_slopes(at_means, slopes.of_rates)
-        start, horizon = of_model(at_means, changed).scores.whole, float(mixing.times[-1])
+        start, horizon = of_model(at_means, changed).scores.information, float(mixing.times[-1])
         squares = score_squares(model, laws, slopes.of_rates, horizon, start)
         for name, square in zip(slopes.of_rates, squares.tolist(), strict=True):
             roots[name] += math.sqrt(square)

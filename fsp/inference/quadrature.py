@@ -156,13 +156,15 @@ def _needed(law: ParameterLaw, growth: Growth, low: float, high: float, error: f
     top = center / half  # the half axis, over h, of the ellipse that touches zero
     axis = 1.0 + (top - 1.0) * np.linspace(0.0, 1.0, RADII + 2)[1:-1] ** 2  # (RADII,)
     r = axis + np.sqrt(axis**2 - 1.0)
-    size = _most(law, growth, center, half, axis, r)
+    size = _largest(law, growth, center, half, axis, r)
     logs = GAUSS + math.log(half) + size - np.log1p(-(r**-2.0)) - math.log(error)
     n = np.maximum(np.ceil(logs / (2.0 * np.log(r))), LEAST_NODES)  # (RADII,)
     return int(min(n.min(), MOST_NODES + 1))
 
 
-def _most(law: ParameterLaw, growth: Growth, center: float, half: float, axis: FloatArray, r: FloatArray) -> FloatArray:
+def _largest(
+    law: ParameterLaw, growth: Growth, center: float, half: float, axis: FloatArray, r: FloatArray
+) -> FloatArray:
     """Bound log M on ellipses, (RADII,): on each arc by the ends of real and imaginary parts."""
     angles = np.linspace(0.0, math.pi, ARCS + 1)
     cosine, sine = np.cos(angles), np.sin(angles)

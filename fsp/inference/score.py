@@ -176,8 +176,8 @@ def _of_time(
     errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
     if scores is not None:
         noise = np.array([error.integration + error.rounding for error in reached.errors]) + reached.begun
-        scores_of_all = scores.whole * (1.0 + SUM_ROUNDING)
-        beyond = np.maximum(scores_of_all - scores.stored.sum(axis=1) + scores.off, 0.0)
+        information = scores.information * (1.0 + SUM_ROUNDING)
+        beyond = np.maximum(information - scores.stored.sum(axis=1) + scores.off, 0.0)
         errors = np.minimum(errors, np.sqrt(beyond * max(reached.lacking, 1e-300)) + noise)
     rho = ledger.rounding + ledger.integration + seen.absolute
     errors = errors + (seen.relative + SUM_ROUNDING) * np.abs(reached.derivatives).sum(axis=1)

@@ -74,24 +74,24 @@ def sector(tree: Expression, moved: Mapping[str, Sector], columns: Mapping[str, 
     return reduce(_RULES[tree.function], (sector(argument, moved, columns) for argument in tree.arguments))
 
 
-def _product(one: Sector, other: Sector) -> Sector:
+def _product(left: Sector, right: Sector) -> Sector:
     with np.errstate(invalid="ignore"):  # zero of what is unbounded
-        largest = np.nan_to_num(one.largest * other.largest, nan=np.inf, posinf=np.inf)
-    return Sector(one.least * other.least, largest, one.angle + other.angle)
+        largest = np.nan_to_num(left.largest * right.largest, nan=np.inf, posinf=np.inf)
+    return Sector(left.least * right.least, largest, left.angle + right.angle)
 
 
-def _quotient(one: Sector, other: Sector) -> Sector:
+def _quotient(left: Sector, right: Sector) -> Sector:
     with np.errstate(divide="ignore", invalid="ignore"):
-        least, largest = one.least / other.largest, one.largest / other.least
-    apart = np.where(np.isfinite(one.largest) & (other.least > 0.0), largest, np.inf)
-    return Sector(np.nan_to_num(least, nan=0.0, posinf=0.0), apart, one.angle + other.angle)
+        least, largest = left.least / right.largest, left.largest / right.least
+    apart = np.where(np.isfinite(left.largest) & (right.least > 0.0), largest, np.inf)
+    return Sector(np.nan_to_num(least, nan=0.0, posinf=0.0), apart, left.angle + right.angle)
 
 
-def _sum(one: Sector, other: Sector) -> Sector:
-    angle = np.maximum(one.angle, other.angle)
+def _sum(left: Sector, right: Sector) -> Sector:
+    angle = np.maximum(left.angle, right.angle)
     cone = angle < 0.5 * np.pi
-    least = np.where(cone, one.least * np.cos(one.angle) + other.least * np.cos(other.angle), 0.0)
-    return Sector(least, one.largest + other.largest, np.where(cone, angle, np.pi))
+    least = np.where(cone, left.least * np.cos(left.angle) + right.least * np.cos(right.angle), 0.0)
+    return Sector(least, left.largest + right.largest, np.where(cone, angle, np.pi))
 
 
 def _power(base: Sector, n: float) -> Sector:

@@ -61,11 +61,11 @@ class TimedSpace:
 
     def at(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
         """Return probabilities and derivatives at one parameter vector (q,); `tail` is infinite far from an optimum."""
-        return self._found(theta, times, tail, derived=True)
+        return self._solved(theta, times, tail, derived=True)
 
     def values_at(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
         """Return probabilities at one parameter vector (q,)."""
-        return self._found(theta, times, tail, derived=False)
+        return self._solved(theta, times, tail, derived=False)
 
     def at_many(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
         """Return probabilities at many parameter vectors (P, q)."""
@@ -74,7 +74,7 @@ class TimedSpace:
             np.concatenate([part.probabilities for part in each]), np.concatenate([part.lacking for part in each]), 0.0
         )
 
-    def _found(self, theta: FloatArray, times: Sequence[float], tail: float, *, derived: bool) -> Transients:
+    def _solved(self, theta: FloatArray, times: Sequence[float], tail: float, *, derived: bool) -> Transients:
         model = self._model.with_parameters(dict(zip(self._laws.names, theta.tolist(), strict=True)))
         slopes = derivatives(model, self._laws.names, log=True) if derived and len(theta) else None
         rates = RatesInTime(self._jumps, model, slopes)

@@ -127,7 +127,7 @@ class _Entry:
 
     def __init__(self, common: Mapping[str, Any], table: Mapping[str, Any], where: str, folder: Path) -> None:
         _check_keys(table, where)
-        self._own, self._where, self._folder = table, where, folder
+        self._entry, self._where, self._folder = table, where, folder
         self._given = {**common, **table}
         sets = [self._table(entry.get("set", {}), "set") for entry in (common, table)]
         self._given["set"] = sets[0] | sets[1]
@@ -179,7 +179,7 @@ class _Entry:
             if not _is_number(value):
                 self._refuse(f"set.{name}", "a number", value)
         swept = self._table(self._given.get("sweep", {}), "sweep")
-        twice = sorted(set(swept) & set(self._own.get("set", {})))
+        twice = sorted(set(swept) & set(self._entry.get("set", {})))
         if twice:
             self._refuse(f"set.{twice[0]}", "left out where it is swept", fixed[twice[0]])
         pairs = self._given.get("pairs", False)
@@ -235,7 +235,7 @@ class _Entry:
 
     def _name(self, model: Path, labels: list[str]) -> str:
         """Return the name of a job; of its table's, where that has one."""
-        given = self._own.get("name")
+        given = self._entry.get("name")
         if given is not None and (not isinstance(given, str) or not given or _UNSAFE.search(given) or given[0] == "."):
             self._refuse("name", "made of letters, digits and any of _ + = - . to name files")
         several = isinstance(self._given.get("model"), list)

@@ -33,7 +33,7 @@ class Echelon:
 
     def add(self, row: Sequence[int | Fraction]) -> bool:
         """Add a row; return whether it is independent of those before."""
-        return self.add_row(_whole(row))
+        return self.add_row(_integers(row))
 
     def add_row(self, left: Row) -> bool:
         """Add a whole row without common divisor as `add` does."""
@@ -71,7 +71,7 @@ def echelon(rows: Iterable[Sequence[int | Fraction]], width: int) -> tuple[list[
     )
 
 
-def _whole(row: Sequence[int | Fraction]) -> Row:
+def _integers(row: Sequence[int | Fraction]) -> Row:
     """Return the primitive whole multiple of a row."""
     common = math.lcm(*(n.denominator for n in row if n))
     return _primitive({j: int(n * common) for j, n in enumerate(row) if n})

@@ -37,7 +37,7 @@ LARGEST_POWER = 8  # up to it whole powers are products
 # ---- arithmetic -----------------------------------------------------------------------------------------------
 
 
-def _whole(*numbers: Any) -> Any:
+def _are_integers(*numbers: Any) -> Any:
     """Tell where all numbers are whole and can be counted."""
     return reduce(np.logical_and, [(a == np.rint(a)) & (np.abs(a) <= LARGEST_WHOLE) for a in numbers])
 
@@ -59,7 +59,7 @@ def multiplied(left: Pair, right: Pair) -> Pair:
     (a, e), (b, f) = left, right
     value = a * b
     nothing = ((a == 0.0) & (e == 0.0)) | ((b == 0.0) & (f == 0.0))
-    known = _whole(a, b, value) & (e == 0.0) & (f == 0.0)
+    known = _are_integers(a, b, value) & (e == 0.0) & (f == 0.0)
     error = np.abs(a) * f + np.abs(b) * e + e * f + _rounded(value)
     return value, np.where(nothing | known, 0.0, error)
 
@@ -69,7 +69,7 @@ def divided(above: Pair, below: Pair) -> Pair:
     (a, e), (b, f) = above, below
     value = a / b
     nothing = (a == 0.0) & (e == 0.0) & (np.abs(b) > f)
-    known = _whole(value, b, value * b) & (value * b == a) & (e == 0.0) & (f == 0.0)
+    known = _are_integers(value, b, value * b) & (value * b == a) & (e == 0.0) & (f == 0.0)
     left = np.abs(b) - f
     error = np.where(left > 0.0, (e + np.abs(value) * f) / left, np.inf) + _rounded(value)
     return value, np.where(nothing | known, 0.0, error)
@@ -154,7 +154,7 @@ def _factorial(only: Pair) -> Pair:
 def _exact(a: Any, value: Any) -> Any:
     """Tell where a function has no rounding: exp 0, cos 0, ln 1, …, and roots of squares."""
     ends = ((a == 0.0) | (a == 1.0)) & ((value == 0.0) | (value == 1.0))
-    return ends | (_whole(value, a) & (value * value == a))
+    return ends | (_are_integers(value, a) & (value * value == a))
 
 
 def _moved(kernel: Callable[[Any], Any], moves: Callable[[Any, Any, Any], Any], units: float = FUNCTION_UNITS) -> Rule:

@@ -136,14 +136,14 @@ class PendingBounds:
 
     def __init__(self, model: Model, t: float, initial: InitialMoments, columns: Sequence[int]) -> None:
         self._model, self._t, self._initial, self._columns = model, t, initial, tuple(columns)
-        self._found: MomentBounds | None = None
+        self._bounds: MomentBounds | None = None
 
     @property
     def bounds(self) -> MomentBounds:
         """The bounds; computed once."""
-        if self._found is None:
-            self._found = self._make().select(self._columns)
-        return self._found
+        if self._bounds is None:
+            self._bounds = self._make().select(self._columns)
+        return self._bounds
 
     def _make(self) -> MomentBounds:
         """Compute the bounds of all species."""
@@ -162,12 +162,12 @@ class PendingBounds:
     @property
     def is_computed(self) -> bool:
         """Whether they were asked for before."""
-        return self._found is not None
+        return self._bounds is not None
 
     def select(self, columns: Sequence[int]) -> PendingBounds | MomentBounds:
         """Return the bounds of some of the species."""
-        if self._found is not None:
-            return self._found.select(columns)
+        if self._bounds is not None:
+            return self._bounds.select(columns)
         chosen = [self._columns[i] for i in columns]
         return PendingBounds(self._model, self._t, self._initial, chosen)
 
@@ -176,7 +176,7 @@ class PendingBounds:
         goes_along = isinstance(self._initial, KnownDistribution) and not any(
             map(callable, self._model.definition.laws)
         )
-        if self._found is None and goes_along:
+        if self._bounds is None and goes_along:
             return PendingBounds, (self._model, self._t, self._initial, self._columns)
         return _same, (self.bounds,)
 

@@ -184,7 +184,7 @@ def is_power(alpha: Sequence[int], i: int) -> bool:
 
 
 def _last_above(image: Polynomial, alpha: Sequence[int], limit: Fraction, i: int) -> int:
-    """Return the last count of species i at which ``most + c x^(n) > 0``, c < 0 the coefficient of its power."""
+    """Return the last count of species i at which ``limit + c x^(n) > 0``, c < 0 the coefficient of its power."""
     low, high = 0, 1
     while limit + image[tuple(alpha)] * falling(high, alpha[i]) > 0:
         low, high = high, 2 * high

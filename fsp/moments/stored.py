@@ -20,7 +20,7 @@ class StoredBounds(PendingBounds):
 
     def __init__(self, text: str, model_hash: str, t: float, columns: Sequence[int]) -> None:
         self._text, self._hash, self._t, self._columns = text, model_hash, t, tuple(columns)
-        self._found: MomentBounds | None = None
+        self._bounds: MomentBounds | None = None
 
     def _make(self) -> MomentBounds:
         model = read_network(self._text, self._hash)
@@ -37,8 +37,8 @@ class StoredBounds(PendingBounds):
 
     def select(self, columns: Sequence[int]) -> PendingBounds | MomentBounds:
         """Return the bounds of some of the species."""
-        if self._found is not None:
-            return self._found.select(columns)
+        if self._bounds is not None:
+            return self._bounds.select(columns)
         return StoredBounds(self._text, self._hash, self._t, [self._columns[i] for i in columns])
 
     def __reduce__(self) -> tuple[Any, ...]:

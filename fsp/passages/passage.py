@@ -220,10 +220,10 @@ class _Question:
         mean_from, first_from = np.zeros((2, 0)), np.zeros((2, n, 0))
         unknown = Interval(0.0, 1.0, nan, certified=False, reason=self.law_alone)
         facts: dict[str, Any] = {"reached": (unknown,) * n, "never": unknown, "moments": (), "conditional": ()}
-        if judge is not None and judge.found is not None:
-            facts, stage = judge.facts, judge.found.stage
-            states = judge.found.generator.space.states_at(stage.inside)
-            mean_from, first_from = judge.found.moments[0], judge.found.hits
+        if judge is not None and judge.bounds is not None:
+            facts, stage = judge.facts, judge.bounds.stage
+            states = judge.bounds.generator.space.states_at(stage.inside)
+            mean_from, first_from = judge.bounds.moments[0], judge.bounds.hits
         return Passage(
             targets=self.targets.names,
             species=model.species,
@@ -251,7 +251,7 @@ class _Judge:
     def __init__(self, question: _Question, growth: Growth, certifier: PassageCertifier, reason: str) -> None:
         self._question, self._growth, self._certifier = question, growth, certifier
         self.reason = reason  # why there is no drift condition
-        self.found: PassageBounds | None = None
+        self.bounds: PassageBounds | None = None
         self.facts: dict[str, Any] = {}
         self.width = inf
         self._useless = 0
@@ -259,7 +259,7 @@ class _Judge:
     @property
     def suffices(self) -> bool:
         """Whether anything is known."""
-        return self.found is not None
+        return self.bounds is not None
 
     def excepted(self) -> IntArray:
         """Return the states that have to be stored; none where they are too many."""
@@ -275,7 +275,7 @@ class _Judge:
     def judge(self, candidate: PassageBounds, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None to end."""
         answers = StartBounds(candidate, self._question.targets, self._question.begin, self.reason)
-        self.found, self.facts, last = candidate, answers.facts, self.width
+        self.bounds, self.facts, last = candidate, answers.facts, self.width
         if any(moment.reason == OF_THE_START for moment in self.facts["moments"]):  # which no larger space tells
             self.reason = OF_THE_START
         self.width = self._widest()
@@ -294,7 +294,7 @@ class _Judge:
     def conclude(self) -> None:
         """Say that the mean is infinite where that is proved and the probability of that is not."""
         unknown = self.facts["moments"] and not self.facts["moments"][0].certified
-        if unknown and self.found is not None and self._certifier.takes_forever(self.found):
+        if unknown and self.bounds is not None and self._certifier.takes_forever(self.bounds):
             certified = self.facts["never"].certified
             self.facts["moments"] = (Interval(inf, inf, inf, certified),) * len(self.facts["moments"])
 

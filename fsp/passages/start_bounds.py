@@ -24,7 +24,7 @@ class StartBounds:
     """The questions that one space answers; `reason` says why there is no bound of moments."""
 
     def __init__(self, bounds: PassageBounds, targets: Targets, begin: Start, reason: str) -> None:
-        self._found, self._reason = bounds, reason
+        self._of_states, self._reason = bounds, reason
         self._average, self._certified = Average(begin), begin.error.certified
         states = begin.model.initial_states
         self._held = targets.hold(states)  # (n_targets, k)
@@ -37,14 +37,14 @@ class StartBounds:
     @property
     def leaving(self) -> float:
         """Bound the probability that the space is left before a target is reached."""
-        return self._bounds(self._found.leaving, 1.0)[1]
+        return self._bounds(self._of_states.leaving, 1.0)[1]
 
     @property
     def facts(self) -> dict[str, Any]:
         """What a `Passage` says apart from the law."""
-        moments = [self._moment(k) for k in range(len(self._found.moments))]
+        moments = [self._moment(k) for k in range(len(self._of_states.moments))]
         finite = isfinite(moments[0].upper)
-        low, high = self._bounds(self._found.never, 1.0, of_trapped=(1.0, 1.0))
+        low, high = self._bounds(self._of_states.never, 1.0, of_trapped=(1.0, 1.0))
         never = self._interval(low, 0.0 if finite else min(1.0, high))
         if never.lower > 0.0:
             moments = [Interval(inf, inf, inf, self._certified) for _ in moments]
@@ -75,25 +75,25 @@ class StartBounds:
         return self._average.bounds(of_places, greatest, above)
 
     def _reached(self, j: int) -> Interval:
-        low, high = self._bounds(self._found.hits[:, j], 1.0, of_target=self._held[j].astype(np.float64))
+        low, high = self._bounds(self._of_states.hits[:, j], 1.0, of_target=self._held[j].astype(np.float64))
         return self._interval(low, min(1.0, high))
 
     def _moment(self, k: int) -> Interval:
-        over = self._found.above[k]
+        over = self._of_states.above[k]
         above = None if over is None else over.polynomial
-        low, high = self._bounds(self._found.moments[k], inf, of_trapped=(0.0, inf), above=above)
-        return self._estimated(low, high, self._found.moments[k])
+        low, high = self._bounds(self._of_states.moments[k], inf, of_trapped=(0.0, inf), above=above)
+        return self._estimated(low, high, self._of_states.moments[k])
 
     def _conditional(self, j: int, reached: Interval) -> Interval:
         """Bound E[T | target j first], a quotient."""
-        over = self._found.above[0]
+        over = self._of_states.above[0]
         above = None if over is None else over.polynomial
-        low, high = self._bounds(self._found.conditional[:, j], inf, above=above)
+        low, high = self._bounds(self._of_states.conditional[:, j], inf, above=above)
         if not reached.upper > 0.0:
             return Interval(0.0, inf, inf, certified=False, reason="the target is never reached first")
         low = nextafter(low / reached.upper, 0.0)
         high = nextafter(high / reached.lower, inf) if reached.lower > 0.0 else inf
-        return self._estimated(low, high, self._found.conditional[:, j])
+        return self._estimated(low, high, self._of_states.conditional[:, j])
 
     def _estimated(self, low: float, high: float, from_each: FloatArray) -> Interval:
         if isfinite(high):

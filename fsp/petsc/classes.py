@@ -88,7 +88,7 @@ def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:
     """
     comm, leak_rates = generator.comm, generator.leak_rates
     rows, parts = generator.rows, _parts_of(generator)
-    first, end = generator.halo.own
+    first, end = generator.halo.owned
     n_local = end - first
     diagonal = sparse.csr_array(
         (leak_rates, np.arange(first, end), np.arange(n_local + 1)), shape=(n_local, rows.shape[1])
@@ -142,7 +142,7 @@ def _with_global_columns(generator: Generator, rows: Any) -> Any:
 def _parts_of(generator: Generator) -> Components:
     """Return the strongly connected parts of the states of each rank."""
     comm, halo, rows = generator.comm, generator.halo, generator.rows
-    first, end = halo.own
+    first, end = halo.owned
     n, label = 0, np.empty(0, dtype=np.int32)
     if generator.n_local:
         n, label = csgraph.connected_components(rows[:, first:end], directed=True, connection="strong")

@@ -137,7 +137,7 @@ class Generator(PETScMatrices):
     @cached_property
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint, whose products are collective."""
-        plan, local = self.local.plans[1], self.halo.own
+        plan, local = self.local.plans[1], self.halo.owned
         return Operator(slices_of(plan), ghosts=self.halo, local=local, inner=inner_runs(plan, *local))
 
     @cached_property
@@ -153,7 +153,7 @@ class Generator(PETScMatrices):
             if is_spread:
                 return Operator.of_rows(self.rows, self.n_local, self.halo, self.sinks)
             return Operator.of_rows(self.closed_rows(), self.n_local)
-        plan, local = self.local.plans[0], self.halo.own
+        plan, local = self.local.plans[0], self.halo.owned
         if not is_spread:
             return Operator(in_best_mode(slices_of(plan, sinks=self.sinks)), local=local)
         slices, inner = in_best_mode(slices_of(plan), local), inner_runs(plan, *local)
@@ -162,7 +162,7 @@ class Generator(PETScMatrices):
     @property
     def rows(self) -> Any:
         """The rows of A of this rank, a column for each extended state, (n_local, n_extended) scipy CSR array."""
-        first, end = self.halo.own
+        first, end = self.halo.owned
         return self.local.assembled().csr()[first:end]
 
     # ---- rates --------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ class Generator(PETScMatrices):
     @cached_property
     def exit_rates(self) -> FloatArray:
         """Full exit rate of each of this rank's states, (n_local,), 1/time."""
-        return self.local.exit_rates[slice(*self.halo.own)]
+        return self.local.exit_rates[slice(*self.halo.owned)]
 
     @cached_property
     def largest_exit_rate(self) -> float:
@@ -198,7 +198,7 @@ class Generator(PETScMatrices):
     def work(self) -> int:
         """Multiply-adds of one product on all ranks, as in serial.  Collective when first asked for."""
         plan = self.local.plans[0]
-        local = np.searchsorted(plan.starts, self.halo.own).tolist()
+        local = np.searchsorted(plan.starts, self.halo.owned).tolist()
         return int(self.comm.sum(self.n_local + n_pairs(plan, *local) + self.ways_out.n_jumps))
 
     @cached_property
@@ -227,7 +227,7 @@ def require_ranks(generator: Any, name: str) -> None:
 def _own_leaks(sinks: Sinks, halo: Halo, jumps: Jumps) -> dict[int, tuple[Leak, IntArray]]:
     """Return the jumps out of the space from own states and the sink of each, by the number of their change."""
     numbers = {tuple(change): c for c, change in enumerate(jumps.changes.tolist())}
-    first, end = halo.own
+    first, end = halo.owned
     leaks = {}
     for leak, rows in zip(sinks.leaks, sinks.rows, strict=True):
         here = (leak.sources >= first) & (leak.sources < end)

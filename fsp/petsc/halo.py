@@ -49,7 +49,7 @@ class Halo:
         self._sent: list[FloatArray] = []
 
     @property
-    def own(self) -> tuple[int, int]:
+    def owned(self) -> tuple[int, int]:
         """The range of the own states among the extended ones."""
         return self.first, self.first + self.n
 

@@ -54,7 +54,7 @@ class PETScMatrices(BaseGenerator):
         starts = self.space.ranges.starts
         owner = np.searchsorted(starts, self.halo.global_index, side="right") - 1
         column = self.halo.global_index + k * owner  # (n_extended,)
-        first, end = self.halo.own
+        first, end = self.halo.owned
         sinks = self.sinks.tocsr()
         indptr = rows.indptr.astype(np.int64)  # the sum may be larger than either
         ends = np.concatenate([indptr, indptr[-1] + sinks.indptr[1:]])
@@ -82,7 +82,7 @@ class PETScMatrices(BaseGenerator):
 
     def closed_rows(self) -> Any:
         """Return the rows of all states and after them the sinks, where there is one rank, (size, size) CSR array."""
-        first, end = self.halo.own
+        first, end = self.halo.owned
         rows = sparse.vstack([self.rows[:, first:end], self.sinks], format="csr")
         matrix = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(rows.shape[0], rows.shape[0]))
         matrix.sort_indices()

@@ -53,7 +53,7 @@ class _Saturation:
     def __init__(self, comm: Communicator, firings: Firings, bits: int, limit: Limit) -> None:
         self._comm, self._firings, self._limit = comm, firings, limit
         self._last_field = (1 << bits) - 1
-        self._most = min(FIRST_STATES, limit.states) if comm.size > 1 else limit.states
+        self._max_states = min(FIRST_STATES, limit.states) if comm.size > 1 else limit.states
         self._take(np.full(comm.size, NO_KEY))
 
     def _take(self, firsts: IntArray) -> None:
@@ -71,9 +71,9 @@ class _Saturation:
         while going:
             rows = [np.concatenate(pair) for pair in ((known.keys, fresh.keys), (known.lengths, fresh.lengths))]
             marks, runs, size = self._firings.close(
-                KeyRuns.of_lengths(*rows), self._most, n_done=len(known.keys), first=self._first, end=self._end
+                KeyRuns.of_lengths(*rows), self._max_states, n_done=len(known.keys), first=self._first, end=self._end
             )
-            stopped = size > self._most
+            stopped = size > self._max_states
             lost = not marks and not stopped
             total, n_stopped, n_lost = self._comm.sum(np.array([size, stopped, lost])).tolist()
             if n_lost:
@@ -105,5 +105,5 @@ class _Saturation:
         firsts[inside] = runs.take(bounds[inside] - starts[self._comm.rank])[:, 0] & ~self._last_field
         self._take(self._comm.max(firsts))
         local = send_runs(self._comm, runs, self._ranges.cuts_of(runs))
-        self._most = min(max(FIRST_STATES, REGROWN * self._comm.max(len(local))), self._limit.states)
+        self._max_states = min(max(FIRST_STATES, REGROWN * self._comm.max(len(local))), self._limit.states)
         return local

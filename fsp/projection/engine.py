@@ -95,7 +95,7 @@ class Engine:
         return self._chooser.tol
 
     @property
-    def most_products(self) -> float:
+    def max_products(self) -> float:
         """Products until it is time to look at the space, or to say how far the solver is."""
         return min(self._until_check - self._pacing.unchecked, self._report)
 

@@ -46,11 +46,11 @@ class _Mark:
 
 
 class Forecast:
-    """What is left of a run from `t` to `end`, which may take `most` multiply-adds."""
+    """What is left of a run from `t` to `end`, which may take `limit` multiply-adds."""
 
     def __init__(self, t: float, end: float, limit: float) -> None:
         self.end = end
-        self._most = limit
+        self._max_work = limit
         self._work = 0.0
         self._products = 0
         self._mark = _Mark(0.0, t, np.zeros(0), 0.0)
@@ -76,15 +76,15 @@ class Forecast:
         self.unchanged = changed <= before.t
         self.rising = rising >= RISING
         ahead = (self.end - t) / pace * (rising if self.rising else 1.0) if pace > 0.0 else inf
-        if pace > LENGTHENING * before.pace or ahead <= self._most:
+        if pace > LENGTHENING * before.pace or ahead <= self._max_work:
             return 0.0
-        if self.unchanged:
-            return ahead if self._work * ahead >= UNCHANGED_SHARE * self._most**2 else 0.0  # the less hope, the sooner
+        if self.unchanged:  # the less hope, the sooner
+            return ahead if self._work * ahead >= UNCHANGED_SHARE * self._max_work**2 else 0.0
         if self.rising:
             return ahead
         way = 0.0 if known is None else _way(mean, known.bounds)
         moved = float(np.abs(mean - before.mean).sum())
-        if not way * (self._work - before.work) > self._most * moved:
+        if not way * (self._work - before.work) > self._max_work * moved:
             return 0.0
         return min(ahead, way * (self._work - before.work) / moved if moved else inf)
 
@@ -95,7 +95,7 @@ class Forecast:
         products = self._products * ahead / self._work
         left = f"is {ahead:.0e} away, {products:.0e} products" if ahead < inf else "is out of reach"
         return ConvergenceError(
-            f"The run must end within {self._most:.0e} multiply-adds (`max_work`), but {solver} was at t = {t:.6g} "
+            f"The run must end within {self._max_work:.0e} multiply-adds (`max_work`), but {solver} was at t = {t:.6g} "
             f"after {self._work:.0e}, and {pace} t = {self.end:.6g} {left}; {way_out}, or raise `max_work` (a second "
             f"of one core is 1e9 to 4e9)."
         )

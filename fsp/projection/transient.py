@@ -180,7 +180,7 @@ class Loop:
                         tol=budget.integration_for(engine.tol, target - t),
                         limit=budget.loss_limit(t) if engine.growing else NO_LIMIT,
                         pulse=self._report,
-                        most=engine.most_products,
+                        max_products=engine.max_products,
                     )
                 except ConvergenceError as failure:  # another solver goes on
                     engine.give_way(t, failure)

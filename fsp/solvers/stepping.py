@@ -150,23 +150,23 @@ class Propagator:
         tol: float | None = None,
         limit: LossLimit = NO_LIMIT,
         pulse: Pulse | None = None,
-        most: float = inf,
+        max_products: float = inf,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`, with an error of at most `tol` in proportion to the time covered.
 
-        Ends at `t1`, where more than the limit would be lost, or at the first step's end after `most` products.  Where
+        Ends at `t1`, where more than the limit would be lost, or at the first step's end after `max_products`.  Where
         no time at all has been covered yet, methods that halve their steps try again.  Steps that take long call
         `pulse` with about the time that they have reached.
         """
         self.heart.pulse = pulse
         tol_rate = (self.solver.tol if tol is None else tol) / (t1 - t0)
-        most = min(most, self.products_of_a_report)
+        max_products = min(max_products, self.products_of_a_report)
         z, n = self.enter(p), len(p)
         t, error, rounding, n_matvec, beside, certified = t0, 0.0, 0.0, 0, 0.0, self.solver.certified
         rejected: FloatArray | None = None
         if self.rate == 0.0 and self.generator.is_constant:
             return Advance(p.copy(), np.zeros(len(z) - n), 0.0, 0, t1, 0.0, certified=certified)
-        while t < t1 and n_matvec < most and beside < base.REPORT_WORK:
+        while t < t1 and n_matvec < max_products and beside < base.REPORT_WORK:
             step = self.step(z, t, t1, tol_rate, LossLimit(limit.at(t - t0), limit.rate))
             n_matvec, beside = n_matvec + step.n_matvec, beside + step.beside
             if step.rejected is not None and rejected is None and self._is_finite(step.rejected):

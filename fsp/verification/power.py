@@ -261,9 +261,9 @@ class _Search:
     """The search for the smallest change of one number."""
 
     def __init__(
-        self, looker: Power, times: FloatArray, changed: Callable[[float], Model], power: float, limit: int
+        self, looker: Power, times: FloatArray, changed: Callable[[float], Model], power: float, max_solved: int
     ) -> None:
-        self.looker, self.times, self.changed, self.power, self.most = looker, times, changed, power, limit
+        self.looker, self.times, self.changed, self.power, self.max_solved = looker, times, changed, power, max_solved
         self.matters, self.solved = True, False
         self._first: dict[float, Features] = {}
 
@@ -271,7 +271,7 @@ class _Search:
         """Return the smallest change of this sign that is found, infinite if none is, and by what kind of test."""
         largest = LARGEST_INCREASE if sign > 0 else LARGEST_DECREASE
         tried = FIRST_CHANGE
-        for _ in range(self.most):
+        for _ in range(self.max_solved):
             features, side = self._at(sign * tried)
             if features is None:
                 return inf, ""
@@ -282,8 +282,8 @@ class _Search:
         return (change, by) if by else (inf, "")
 
     def _at(self, change: float) -> tuple[Features | None, float]:
-        """Return the features at a change, None where the model cannot be solved; with `most` 1, one serves both."""
-        if self.most == 1 and self._first:
+        """Return the features at a change, None where it cannot be solved; the only one serves both signs."""
+        if self.max_solved == 1 and self._first:
             ((old, features),) = self._first.items()
             return features, float(np.sign(old))
         try:

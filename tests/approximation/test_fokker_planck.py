@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from random_networks import as_model, closed_networks
-from scipy.integrate import quad, solve_ivp
+from scipy.integrate import quad, solve_ivp, trapezoid
 from written_networks import network
 
 import fsp
@@ -30,7 +30,7 @@ def stationary_density(drift, diffusion, top):
     slope = 2.0 * drift(grid) / diffusion(grid)
     potential = np.concatenate([[0.0], np.cumsum(0.5 * (slope[1:] + slope[:-1]) * np.diff(grid))])
     density = np.exp(potential - potential.max()) / diffusion(grid)
-    return grid, density / np.trapezoid(density, grid)
+    return grid, density / trapezoid(density, grid)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_stationary_densities_in_closed_form(model, drift, diffusion, top, spaci
     found = fsp.fokker_planck(model, None, spacing, tol=1e-9, scheme="central")
     assert all(d.error.certified for row in found.lattices for d in row)
     assert not found[-1].error.certified
-    mean = np.trapezoid(grid * density, grid)
-    variance = np.trapezoid((grid - mean) ** 2 * density, grid)
+    mean = trapezoid(grid * density, grid)
+    variance = trapezoid((grid - mean) ** 2 * density, grid)
     for (value, error), exact in ((found.mean(), mean), (found.covariance(), variance)):
         assert value.item() == pytest.approx(exact, abs=2 * error.item() + 1e-6 * exact)
     edges = np.concatenate([[0.0], np.arange(top) + 0.5])
@@ -231,7 +231,7 @@ def test_quadrature_of_the_test_itself():
     grid, density = stationary_density(lambda x: 10 - x, lambda x: 10 + x, 60.0)
     norm = quad(lambda x: (10 + x) ** 39 * np.exp(-2 * x) / 1e60, 0, 60)[0]
     mean = quad(lambda x: x * (10 + x) ** 39 * np.exp(-2 * x) / 1e60, 0, 60)[0] / norm
-    assert np.trapezoid(grid * density, grid) == pytest.approx(mean, rel=1e-6)
+    assert trapezoid(grid * density, grid) == pytest.approx(mean, rel=1e-6)
 
 
 # ---- the parts
@@ -290,8 +290,8 @@ def test_moments_with_probability_at_zero_lie_within_their_errors(scheme, rate, 
     grid, density = stationary_density(lambda x: rate - x, lambda x: rate + x, 70.0)
     model = network({"X": 1}, ("0 -> X", "mass_action", rate), ("X -> 0", "mass_action", 1.0))
     found = fsp.fokker_planck(model, None, 1 / cells, scheme=scheme)
-    mean = np.trapezoid(grid * density, grid)
-    variance = np.trapezoid((grid - mean) ** 2 * density, grid)
+    mean = trapezoid(grid * density, grid)
+    variance = trapezoid((grid - mean) ** 2 * density, grid)
     for (value, off), exact in ((found.mean(), mean), (found.covariance(), variance)):
         assert abs(value.item() - exact) <= off.item() + 1e-7
         if cells > 2:

@@ -150,8 +150,8 @@ MUTANTS = [
     mutant(
         "scores-beyond-z-tell-nothing",
         "inference/fisher.py",
-        "above = np.maximum(scores_of_all - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)",
-        "above = 0.0 * scores_of_all  # (1)",
+        "above = np.maximum(information - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)",
+        "above = 0.0 * information  # (1)",
         "fisher",
         only="poisson_laws",
     ),
@@ -1452,8 +1452,8 @@ MUTANTS = [
     mutant(
         "sectors-turn-as-their-largest-factor",
         "inference/sectors.py",
-        "return Sector(one.least * other.least, largest, one.angle + other.angle)",
-        "return Sector(one.least * other.least, largest, np.maximum(one.angle, other.angle))",
+        "return Sector(left.least * right.least, largest, left.angle + right.angle)",
+        "return Sector(left.least * right.least, largest, np.maximum(left.angle, right.angle))",
         "sectors",
         only="values_of_laws",
     ),

@@ -40,10 +40,10 @@ def test_squares_of_scores_are_charged_wherever_the_errors_are(seed):
             off += 4.0 * course.errors[k] @ step.occupation[1 + k] + course.square_errors[k] @ step.occupation[0]
             assert squares.off[k] >= off * ROUNDED
             whole = course.squares[k] @ step.occupation[0] + course.squares[k, x] * mass
-            assert whole * ROUNDED <= squares.whole[k] < np.inf
+            assert whole * ROUNDED <= squares.information[k] < np.inf
     again = Squares((None, None), np.zeros(2), np.zeros(2))
     again.charge(course, step, h, Spoiled(of_y, of_derivatives, mass), None, closed=False)
-    assert np.isinf(again.whole).all()  # mass that has left may be where rates change by any amount
+    assert np.isinf(again.information).all()  # mass that has left may be where rates change by any amount
 
 
 @pytest.mark.parametrize("seed", range(10))

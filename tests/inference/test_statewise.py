@@ -45,6 +45,24 @@ def test_a_polynomial_lies_between_its_least_and_largest_value(values, shift):
     assert float(np.abs(path).max()) <= largest[0]
 
 
+@pytest.mark.parametrize("stages", [7, 12])
+@pytest.mark.parametrize("value", [1.0, 0.1, 1 / 3, 1e-300])
+def test_what_stays_lies_in_its_range_and_next_to_nothing_else_does(stages, value):
+    """All coefficients are the value, so that rounding alone decides."""
+    least, largest = range_of(np.full((1, 1 + stages), value))
+    assert value * (1.0 - 1e-9) <= least[0] <= value <= largest[0] <= value * (1.0 + 1e-9)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(sizes, sizes, sizes), min_size=1, max_size=8), st.sampled_from([1e-12, 1e-3, 0.5]))
+def test_what_is_left_of_each_state_is_counted_as_often_as_it_weighs(states, weight):
+    r, m, by = np.array(states).T
+    found = split(r, m, weight, by)
+    rest = np.maximum(r - found.relative * m, 0.0)
+    assert found.absolute == pytest.approx(float(by @ rest))
+    assert found.largest == rest.max()
+
+
 def test_an_exponential_has_a_range_of_its_ends():
     points = np.exp(-3.0 * np.concatenate([[0.0], radau(7).nodes]))[None, :]
     least, largest = range_of(points)

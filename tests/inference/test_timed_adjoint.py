@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.integrate import solve_ivp
+from scipy.integrate import solve_ivp, trapezoid
 
 import fsp
 from fsp.equilibrium import response
@@ -149,7 +149,7 @@ def test_what_lies_beyond_is_bounded_at_all_times():
     t = np.linspace(0.05, 2.5, 20)
     beyond = [stats.poisson.sf(top, slope_of_mean("k", law, None, u)[1]) for u in t]
     weights = np.ones((len(own.pieces), len(own._timed.changing)))
-    assert K * np.trapezoid(beyond, t) <= own._truncation.beyond(weights)[0] < 100.0 * K * np.trapezoid(beyond, t)
+    assert K * trapezoid(beyond, t) <= own._truncation.beyond(weights)[0] < 100.0 * K * trapezoid(beyond, t)
 
 
 def test_gradients_begin_with_the_states_of_the_log_likelihood(monkeypatch):
@@ -407,7 +407,7 @@ def test_what_leaves_while_it_is_fed_is_charged():
     for piece, high in zip(own.pieces, heights, strict=True):
         ratio, rest = own._truncation._later(np.array([0.0, 0.0, 0.0, 1.0]), piece, high)
         leaves = -np.expm1(-K * piece.length)  # at the edge; the rate of births is above K
-        lost = 1.5 * K * piece.length * np.trapezoid(piece.points[3], tau)  # of y: it rises, and its course is convex
+        lost = 1.5 * K * piece.length * trapezoid(piece.points[3], tau)  # of y: it rises, and its course is convex
         assert leaves <= ratio * lost + rest
         seen += ratio * lost < 0.9 * leaves  # or it need not be charged
     assert seen

@@ -38,7 +38,7 @@ MUTANTS = [
     mutant(
         "bounds-that-are-computed-to-be-sent",
         "moments/bounds.py",
-        "if self._found is None and goes_along:",
+        "if self._bounds is None and goes_along:",
         "if False:",
         "storage",
         only="other_processes",

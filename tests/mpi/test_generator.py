@@ -27,7 +27,7 @@ def pair(model, comm, make):
 
 def on_runs(generator):
     """Return the operator on runs, slice by slice."""
-    plan, own = generator.local.plans[0], generator.halo.own
+    plan, own = generator.local.plans[0], generator.halo.owned
     slices, inner = slices_of(plan, sinks=generator.sinks), inner_runs(plan, *own)
     return Operator(slices, ghosts=generator.halo, local=own, inner=inner)
 

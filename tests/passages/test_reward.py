@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import assume, given, settings
 from random_networks import as_model, closed_networks
+from scipy.integrate import trapezoid
 from scipy.linalg import expm
 from scipy.stats import norm
 from written_networks import network
@@ -181,7 +182,7 @@ def test_starts_with_an_error_widen_what_is_bounded():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fsp.ToleranceWarning)
         found = fsp.reward(model, "X > 0", 1.0, start=start, tol=1e-3)
-        exact = float(np.trapezoid(1.0 - np.exp(-m), dx=1.0 / 2000.0))
+        exact = float(trapezoid(1.0 - np.exp(-m), dx=1.0 / 2000.0))
         assert found.mean[0].certified
         assert found.mean[0].lower <= exact + 1e-7
         assert exact - 1e-7 <= found.mean[0].upper

@@ -263,7 +263,7 @@ MUTANTS = [
     mutant(
         "forecast-by-the-time-alone",
         "projection/forecast.py",
-        "if not way * (self._work - before.work) > self._most * moved:",
+        "if not way * (self._work - before.work) > self._max_work * moved:",
         "if not way + 1.0:",
         "forecast",
         only="at_rest",
@@ -271,15 +271,15 @@ MUTANTS = [
     mutant(
         "forecast-believes-steps-that-lengthen",
         "projection/forecast.py",
-        "if pace > LENGTHENING * before.pace or ahead <= self._most:",
-        "if ahead <= self._most:",
+        "if pace > LENGTHENING * before.pace or ahead <= self._max_work:",
+        "if ahead <= self._max_work:",
         "forecast",
         only="lengthen",
     ),
     mutant(
         "forecast-never-of-a-space-that-stays",
         "projection/forecast.py",
-        "return ahead if self._work * ahead >= UNCHANGED_SHARE * self._most**2 else 0.0",
+        "return ahead if self._work * ahead >= UNCHANGED_SHARE * self._max_work**2 else 0.0",
         "return 0.0",
         "forecast",
         only="stays",

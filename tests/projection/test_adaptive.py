@@ -515,7 +515,7 @@ def test_magnus_ends_at_a_tolerance_that_no_step_meets():
     p, t, products, error, rounding = np.eye(61)[3], 0.0, 0, 0.0, 0.0
     with Magnus(tol=1e-15).open(fsp.Generator(model, space)) as propagator:
         while t < 2.0 and products < 40_000:
-            step = propagator.advance(p, t, 2.0, tol=0.5e-15 * (2.0 - t), most=1000)
+            step = propagator.advance(p, t, 2.0, tol=0.5e-15 * (2.0 - t), max_products=1000)
             p, t, products = step.p, step.t, products + step.n_matvec
             error, rounding = error + step.error, rounding + step.rounding
     assert t == 2.0
@@ -536,7 +536,7 @@ def test_rational_keeps_long_steps_where_a_stiff_network_comes_to_rest(tol):
     p, t, products, error, rounding = space.index([[2, 3]]) == np.arange(6), 0.0, 0, 0.0, 0.0
     with fsp.Rational(tol=tol).open(fsp.Generator(model, space)) as propagator:
         while t < 2206.0 and products < 1000:
-            step = propagator.advance(np.asarray(p, dtype=float), t, 2206.0, most=1000)
+            step = propagator.advance(np.asarray(p, dtype=float), t, 2206.0, max_products=1000)
             p, t, products = step.p, step.t, products + step.n_matvec
             error, rounding = error + step.error, rounding + step.rounding
     assert t == 2206.0

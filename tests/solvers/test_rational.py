@@ -68,7 +68,7 @@ def test_rational_ends_in_few_steps_long_after_all_has_come_to_rest(model, end, 
     space = reachable(model)
     p = starting_vector(model, space)
     with fsp.Rational(tol=tol).open(fsp.Generator(model, space)) as propagator:
-        step = propagator.advance(p, 0.0, 2e9, most=500)
+        step = propagator.advance(p, 0.0, 2e9, max_products=500)
     p[:] = 0.0
     p[space.index(np.array([end]))] = 1.0
     assert step.t == 2e9
