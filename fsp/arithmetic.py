@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
@@ -27,8 +29,18 @@ def sum_rounding(n: int) -> float:
     return (30 + n.bit_length()) * UNIT_ROUNDOFF
 
 
+def row_rounding(n: int) -> float:
+    """Bound the relative rounding of a sum of n numbers >= 0, in whatever order: of BLAS, of bins, of rows."""
+    return (n + 4) * UNIT_ROUNDOFF
+
+
 SUM_ROUNDING = sum_rounding(2**61)  # of any sum
 MOST_EXACT = 2**17  # numbers that are added exactly: 2 ms
+
+
+def dot(a: Any, b: Any) -> Any:
+    """Return Σ a b over the last axis, added as `sum_rounding` counts: BLAS adds thousands of products in a row."""
+    return np.multiply(a, b, order="C").sum(axis=-1)
 
 
 def sum_error(a: Any, b: Any) -> Any:
@@ -36,6 +48,22 @@ def sum_error(a: Any, b: Any) -> Any:
     total = a + b
     of_b = total - a
     return (a - (total - of_b)) + (b - of_b)
+
+
+def sum_up(first: float, *others: float) -> float:
+    """Return a sum of numbers, each addition rounded up: a sum of bounds is a bound; what is exact stays so."""
+    total = first
+    for other in others:
+        missed = sum_error(total, other)
+        total += other
+        if missed > 0.0:
+            total = math.nextafter(total, math.inf)
+    return total
+
+
+def sum_down(first: float, *others: float) -> float:
+    """Return a sum of numbers, each addition rounded down."""
+    return 0.0 - sum_up(-first, *(-other for other in others))  # no -0.0
 
 
 def span(start: float, end: float) -> float:

@@ -293,4 +293,20 @@ MUTANTS = [
         ("tests/test_examination.py",),
         "hang_and_die",
     ),
+    mutant(
+        "sums-of-bounds-to-nearest",
+        "arithmetic.py",
+        "        if missed > 0.0:\n",
+        "        if missed > 1.0:\n",
+        "arithmetic",
+        only="rounded_away",
+    ),
+    mutant(
+        "products-that-are-added-in-a-row",
+        "arithmetic.py",
+        'np.multiply(a, b, order="C").sum(axis=-1)',
+        "a @ b",
+        "arithmetic",
+        only="summed_in_pairs",
+    ),
 ]

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fsp
-from fsp.arithmetic import MOST_EXACT, SUM_ROUNDING, half_sums, missing_from, span, sum_error
+from fsp.arithmetic import (
+    MOST_EXACT,
+    SUM_ROUNDING,
+    dot,
+    half_sums,
+    missing_from,
+    row_rounding,
+    span,
+    sum_down,
+    sum_error,
+    sum_up,
+)
 from fsp.solvers.base import landed, short, step_to
 
 times = st.floats(0.0, 1e12, allow_subnormal=True)
@@ -21,6 +32,33 @@ lengths = st.floats(0.0, 1e13, exclude_min=True)
 @given(st.floats(-1e200, 1e200), st.floats(-1e200, 1e200))
 def test_the_error_of_a_sum_is_exact(a, b):
     assert Fraction(a) + Fraction(b) == Fraction(a + b) + Fraction(sum_error(a, b))
+
+
+@given(st.lists(st.floats(-1e200, 1e200), min_size=1, max_size=6))
+def test_sums_are_rounded_away_from_what_they_bound(numbers):
+    exact, size = sum(map(Fraction, numbers)), sum(map(abs, map(Fraction, numbers)))
+    assert exact <= Fraction(sum_up(*numbers)) <= exact + len(numbers) * size / 2**52
+    assert exact - len(numbers) * size / 2**52 <= Fraction(sum_down(*numbers)) <= exact
+
+
+def test_sums_that_are_exact_stay_so_and_infinite_ones_are_infinite():
+    assert sum_up(1.0, 2.0**-52) == sum_down(1.0, 2.0**-52) == 1.0 + 2.0**-52
+    assert sum_up(1.0, 2.0**-60) == math.nextafter(1.0, 2.0)
+    assert sum_down(1.0, -(2.0**-60)) == math.nextafter(1.0, 0.0)
+    assert sum_up(1.0, math.inf) == math.inf
+    assert sum_down(1.0, -math.inf) == -math.inf
+    assert math.copysign(1.0, sum_down(1.0, -1.0)) == 1.0
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("value", [0.1, 0.7, 1.0 / 3.0])
+def test_products_of_many_equal_numbers_are_summed_in_pairs(value, order):
+    n = 100_000  # BLAS adds thousands of these in a row, with an error of a thousand roundings
+    a = np.full((2, n), value, order=order)
+    exact = n * Fraction(value)
+    for computed in (float(dot(a[0], np.ones(n))), *dot(a, np.ones(n)).tolist()):
+        assert abs(Fraction(computed) - exact) <= Fraction(SUM_ROUNDING) * exact
+    assert abs(Fraction(float(a[0] @ np.ones(n))) - exact) <= Fraction(row_rounding(n)) * exact
 
 
 @given(times, times)

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 
 from fsp import analysis
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, sum_down, sum_up
 from fsp.distribution import Distribution, Interval
 from fsp.distribution.bounds import ESTIMATED
 
@@ -31,7 +31,8 @@ def l1(first: Distribution, second: Distribution) -> Interval:
     value = min(2.0, first.distance(second))
     off = (first.error.total + second.error.total) * (1.0 + ROUNDED) + ROUNDED * value
     certified = first.error.certified and second.error.certified
-    return Interval(max(0.0, value - off), min(2.0, value + off), value, certified, "" if certified else ESTIMATED)
+    ends = max(0.0, sum_down(value, -off)), min(2.0, sum_up(value, off))
+    return Interval(*ends, value, certified, "" if certified else ESTIMATED)
 
 
 def wasserstein(first: Distribution, second: Distribution, off: float | None = None) -> Interval:
@@ -41,16 +42,17 @@ def wasserstein(first: Distribution, second: Distribution, off: float | None = N
     how much the second law is off in this distance; None for what its 1-norm error says.
     """
     value, slack, reasons = first.distance(second, "wasserstein"), off or 0.0, [] if off is None else [ESTIMATED]
-    slack += _rounding(first, second)
+    slack = sum_up(slack, _rounding(first, second))
     for law in (first, second) if off is None else (first,):
         if law.error.total == 0.0:
             continue
         top = int(law.states[:, 0].max())
         beyond = law.expectation(f"max({law.species[0]} - {top}, 0)")
-        slack += top * law.error.total + (beyond.upper if np.isfinite(beyond.upper) else 0.0)
+        slack += (top * law.error.total + (beyond.upper if np.isfinite(beyond.upper) else 0.0)) * (1.0 + ROUNDED)
         if not beyond.certified:
             reasons.append(beyond.reason)
-    return Interval(max(0.0, value - slack), value + slack, value, not reasons, reasons[0] if reasons else "")
+    ends = max(0.0, sum_down(value, -slack)), sum_up(value, slack)
+    return Interval(*ends, value, not reasons, reasons[0] if reasons else "")
 
 
 def _rounding(first: Distribution, second: Distribution) -> float:

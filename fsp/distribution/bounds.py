@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, half_sums, missing_from
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, half_sums, missing_from, sum_down, sum_up
 from fsp.arrays import BoolArray, FloatArray
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.moments.envelope_rules import Envelope
@@ -84,7 +84,7 @@ def quantile(points: Points, level: float, value: int, error: ErrorLedger) -> In
 
 def half_width(mass: float, error: ErrorLedger) -> float:
     """Return by how much two stored probabilities may differ at most where the exact ones are equal."""
-    return sum(half_sums(error.total, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0)))
+    return sum_up(*half_sums(error.total, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0)))
 
 
 def single_state(lower: float, upper: float, value: float, error: ErrorLedger) -> Interval:
@@ -101,8 +101,9 @@ def closed_mean(probabilities: FloatArray, values: FloatArray, error: ErrorLedge
     weighted = probabilities * values  # (n,)
     centre = float(weighted.sum()) + (1.0 - mass) * least
     slack = 2.0 * SUM_ROUNDING * (float(np.abs(weighted).sum()) + 4 * max(abs(least), abs(greatest)))
-    lower = min(max(least, centre - lost * (greatest - least) - slack), greatest)
-    upper = max(min(greatest, centre + gained * (greatest - least) + slack), lower)
+    spread = (greatest - least) * (1.0 + 4.0 * UNIT_ROUNDOFF)  # with the rounding of its products
+    lower = min(max(least, sum_down(centre, -lost * spread, -slack)), greatest)
+    upper = max(min(greatest, sum_up(centre, gained * spread, slack)), lower)
     value = min(max(stored_mean(probabilities, values), lower), upper)
     return Interval(lower, upper, value, error.certified, "" if error.certified else ESTIMATED)
 
@@ -129,8 +130,8 @@ def tail_mean(
     weighted = probabilities * values  # (n,)
     centre, size = float(weighted.sum()), float(np.abs(weighted).sum())
     slack = 2.0 * SUM_ROUNDING * (size + 4.0 * lost * float(np.abs(values).max()))
-    lower = centre - _tail(below, moments, gained) - lost * max(0.0, float(values.max())) - slack
-    upper = centre + _tail(above, moments, gained) + lost * max(0.0, -float(values.min())) + slack
+    lower = sum_down(centre, -_tail(below, moments, gained), -lost * max(0.0, float(values.max())), -slack)
+    upper = sum_up(centre, _tail(above, moments, gained), lost * max(0.0, -float(values.min())), slack)
     lower = max(lower, 0.0 - _tail(below, moments, 1.0))  # what holds without the stored probabilities
     upper = max(lower, min(upper, _tail(above, moments, 1.0)))
     bounded = math.isfinite(lower) and math.isfinite(upper)

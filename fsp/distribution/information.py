@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import UNIT_ROUNDOFF, sum_down, sum_up
 from fsp.distribution.display import Displayed
 from fsp.distribution.ledger import Interval
 from fsp.distribution.text import table
@@ -79,15 +79,16 @@ class FisherInformation(Displayed):
     @property
     def lower(self) -> FloatArray:
         """(q, q) lower bounds of the elements; those of the diagonal are not negative."""
-        matrix = self.matrix - self.off
-        np.fill_diagonal(matrix, np.maximum(np.diag(self.matrix) - np.diag(self.below) - self._noise(), 0.0))
+        matrix = np.nextafter(self.matrix - self.off, -math.inf)
+        diagonal = np.diag(self.matrix) - np.diag(self.below) - self._noise(float(np.diag(self.below).max()))
+        np.fill_diagonal(matrix, np.maximum(diagonal, 0.0))
         return matrix
 
     @property
     def upper(self) -> FloatArray:
         """(q, q) upper bounds of the elements."""
-        matrix = self.matrix + self.off
-        np.fill_diagonal(matrix, np.diag(self.matrix) + self.above + self._noise())
+        matrix = np.nextafter(self.matrix + self.off, math.inf)
+        np.fill_diagonal(matrix, np.diag(self.matrix) + self.above + self._noise(float(self.above.max())))
         return matrix
 
     def _noise(self, added: float = 0.0) -> float:
@@ -148,7 +149,7 @@ class FisherInformation(Displayed):
 
     def trace(self) -> Interval:
         """Bound the sum of the information about single parameters."""
-        low, high = float(np.trace(self.lower)), float(np.trace(self.upper))
+        low, high = sum_down(*np.diag(self.lower).tolist()), sum_up(*np.diag(self.upper).tolist())
         value = float(np.trace(self.matrix))
         return Interval(low, high, value, self.certified, "" if self.certified else OPEN)
 

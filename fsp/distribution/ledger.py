@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fsp.arithmetic import sum_down, sum_up
 from fsp.distribution.display import Displayed
 from fsp.distribution.text import interval, round_up
 from fsp.errors import ArgumentError
@@ -66,8 +67,8 @@ class ErrorLedger(Displayed):
 
     @property
     def total(self) -> float:
-        """Sum of the terms: bounds (certified) or estimates the 1-norm of the error."""
-        return math.fsum((self.truncation, self.integration, self.pruning, self.rounding))
+        """Sum of the terms, rounded up: bounds (certified) or estimates the 1-norm of the error."""
+        return sum_up(self.truncation, self.integration, self.pruning, self.rounding)
 
     @property
     def terms(self) -> dict[str, float]:
@@ -88,10 +89,10 @@ class ErrorLedger(Displayed):
         if not isinstance(other, ErrorLedger):
             return NotImplemented
         return ErrorLedger(
-            self.truncation + other.truncation,
-            self.integration + other.integration,
-            self.pruning + other.pruning,
-            self.rounding + other.rounding,
+            sum_up(self.truncation, other.truncation),
+            sum_up(self.integration, other.integration),
+            sum_up(self.pruning, other.pruning),
+            sum_up(self.rounding, other.rounding),
             self.certified and other.certified,
         )
 
@@ -138,6 +139,11 @@ class Interval(Displayed):
         if not self.lower <= self.upper:
             ends = f"{self.lower} and {self.upper}"
             raise ArgumentError(f"`lower` must be at most `upper`, but they are {ends}.")
+
+    @classmethod
+    def around(cls, value: float, off: float, certified: bool, reason: str = "") -> Interval:
+        """Return the interval of a number that is at most `off` from a value, rounded outwards."""
+        return cls(sum_down(value, -off), sum_up(value, off), value, certified, reason)
 
     @property
     def width(self) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.arithmetic import sum_down, sum_up
 from fsp.distribution import doors
 from fsp.distribution.display import Displayed
 from fsp.distribution.ledger import Interval
@@ -87,7 +88,13 @@ class Relaxation(Displayed):
     def rates(self) -> tuple[Interval, ...]:
         """The rates of the modes, minus the real parts of the eigenvalues, 1/time: bounds where `radii` are finite."""
         return tuple(
-            Interval(max(0.0, rate - radius), rate + radius, rate, radius < inf, "" if radius < inf else NO_BOUND)
+            Interval(
+                max(0.0, sum_down(rate, -radius)),
+                sum_up(rate, radius),
+                rate,
+                radius < inf,
+                "" if radius < inf else NO_BOUND,
+            )
             for rate, radius in zip((-self.eigenvalues.real).tolist(), self.radii.tolist(), strict=True)
         )
 

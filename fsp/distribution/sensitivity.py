@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, half_sums
+from fsp.arithmetic import SUM_ROUNDING, half_sums, sum_down, sum_up
 from fsp.checks import check_choice
 from fsp.distribution import doors, formulas
 from fsp.distribution.display import Displayed
@@ -133,7 +133,7 @@ class Sensitivity(Displayed):
             off += SUM_ROUNDING * float(np.abs(weighted[k]).sum())
             certified = self.errors[k].certified and math.isfinite(off)
             reason = "" if certified else self.reason or UNBOUNDED
-            means[name] = Interval(value - off, value + off, value, certified, reason)
+            means[name] = Interval.around(value, off, certified, reason)
         return means
 
     def probability(self, event: str) -> dict[str, Interval]:
@@ -168,7 +168,8 @@ class Sensitivity(Displayed):
             gained, lost = half_sums(error.total, -math.fsum(derivative.tolist()), slack)
             value = float(derivative[mask].sum())
             reason = "" if error.certified else self.reason
-            derivatives[name] = Interval(value - lost - slack, value + gained + slack, value, error.certified, reason)
+            ends = sum_down(value, -lost, -slack), sum_up(value, gained, slack)
+            derivatives[name] = Interval(*ends, value, error.certified, reason)
         return derivatives
 
     def plot(self, *species: str, ax: Axes | None = None) -> Any:

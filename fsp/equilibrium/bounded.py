@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import UNIT_ROUNDOFF, sum_rounding
 from fsp.distribution import ErrorLedger
 from fsp.errors import ToleranceWarning
 from fsp.generator import Generator
@@ -68,22 +68,34 @@ class ExactPart:
 
 
 def joined_parts(model: Model, parts: Sequence[tuple[ExactPart, float]], note: str) -> Bounded:
-    """Return the answer that consists of closed classes with the probabilities of starting there."""
+    """Return the answer that consists of closed classes with the probabilities of starting there.
+
+    With e(x) the relative error of a weight w(x), and ε that of their sum, the mean of e,
+
+    (1) π(x) >= p(x)/((1 + e)(1 + ε)), as p = w/(Σw (1 + missing));
+    (2) π(x) <= p(x) (1 + missing)(1 + e)(1 + ε), where e ε <= e + ε, since Σ w/(1 + e) >= Σw/(1 + ε).
+    """
     space = StateSpace.from_states(model.species, np.concatenate([part.space.states for part, _ in parts]))
     p, lower, upper = np.zeros(len(space)), np.zeros(len(space)), np.zeros(len(space))
     error, classes = ErrorLedger(), []
     for part, weight in parts:
         place = space.index(part.space.states)
         mean = float(part.p @ part.off) / float(part.p.sum()) * (1.0 + 1e-9)  # of the sum of the weights
-        off = part.off + mean + 4.0 * UNIT_ROUNDOFF
+        rounding = 4.0 * UNIT_ROUNDOFF + _rounding_of_mass(len(part.p))
+        off = part.off + mean + rounding
         p[place] += weight * part.p
-        lower[place] += weight * part.p / (1.0 + off)
-        upper[place] += weight * (part.p * (1.0 + part.missing) * (1.0 + 2.0 * off) + LEAST_BOUND)
+        lower[place] += weight * part.p / ((1.0 + part.off) * (1.0 + mean) * (1.0 + 2.0 * rounding))  # (1)
+        upper[place] += weight * (part.p * (1.0 + part.missing) * (1.0 + 2.0 * off) + LEAST_BOUND)  # (2)
         error += ErrorLedger(weight * part.missing, 0.0, 0.0, weight * 2.0 * float(part.p @ off))
         classes.append((f"closed class around ({example(part.space, int(np.argmax(part.p)))})", weight))
     notes = (note, *class_notes(classes))
     joined = Bounded(Generator(model, space), p, lower, np.minimum(upper, 1.0), error, p, notes)
     return with_start(joined, several=len(parts) > 1)
+
+
+def _rounding_of_mass(n: int) -> float:
+    """Bound the relative rounding of the sum of n weights."""
+    return min(sum_rounding(n), (n - 1) * UNIT_ROUNDOFF)
 
 
 def class_notes(classes: Sequence[tuple[str, float]]) -> tuple[str, ...]:

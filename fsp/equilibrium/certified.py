@@ -101,14 +101,15 @@ class StationaryCertifier:
         if self._is_end(generator, all_closed):
             surely = Absorption(np.ones(1), np.zeros(len(space)), 0.0, 0.0)
             nowhere = np.zeros(len(space), dtype=np.bool_)
-            return with_start(self._several(generator, closed, all_closed, surely, pockets=nowhere), several=False)
+            return with_start(self._several(generator, closed, all_closed, surely, doubtful=nowhere), several=False)
         if self._tries and len(classes.members) == 1:
             self._tries -= 1
             return self._of_pockets(generator, classes.members[0], pockets)
         if len(classes.members) < 2:
             return with_start(self._of_one_class(generator, guess, classes), several=False)
         end = absorption(closed, classes, generator.leak_rates, initial, roundings(generator))
-        return with_start(self._several(generator, closed, classes, end, pockets=pockets), several=True)
+        doubtful = classes.transient if pockets.any() else pockets  # what a pocket leads to outside may lead there
+        return with_start(self._several(generator, closed, classes, end, doubtful=doubtful), several=True)
 
     def _is_end(self, generator: Generator, classes: Classes) -> bool:
         """Tell whether (1) holds, and a class does not hold all states: all ways end there, however long they take."""
@@ -220,12 +221,13 @@ class StationaryCertifier:
     # ---- several closed classes
 
     def _several(
-        self, generator: Generator, closed: Any, classes: Classes, end: Absorption, pockets: BoolArray
+        self, generator: Generator, closed: Any, classes: Classes, end: Absorption, doubtful: BoolArray
     ) -> Bounded:
+        """Certify each class; states that are `doubtful` (n,) may be recurrent, with what is lost on the way."""
         n = len(generator)
         p, lower, upper = np.zeros(n), np.zeros(n), np.zeros(n)
         error = off = _absorption_error(generator, classes, end)
-        upper[pockets] = off.total  # for all that is proved
+        upper[doubtful] = off.total
         classed: list[tuple[str, float]] = []
         for members, weight in zip(classes.members, end.weights.tolist(), strict=True):
             if weight <= NEGLIGIBLE:

@@ -58,7 +58,8 @@ class _Weights:
     first: int  # count of the first
     relative: FloatArray  # (k,)
     mode: int
-    highest: float  # the Poisson probability of the mode, from above
+    least: float  # the Poisson probability of the mode, from below
+    highest: float  # and from above
     c: float
     log: float  # of c
     off: float  # relative error of a ratio of neighbours
@@ -262,7 +263,7 @@ class _ClosedClass:
         _, label = csgraph.connected_components(jumps, directed=True, connection="weak")
         linked = label == label[place]
         weight, off = self._weigh(space.states)
-        scale = math.prod(w.highest / SAFE**2 for w in self._weights)  # from below
+        scale = math.prod(w.least for w in self._weights)
         stored = float(weight[linked].sum())
         outside = np.zeros(len(space), dtype=np.bool_)
         outside[np.isin(label, label[(generator.leak_rates > 0.0) & ~linked])] = True
@@ -319,10 +320,19 @@ def _poisson(log: float, error: float) -> _Weights:
     reach = int(40.0 * math.sqrt(c)) + 400
     up = np.cumprod(c / np.arange(mode + 1, mode + reach + 1))
     down = np.cumprod(np.arange(mode, max(0, mode - reach), -1) / c)[::-1]
-    highest = min(1.0, math.exp(mode * log - c - math.lgamma(mode + 1)) * SAFE)
+    terms = mode * log, c, math.lgamma(mode + 1)
+    safe = SAFE * (1.0 + 8.0 * UNIT_ROUNDOFF * sum(map(abs, terms)))  # at 10⁹ molecules a logarithm has five decimals
+    at_mode = math.exp(terms[0] - terms[1] - terms[2])
     # a ratio is rounded once, like the product with it; c is off by its logarithm and the exponential
     return _Weights(
-        mode - len(down), np.concatenate([down, [1.0], up]), mode, highest, c, log, error + 4.0 * UNIT_ROUNDOFF
+        mode - len(down),
+        np.concatenate([down, [1.0], up]),
+        mode,
+        at_mode / safe,
+        min(1.0, at_mode * safe),
+        c,
+        log,
+        error + 4.0 * UNIT_ROUNDOFF,
     )
 
 

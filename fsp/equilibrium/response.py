@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot
 from fsp.bars import silent
 from fsp.chains.classes import closed_classes
 from fsp.equilibrium.bounded import example
@@ -112,9 +112,7 @@ class StoredLaw:
         low[order], high[order] = (answer.probabilities,) * 2 if answer.state_bounds is None else answer.state_bounds
         proved = answer.error.certified and answer.state_bounds is not None
         generator = Generator(model, space)
-        chain = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
-        ends = [members for members in closed_classes(chain).members if not generator.leak_rates[members].any()]
-        if len(ends) > 1:
+        if _has_several_ends(generator, p):
             raise ModelError(
                 "A derivative of a stationary distribution must be of a chain that ends in one class of states, but "
                 f"that of '{model.name}' may end in several."
@@ -138,7 +136,7 @@ class StoredLaw:
         """Bound Σ weights |m| over the stored states, (n,) weights >= 0."""
         order = np.argsort(-weights)
         taken = np.minimum(np.cumsum(self.apart[order]), self.total)  # of |m|, up to each
-        return float(np.diff(taken, prepend=0.0) @ weights[order]) * (1.0 + SUM_ROUNDING)
+        return float(dot(np.diff(taken, prepend=0.0), weights[order])) * (1.0 + SUM_ROUNDING)
 
     def moments(self, powers: Callable[[IntArray], FloatArray], weights: FloatArray, orders: IntArray) -> FloatArray:
         """Bound Σ |m| u^q for u = w·x and orders q, (n_orders,); `powers` returns u^q of states."""
@@ -339,6 +337,17 @@ def _positive(polynomial: Polynomial) -> Polynomial:
 def _apart(y: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """Return how far probabilities between bounds may be from y, (n,)."""
     return np.maximum(np.maximum(high - y, y - low), 0.0)
+
+
+def _has_several_ends(generator: Generator, p: FloatArray) -> bool:
+    """Tell whether several classes are closed, though some may leak, that do not lead to each other outside.
+
+    Classes that leak count where they hold some of the probabilities `p` (n,): others may be beyond reach.
+    """
+    leak_rates = generator.leak_rates
+    closed = closed_classes((generator.to_csr() + sparse.diags_array(leak_rates)).tocsr())
+    apart = StationaryCertifier(generator.model, None, "auto", 1.0).separate(generator, closed).members
+    return sum(bool(p[members].any() or not leak_rates[members].any()) for members in apart) > 1
 
 
 def _sharp(generator: Generator, p: FloatArray, condition: DriftCondition | None) -> Certificate | None:

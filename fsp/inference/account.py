@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING
+from fsp.arithmetic import SUM_ROUNDING, dot
 from fsp.distribution import ErrorLedger
 from fsp.moments.parts import Gauge, PartMoments, mean_over, moment_of
 
@@ -86,7 +86,7 @@ class Squares:
         self.off += h * course.squares.max(axis=1) * spoiled.y
         self.off += 4.0 * (course.errors * step.occupation[1 : 1 + q]).sum(axis=1)
         self.off += course.square_errors @ step.occupation[0]
-        self.information += course.squares @ step.occupation[0] * (1.0 + SUM_ROUNDING)
+        self.information += dot(course.squares, step.occupation[0]) * (1.0 + SUM_ROUNDING)
         for k, polynomial in enumerate(self.bounds):
             beyond = inf if polynomial is None else mean_over(polynomial, moment)
             largest = float(course.squares[k].max())

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot
 from fsp.bars import silent
 from fsp.inference.backward import Chain, Path, Products, Stretch, backward, forward, relative_error
 from fsp.inference.beginning import of_model
@@ -185,7 +185,7 @@ class Adjoint:
         values, off, largest = self._contracted(products.moved, products.stayed, rho)
         h = self._beginning.derivatives  # (q, n_start)
         l, psi = products.first[places(self.space, self._beginning.states)].T  # noqa: E741 - as in (2)
-        values += h @ l
+        values += dot(h, l)
         off += np.abs(h) @ (psi * (1.0 + rho) + rho * l) + self._of_start() @ later[0]
         off += self._truncation.charge(later, largest, signed=signed) * (1.0 + 4.0 * self.relative)
         return Gradient(values, np.nan_to_num(off * ROUNDED_UP, nan=inf, posinf=inf), 3 * self.path.products)
@@ -215,7 +215,7 @@ class Adjoint:
                 continue
             arrived = moved[self.chain.change_of[r]]
             l, psi = (arrived + stayed).T  # noqa: E741 - as in (2)
-            values += slopes @ (arrived[:, 0] - stayed[:, 0])
+            values += dot(slopes, arrived[:, 0] - stayed[:, 0])
             off += (np.abs(slopes) + wrong) @ psi * (1.0 + rho) + (rho * np.abs(slopes) + wrong * (1.0 + rho)) @ l
         return values, off, sizes.max(axis=1)
 

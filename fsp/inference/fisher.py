@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fsp import defaults
-from fsp.arithmetic import SUM_ROUNDING
+from fsp.arithmetic import SUM_ROUNDING, dot, row_rounding
 from fsp.bars import barred, callback, silent
 from fsp.checks import as_numbers, shown
 from fsp.distribution.information import OPEN, FisherInformation
@@ -245,16 +245,16 @@ def _of_time(
     there, place = categories(reached.distribution, observe)  # (n_categories, n_formulas), (n,)
     rows = np.concatenate([reached.distribution.probabilities[None], reached.derivatives, scores.stored])
     y, *rest = (np.bincount(place, row).astype(np.float64) for row in rows)
-    q = len(reached.derivatives)
+    q, rounding = len(reached.derivatives), max(SUM_ROUNDING, row_rounding(int(np.bincount(place).max(initial=0))))
     h, v = np.array(rest[:q]).reshape(q, len(y)), np.array(rest[q:]).reshape(q, len(y))
     noise = np.array([error.integration + error.rounding for error in reached.errors]) + reached.begun
-    noise += SUM_ROUNDING * np.abs(h).sum(axis=1)
-    information, off = scores.information, scores.off + SUM_ROUNDING * np.abs(v).sum(axis=1)
+    noise += rounding * np.abs(h).sum(axis=1)
+    information, off = scores.information, scores.off + rounding * np.abs(v).sum(axis=1)
     lacking = ledger.truncation + ledger.pruning + ledger.integration
     errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
     beyond = np.maximum(information - v.sum(axis=1) + off, 0.0)  # of all stored states, (q,)
     errors = np.minimum(errors, np.sqrt(beyond * max(lacking, 1e-300)) + noise)
-    rho = ledger.rounding + ledger.integration + SUM_ROUNDING
+    rho = ledger.rounding + ledger.integration + rounding
     if instruments is not None:
         seen = channel(there, instruments)
         errors, rho = errors + seen.lacking * np.abs(h).sum(axis=1), rho + seen.lacking
@@ -289,7 +289,7 @@ def _bounded(y: FloatArray, h: FloatArray, v: FloatArray, chosen: BoolArray, kno
     information, off, noise, errors, lacking, rho = known
     y, h = y[chosen], h[:, chosen]
     scores = h / y  # (q, m)
-    C = scores @ h.T
+    C = np.stack([dot(row, h) for row in scores])
     C = 0.5 * (C + C.T)
     U, cut = np.abs(scores).max(axis=1), float(y.min())
     above = np.maximum(information - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)

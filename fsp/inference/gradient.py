@@ -163,7 +163,7 @@ def gradient(
         require_adjoint(method)
         return _forward(model, formula, times, parameters, tol, limits, log=log, start=start)
     intervals = {
-        name: Interval(v - e, v + e, v, math.isfinite(e), "" if math.isfinite(e) else STEEP)
+        name: Interval.around(v, e, math.isfinite(e), "" if math.isfinite(e) else STEEP)
         for name, v, e in zip(slopes.names, answer.values.tolist(), answer.off.tolist(), strict=True)
     }
     _warn(intervals, tol)

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp import defaults
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot, sum_down, sum_up
 from fsp.bars import barred, callback, silent
 from fsp.checks import check_width
 from fsp.distribution import Interval
@@ -301,7 +301,7 @@ def _narrowed(
         intervals = [_interval(answer, counts, i, seen_by) for i, answer in enumerate(reached)]
         by_time = tuple(interval for interval, _, _ in intervals)
         unseen = [text for _, texts, _ in intervals for text in texts]
-        low, high = (math.fsum(ends) for ends in zip(*by_time, strict=True))
+        low, high = sum_down(*(part.lower for part in by_time)), sum_up(*(part.upper for part in by_time))
         exact = not changing and all(answer.lacking == 0.0 for answer in reached)
         # Less loss does not help once an absolute error is larger, and does not fall with it.
         hidden = changing and all(
@@ -378,11 +378,12 @@ def _interval(
     with np.errstate(divide="ignore"):
         lower, stored = np.log(low), np.log(np.minimum(high, 1.0))
         upper = np.log(np.minimum(high + more, 1.0))
-    noise = 8.0 * UNIT_ROUNDOFF * float(n @ np.where(np.isfinite(stored), np.abs(stored), 0.0))
-    at_most = float(n @ upper)
+    largest_logs = np.where(low > 0.0, np.abs(lower), np.where(np.isfinite(stored), np.abs(stored), 0.0))
+    noise = (SUM_ROUNDING + 8.0 * UNIT_ROUNDOFF) * float(dot(n, largest_logs))
+    at_most = float(dot(n, upper))
     if (low > 0.0).all():  # what each may lack adds up to δ
         weighted = float((n / above).max()) * (reached.lacking + absolute) + float((n / above).sum()) * seen.absolute
-        at_most = min(at_most, float(n @ np.log(np.minimum(above, 1.0))) + weighted)
+        at_most = min(at_most, float(dot(n, np.log(np.minimum(above, 1.0)))) + weighted)
     t = float(counts.times[i])
     largest = more + absolute
     texts = [
@@ -390,9 +391,10 @@ def _interval(
         f"{f'no probability above {largest:.1e}' if largest else 'the probability zero'}"
         for z in counts.values[i][low == 0.0].tolist()
     ]
-    at_least = float(n @ lower)
+    at_least = float(dot(n, lower))
     if (low > 0.0).all():  # (2)
         relative = (1.0 - min(off, 1.0)) * y
-        at_least = max(at_least, float(n @ np.log(relative)) + float((n * np.log(low / relative)).min()))
-    interval = Interval(at_least - noise, max(at_least, at_most) + noise, max(at_least, at_most), True)
+        at_least = max(at_least, float(dot(n, np.log(relative))) + float((n * np.log(low / relative)).min()))
+    best = max(at_least, at_most)
+    interval = Interval(sum_down(at_least, -noise), sum_up(best, noise), best, True)
     return interval, texts, float(low.min())

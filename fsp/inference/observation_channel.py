@@ -16,7 +16,7 @@ import numpy as np
 from scipy.linalg import khatri_rao
 from scipy.sparse import csr_array, vstack
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, row_rounding
 from fsp.distribution import formulas
 from fsp.errors import ArgumentError, StateSpaceError
 from fsp.inference.instruments import MOST_ENTRIES, Exact, Instrument, instruments_of, require_small
@@ -176,7 +176,7 @@ def channel(there: FloatArray, instruments: Sequence[Instrument]) -> Channel:
         weights = khatri_rao(weights, table_rows)
         before = np.repeat(outcomes, len(seen), axis=0)
         outcomes = np.column_stack([before, np.tile(seen, len(outcomes))])
-    off += SUM_ROUNDING
+    off += max(SUM_ROUNDING, row_rounding(len(there)))  # of products with W
     # W <= T <= (1 + off) W/(1 - off) + absolute, and T sums to at most one
     return Channel(weights * (1.0 - off), 3.0 * off + absolute, outcomes)
 

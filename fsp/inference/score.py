@@ -215,4 +215,4 @@ def _intervals(names: Sequence[str], values: FloatArray, off: FloatArray, reason
     """Return an interval for each name; `reason` says why there is none."""
     known = np.isfinite(off).tolist()
     numbers = zip(names, values.tolist(), off.tolist(), known, strict=True)
-    return {name: Interval(x - e, x + e, x, sure, "" if sure else reason) for name, x, e, sure in numbers}
+    return {name: Interval.around(x, e, sure, "" if sure else reason) for name, x, e, sure in numbers}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING
+from fsp.arithmetic import SUM_ROUNDING, dot
 from fsp.equilibrium.response import Changes, Response, StoredLaw, respond
 from fsp.equilibrium.weighted_response import weighted_errors
 from fsp.inference.beginning import Beginning, Missing, StartScores
@@ -103,7 +103,7 @@ def _missing(law: StoredLaw, response: Response, changes: Sequence[Changes], kep
         return law.moments(gauge.powers, gauge.weights, gauge.orders)
 
     def lacking_moments(gauge: Gauge) -> FloatArray:
-        dropped = gauge.powers(states[~kept]) @ law.y[~kept] * (1.0 + SUM_ROUNDING)
+        dropped = dot(gauge.powers(states[~kept]), law.y[~kept]) * (1.0 + SUM_ROUNDING)
         return np.asarray(law.moments_outside(gauge.weights, gauge.orders) + dropped)
 
     def weighted(space: StateSpace, inside: FloatArray, outside: float, mean: float) -> FloatArray:
@@ -111,7 +111,7 @@ def _missing(law: StoredLaw, response: Response, changes: Sequence[Changes], kep
         place = space.index(states)
         bounds = np.where(place >= 0, inside[place], outside)
         known = response.errors * outside
-        dropped = np.abs(response.derivatives[:, ~kept]) @ bounds[~kept] * (1.0 + SUM_ROUNDING)
+        dropped = dot(np.abs(response.derivatives[:, ~kept]), bounds[~kept]) * (1.0 + SUM_ROUNDING)
         if response.heights is not None:
             known = np.minimum(known, weighted_errors(law, response, changes, (bounds, outside, mean)))
         return np.asarray(known + dropped)

@@ -52,7 +52,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot
 from fsp.bars import silent
 from fsp.generator import Generator
 from fsp.inference.adjoint import Gradient, Weights
@@ -307,7 +307,7 @@ class _Backward:
             flow, noise = of._moving.flow(move, t, of.space.states)  # (n,) each, by probability
             to = np.append(self._l, 0.0)[of._contraction.targets[move.reaction]]
             sums = (to + self._l + 2.0 * self._floor) * z
-            self._values[move.parameter] += float(flow * z @ (to - self._l))
+            self._values[move.parameter] += float(dot(flow * z, to - self._l))
             error = float(np.abs(flow) @ sums) * (relative + ROUNDED) + float(noise @ sums)
             steepest = float((np.abs(flow) + noise).max(initial=0.0))
             error += 2.0 * steepest * (float(self._l.max(initial=0.0)) + self._floor) * G
@@ -334,7 +334,7 @@ class _Backward:
         l = self._l[place]  # noqa: E741 - as in (1)
         relative, mass, height = self._known(0.0)
         relative += SUM_ROUNDING
-        self._values += h @ l
+        self._values += dot(h, l)
         self._errors += np.abs(h) @ (l + self._floor) * relative + self._of_start(relative, mass, height)
         u = begun.probabilities
         _, G = of._off(0.0)

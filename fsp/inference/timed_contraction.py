@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fsp.arithmetic import dot
 from fsp.inference.on_step import STAGES, height
 from fsp.inference.statewise import split
 from fsp.moments.parts import PartMoments, mean_over, moment_of
@@ -113,7 +114,7 @@ class Contraction:
         q = self.largest.shape[1]
         values, errors = np.zeros(q), np.zeros(q)
         for reaction, total in zip(self.reactions, sums, strict=True):
-            values += np.einsum("bkx,xb->k", reaction.values, total.products)
+            values += dot(reaction.values, total.products.T[:, None]).sum(axis=0)
             errors += np.einsum("bkx,xb->k", np.abs(reaction.values) + reaction.off, total.errors)
             errors += np.einsum("bkx,xb->k", reaction.off, total.sizes)
         return values, errors

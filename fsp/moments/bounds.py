@@ -31,6 +31,7 @@ from fsp.moments.polynomial import Polynomial
 from fsp.moments.rates import Rate, affine_parts, rates, reasons
 
 _MARGIN = 1e-12  # relative, of the few operations on norms
+_MOST_EXACT = 2.0**53  # whole numbers up to here are doubles
 _ORDERS_ONE, _ORDERS_MORE = 12, 4  # of single moments, for one unbounded species and for several
 _EVALUATED = 4  # of the conditions that bound all moments, those with the lowest means
 _MOST_SLOPES = 4  # rates of decay and of growth that are tried, spread over those of the network; chosen, not measured
@@ -85,7 +86,8 @@ class MomentBounds:
         free = [(i, n) for i, n in enumerate(exponents) if n and i not in bounded]
         total = sum(n for _, n in free)
         if not total:
-            return factor * weight
+            is_exact = weight == 1.0 and factor <= _MOST_EXACT
+            return factor * weight * (1.0 if is_exact else 1.0 + _MARGIN)
         orders = self.norms.shape[1] // total
         q = np.arange(1, orders + 1)  # (orders,)
         with np.errstate(invalid="ignore", over="ignore"):

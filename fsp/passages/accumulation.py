@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_array, diags_array
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot
 from fsp.equilibrium.certificate import roundings
 from fsp.errors import ConvergenceError
 from fsp.solvers.poisson import poisson_window
@@ -92,7 +92,7 @@ class _System:
             if k >= first:
                 total += weights[k - first] * w
                 all_sums += weights[k - first] * sums
-            gained, above = (self._rates @ w).tolist()  # Σ c y, Σ c z
+            gained, above = (float(dot(self._rates, w[:, k])) for k in (0, 1))  # Σ c y, Σ c z
             sums = sums + np.array([gained, 2.0 * above + (gained if self._counts else 0.0)])
             added = self._Q @ w[:, 0] if self._Q is not None else self._rates * w[:, 0]  # (n,)
             w = self._P @ w

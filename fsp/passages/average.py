@@ -14,7 +14,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
+from fsp.arithmetic import SUM_ROUNDING, dot, half_sums, missing_from
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -36,8 +36,8 @@ class Average:
 
         Elsewhere it is at most `upper`, or the polynomial `above` where there is one.
         """
-        low = float(self._y @ values[0]) * (1.0 - SUM_ROUNDING) - self._lost * float(values[0].max(initial=0.0))
-        high = float(self._y[self._has] @ values[1, self._has]) * (1.0 + SUM_ROUNDING)
+        low = float(dot(self._y, values[0])) * (1.0 - SUM_ROUNDING) - self._lost * float(values[0].max(initial=0.0))
+        high = float(dot(self._y[self._has], values[1, self._has])) * (1.0 + SUM_ROUNDING)
         if self.is_stored:
             upper = float(values[1].max(initial=0.0))
         elif above is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
+from fsp.arithmetic import SUM_ROUNDING, dot, half_sums, missing_from
 from fsp.distribution import Interval
 from fsp.space.places import places
 
@@ -43,28 +43,28 @@ class ObservedLaw:
     def square(self) -> tuple[float, float]:
         """Bounds of the mean of the square."""
         squares = self.values**2
-        return float(self.lower @ squares) * (1.0 - SUM_ROUNDING), self.square_above
+        return float(dot(self.lower, squares)) * (1.0 - SUM_ROUNDING), self.square_above
 
     @property
     def square_above(self) -> float:
         """Bound of the mean of the square."""
-        return float(self.upper @ self.values**2) * (1.0 + SUM_ROUNDING) + self.beyond
+        return float(dot(self.upper, self.values**2)) * (1.0 + SUM_ROUNDING) + self.beyond
 
     @property
     def mean(self) -> tuple[float, float]:
         """Bounds of the mean."""
         above, below = np.maximum(self.values, 0.0), np.maximum(-self.values, 0.0)
         besides = sqrt(self.beyond * self.outside) if self.beyond < inf else inf
-        size = SUM_ROUNDING * float(self.upper @ np.abs(self.values)) + besides
-        low = float(self.lower @ above) - float(self.upper @ below)
-        high = float(self.upper @ above) - float(self.lower @ below)
+        size = SUM_ROUNDING * float(dot(self.upper, np.abs(self.values))) + besides
+        low = float(dot(self.lower, above)) - float(dot(self.upper, below))
+        high = float(dot(self.upper, above)) - float(dot(self.lower, below))
         return low - size, high + size
 
     @property
     def gap(self) -> float:
         """Bound of Σ |a| |p - p̂| over stored states, in (1)."""
         apart = np.maximum(self.upper - self.p, self.p - self.lower)
-        return float(np.abs(self.values) @ apart) * (1.0 + SUM_ROUNDING)
+        return float(dot(np.abs(self.values), apart)) * (1.0 + SUM_ROUNDING)
 
 
 def around(first: ObservedLaw, second: ObservedLaw) -> float:

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import dot
 from fsp.equilibrium.certificate import roundings
 from fsp.equilibrium.reachability import entered
 from fsp.passages.stationary_law import OnStationaryLaw
@@ -98,8 +99,10 @@ class ReactivePaths:
         spent = self._spent()
         begun = (rest.lower * self._held[0], rest.upper * self._held[0])
         after = np.stack([self._everywhere(x, law) for x, law in zip(spent[0], begun, strict=True)])
-        visited = [float(rest.lower @ held) + float(x.sum()) for held, x in zip(self._held, spent[:, 0], strict=True)]
-        on_way = float(spent[0, 0] @ low[1]), float(spent[0, 1] @ high[1]) + min(1.0, rest.outside)
+        visited = [
+            float(dot(rest.lower, held)) + float(x.sum()) for held, x in zip(self._held, spent[:, 0], strict=True)
+        ]
+        on_way = float(dot(spent[0, 0], low[1])), float(dot(spent[0, 1], high[1])) + min(1.0, rest.outside)
         return Reactive(
             rest,
             np.stack([self._everywhere(ends, self._held[1].astype(np.float64)) for ends in (low[1], high[1])]),
@@ -152,8 +155,10 @@ class ReactivePaths:
         least, upper = [], []
         for j in (0, 1):
             direct = self._stage.into[1 - j] * self._held[j]  # (n,)
-            least.append(self._down(float(self._starts[j, 0] @ killed[1 - j, 0]) + float(self._rest.lower @ direct)))
-            upper.append(self._up(float(self._starts[j, 1] @ killed[1 - j, 1]) + float(self._rest.upper @ direct)))
+            at_rest = dot(self._rest.lower, direct), dot(self._rest.upper, direct)
+            ends = [dot(self._starts[j, k], killed[1 - j, k]) + at_rest[k] for k in (0, 1)]
+            least.append(self._down(float(ends[0])))
+            upper.append(self._up(float(ends[1])))
         return _ordered(max(least), min(upper) + besides, inf)
 
     def _everywhere(self, values: FloatArray, others: FloatArray) -> FloatArray:

@@ -34,7 +34,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot
 from fsp.distribution.correlation import Spectrum
 from fsp.equilibrium.certificate import roundings
 from fsp.errors import StateSpaceError
@@ -158,7 +158,7 @@ class Excursions:
             return Disc(complex(terms.sum()), inf)
         apart = np.maximum(rest.upper - rest.p, rest.p - rest.lower)
         size = np.abs(values)
-        off = float(rest.upper @ (size * solved.off)) + float(apart @ (size * np.abs(solved.v)))
+        off = float(dot(rest.upper, size * solved.off)) + float(dot(apart, size * np.abs(solved.v)))
         off += (SUM_ROUNDING + OF_SUMS) * float(np.abs(terms).sum())
         return Disc.around(complex(terms.sum()), off * (1.0 + SUM_ROUNDING) + self._outside)  # (3)
 
@@ -197,7 +197,7 @@ class Excursions:
         terms = jumps * values
         if self._outside == inf:
             return _Solved(values, error, Disc(complex(f[z] + terms.sum()), inf))
-        radius = float(jumps @ error) + (SUM_ROUNDING + self._rest.off) * float(np.abs(terms).sum())
+        radius = float(dot(jumps, error)) + (SUM_ROUNDING + self._rest.off) * float(np.abs(terms).sum())
         for leak in generator.leaks:
             here = leak.sources == z
             if here.any() and self._above is not None:

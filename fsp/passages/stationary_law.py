@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import UNIT_ROUNDOFF, dot
 from fsp.equilibrium.certificate import SLACK, certify, roundings
 from fsp.equilibrium.certified import StationaryCertifier
 from fsp.projection.backend import serial
@@ -63,9 +63,9 @@ class StationaryLaw:
 
     def mean_above(self, values: FloatArray) -> float:
         """Bound Σ π(x) values(x) over stored states, of `values` (n,) >= 0."""
-        mean = float(self.upper @ values)
+        mean = float(dot(self.upper, values))
         if self.near is not None:
-            mean = min(mean, float(self.near @ values) + self.outside * float(values.max(initial=0.0)))
+            mean = min(mean, float(dot(self.near, values)) + self.outside * float(values.max(initial=0.0)))
         return mean * (1.0 + self.off)
 
     def beyond(self, paid: DriftCondition | None) -> float:

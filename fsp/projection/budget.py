@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fsp.arithmetic import SUM_ROUNDING, sum_up
 from fsp.distribution import ErrorLedger
 from fsp.solvers import LossLimit
 
@@ -80,15 +81,15 @@ class Budget:
             self._of_rates += of_rates
             self._remarks = generator.rate_errors.remarks(generator.model)
         self.ledger += ErrorLedger(
-            truncation=float(step.lost.sum()),
+            truncation=float(step.lost.sum()) * (1.0 + SUM_ROUNDING),
             integration=step.error,
-            rounding=step.rounding + of_rates,
+            rounding=sum_up(step.rounding, of_rates),
             certified=certified and step.certified,
         )
 
     def drop(self, mass: float) -> None:
         """Enter probability that was dropped with its states."""
-        self.ledger += ErrorLedger(pruning=mass)
+        self.ledger += ErrorLedger(pruning=mass * (1.0 + SUM_ROUNDING))
 
     def notes(self, error: ErrorLedger) -> tuple[str, ...]:
         """Name the rate whose rounding keeps the answer from its tolerance."""

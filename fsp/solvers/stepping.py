@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF, sum_rounding
+from fsp.arithmetic import UNIT_ROUNDOFF, sum_rounding, sum_up
 from fsp.errors import BackendError, ConvergenceError
 from fsp.solvers import base, kernels
 from fsp.solvers.base import NO_LIMIT, Advance, LossLimit, Memory, Pulse, landed, step_to
@@ -174,9 +174,9 @@ class Propagator:
             if step.length > 0.0:
                 z, certified = step.z, certified and step.certified
                 t, held = landed(t, step.length, t1)
-                error, rounding = error + step.error, rounding + step.rounding
+                error, rounding = sum_up(error, step.error), sum_up(rounding, step.rounding)
                 if held > 0.0:
-                    rounding += 2.0 * held * self._flow(z, t)
+                    rounding = sum_up(rounding, 2.0 * held * self._flow(z, t))
             elif rejected is None and not step.tries_again:
                 self._raise_no_step(t, tol_rate)
             if rejected is not None and (t > t0 or not step.tries_again):

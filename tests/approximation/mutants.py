@@ -22,8 +22,8 @@ MUTANTS = [
     mutant(
         "wasserstein-distances-do-not-round",
         "approximation/distances.py",
-        "slack += _rounding(first, second)",
-        "slack += 0.0",
+        "sum_up(slack, _rounding(first, second))",
+        "sum_up(slack, 0.0)",
         "distances",
         only="hold_their_rounding",
     ),
@@ -190,7 +190,7 @@ MUTANTS = [
     mutant(
         "distances-without-their-errors",
         "approximation/distances.py",
-        "value - off), min(2.0, value + off)",
+        "sum_down(value, -off)), min(2.0, sum_up(value, off))",
         "value), min(2.0, value)",
         "approximations",
         only="certified_intervals",
@@ -198,8 +198,8 @@ MUTANTS = [
     mutant(
         "nothing-beyond-the-stored-states",
         "approximation/distances.py",
-        "slack += top * law.error.total + (",
-        "slack = 0.0 * top * law.error.total + 0.0 * (",
+        "slack += (top * law.error.total + (",
+        "slack = 0.0 * (top * law.error.total + (",
         "approximations",
         only="certified_intervals",
     ),

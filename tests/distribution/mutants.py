@@ -54,8 +54,8 @@ MUTANTS = [
     mutant(
         "ledger-without-rounding",
         "distribution/ledger.py",
-        "math.fsum((self.truncation, self.integration, self.pruning, self.rounding))",
-        "math.fsum((self.truncation, self.integration, self.pruning))",
+        "sum_up(self.truncation, self.integration, self.pruning, self.rounding)",
+        "sum_up(self.truncation, self.integration, self.pruning)",
         "distribution",
     ),
     mutant(
@@ -68,8 +68,8 @@ MUTANTS = [
     mutant(
         "tail-forgotten-in-a-mean",
         "distribution/bounds.py",
-        "upper = centre + _tail(above, moments, gained)",
-        "upper = centre",
+        "sum_up(centre, _tail(above, moments, gained),",
+        "sum_up(centre,",
         "moments",
         "moment_equations",
         only="without",
@@ -192,5 +192,21 @@ MUTANTS = [
         "lost * max(0.0, -float(values.min()))",
         "lost * min(0.0, -float(values.min()))",
         "bounds",
+    ),
+    mutant(
+        "totals-to-nearest",
+        "distribution/ledger.py",
+        "sum_up(self.truncation, self.integration, self.pruning, self.rounding)",
+        "math.fsum((self.truncation, self.integration, self.pruning, self.rounding))",
+        "distribution",
+        only="no_less_than_their_terms",
+    ),
+    mutant(
+        "intervals-around-a-value-to-nearest",
+        "distribution/ledger.py",
+        "cls(sum_down(value, -off), sum_up(value, off),",
+        "cls(value - off, value + off,",
+        "ledger",
+        only="holds_all_that_is_so_near",
     ),
 ]

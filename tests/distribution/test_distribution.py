@@ -52,14 +52,22 @@ def approximations(draw):
 
 
 def test_ledger_adds_up_part_by_part():
-    first = ErrorLedger(truncation=1e-8, integration=2e-9)
+    first = ErrorLedger(truncation=1.05e-8, integration=2e-9)
     second = ErrorLedger(pruning=3e-9, rounding=4e-15, certified=False)
     both = first + second
-    assert both == ErrorLedger(1e-8, 2e-9, 3e-9, 4e-15, certified=False)
+    assert both == ErrorLedger(1.05e-8, 2e-9, 3e-9, 4e-15, certified=False)
     assert both.total == pytest.approx(first.total + second.total, rel=1e-15)
-    assert str(first) == "error ≤ 1.2e-08 (truncation 1.0e-08, integration 2.0e-09)"
+    assert str(first) == "error ≤ 1.3e-08 (truncation 1.1e-08, integration 2.0e-09)"
     assert str(second).startswith("error ≈ 3.1e-09")
     assert str(ErrorLedger()) == "error ≤ 0"
+
+
+@given(*[st.lists(st.floats(0.0, 1e-3), min_size=4, max_size=4)] * 2)
+def test_ledgers_add_up_to_no_less_than_their_terms(first, second):
+    both = ErrorLedger(*first) + ErrorLedger(*second)
+    for term, *terms in zip(both.terms.values(), first, second, strict=True):
+        assert Fraction(term) >= sum(map(Fraction, terms))
+    assert Fraction(both.total) >= sum(map(Fraction, both.terms.values()))
 
 
 @pytest.mark.parametrize("value", [-1e-20, math.nan])

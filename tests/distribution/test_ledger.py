@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fsp.distribution.ledger import Interval
 from fsp.errors import ArgumentError
@@ -42,6 +45,13 @@ def test_what_an_interval_contradicts_is_false_and_what_it_holds_in_part_is_refu
     for undecided in (lambda: a <= 1.0, lambda: a >= 2.0, lambda: a < 2.0, lambda: a > 1.0, lambda: a <= 1.5):
         with pytest.raises(ArgumentError, match="must be decided, but is not"):
             undecided()
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0.0, 1e9))
+def test_an_interval_around_a_value_holds_all_that_is_so_near(value, off):
+    lower, upper = Interval.around(value, off, certified=True)
+    assert Fraction(lower) <= Fraction(value) - Fraction(off)
+    assert Fraction(value) + Fraction(off) <= Fraction(upper)
 
 
 def test_the_width_is_the_distance_of_the_ends():

@@ -52,6 +52,20 @@ def test_exact_probabilities_lie_within_the_bounds(off, kept, weight, loose, rng
         assert gap <= found.error.total + 1e-15
 
 
+@pytest.mark.parametrize("off", [1e-3, 0.1])
+def test_states_that_are_hardly_met_lie_within_the_bounds_where_all_weights_are_off(off):
+    """π(x) is w(x) over a sum that is that of another state: both may be off, to opposite sides."""
+    computed = np.array([1.0, 1e-9])
+    states = fsp.StateSpace.from_states(("X",), np.array([[0], [2]]))
+    known = ExactPart(states, computed / computed.sum(), 0.0, np.full(2, off))
+    joined = joined_parts(MODEL, [(known, 1.0)], "note")
+    for sign in (1.0, -1.0):
+        exact = computed * (1.0 + off) ** np.array([sign, -sign])
+        exact /= exact.sum()
+        assert (joined.lower <= exact).all()
+        assert (exact <= joined.upper).all()
+
+
 def test_a_probability_that_rounds_to_zero_has_a_bound_above_it():
     states = fsp.StateSpace.from_states(("X",), 2 * np.arange(3)[:, None])
     known = ExactPart(states, np.array([0.5, 0.5, 0.0]), 0.0, np.full(3, 1e-15))

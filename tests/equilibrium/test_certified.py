@@ -390,6 +390,25 @@ def test_the_bound_is_no_smaller_than_the_mass_that_is_missing():
     assert 1.0 - math.fsum(d.probabilities) <= d.error.total <= 1e-13
 
 
+def test_states_before_a_pocket_may_hold_what_is_lost_into_it():
+    """A rare class goes round 100,001 states, of which two are stored: of these one leads to the other only."""
+    n = 100_000
+    model = network(
+        {"S": 1, "A": 0, "C": 0, "B": 0, "X": 0, "Y": n},
+        ("S -> A", "mass_action", 1.0),
+        ("S -> C", "mass_action", 1.0),
+        ("S -> B", "mass_action", 1e-7),
+        ({"Y": -1, "X": 1}, "rate", "B*piecewise(1e-6, X == 0, piecewise(1, Y >= 1, 0))"),
+        ({"Y": n, "X": -n}, "rate", f"B*piecewise(1, X == {n}, 0)"),
+        ("B -> A", "rate", "B*piecewise(1, X == 3.5, 0)"),  # never, which is not looked for
+    )
+    d = fsp.stationary(model, 1e-6)
+    waiting = d.probability({"S": 0, "A": 0, "C": 0, "B": 1, "X": 0, "Y": n})
+    assert d.error.certified
+    assert len(d) < 100
+    assert 5e-8 / (1.0 + 0.1) * (1.0 - 1e-6) in waiting  # 10⁶ of the 1.1 · 10⁶ s of a round
+
+
 def test_classes_that_no_reaction_leaves_are_not_taken_for_pockets():
     """S becomes P or Q for good, and P makes X: by the lattice alone the classes would lead to each other."""
     model = network(

@@ -7,6 +7,7 @@ import warnings
 from fractions import Fraction
 
 import exact
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -14,7 +15,7 @@ from random_networks import as_model, reversible_networks
 from written_networks import network
 
 import fsp
-from fsp.equilibrium.product_form import lattice_states
+from fsp.equilibrium.product_form import _poisson, lattice_states
 from fsp.moments.complexes import complex_balance, complex_graph, structure_text
 
 CYCLE = (("A -> B", "mass_action", 1.0), ("B -> C", "mass_action", 2.0), ("C -> A", "mass_action", 4.0))
@@ -137,6 +138,17 @@ def test_poisson_distributions_of_any_size(mean, tol):
     assert true <= d.error.total + known
     assert d.error.truncation <= tol
     assert d.error.truncation <= 100.0 * max(true, known)
+
+
+@pytest.mark.parametrize("mean", [0.3, 17.5, 1e6, 123456789.0, 1999999999.7])
+def test_the_probability_of_the_mode_lies_between_its_bounds(mean):
+    """At 10⁹ molecules its logarithm is a difference of numbers of 10¹⁰, which keep five decimals."""
+    log = math.log(mean)
+    weights = _poisson(log, 0.0)
+    with mpmath.workdps(40):
+        c, mode = mpmath.exp(mpmath.mpf(log)), mpmath.mpf(weights.mode)
+        true = mpmath.exp(mode * mpmath.mpf(log) - c - mpmath.loggamma(mode + 1))
+        assert weights.least <= true <= weights.highest <= 1.01 * true
 
 
 def test_parities_have_each_its_product():

@@ -112,6 +112,22 @@ def test_bounds_hold_for_cycles_of_three_species(rates, total):
         assert np.abs(found.derivatives[k] - exact).sum() <= found.errors[k] + 1e-11 * (1.0 + np.abs(exact).sum())
 
 
+@pytest.mark.parametrize("made", [0.0, 2.0])
+def test_chains_that_end_in_several_endless_classes_are_refused(made):
+    """Of an endless class a part is stored, which leaks: the derivative by a was 0, with an estimated error of 0."""
+    model = network(
+        {"S": 1, "P": 0, "Q": 0, "X": 0},
+        ("S -> P", "mass_action", "a"),
+        ("S -> Q", "mass_action", 1.0),
+        ("P -> P + X", "mass_action", 1.0),
+        *[("Q -> Q + X", "mass_action", made)] * (made > 0.0),
+        ("X -> 0", "mass_action", 1.0),
+        parameters={"a": 1.0},
+    )
+    with pytest.raises(fsp.ModelError, match="must be of a chain that ends in one class of states"):
+        fsp.sensitivity(model, [0.0], ["a"], start="stationary", tol=1e-3)
+
+
 def test_chains_that_end_in_several_classes_are_refused():
     model = fsp.Model(
         species={"S": 1, "A": 0, "B": 0},

@@ -254,8 +254,8 @@ MUTANTS = [
     mutant(
         "laws-of-the-start-move-nothing-back",
         "inference/adjoint.py",
-        "values += h @ l",
-        "values += 0.0 * (h @ l)",
+        "values += dot(h, l)",
+        "values += 0.0 * dot(h, l)",
         "adjoint",
         only="start_have",
     ),
@@ -1292,8 +1292,8 @@ MUTANTS = [
     mutant(
         "adjoints-in-time-forget-the-start",
         "inference/timed_adjoint.py",
-        "self._values += h @ l",
-        "self._values += 0.0 * (h @ l)",
+        "self._values += dot(h, l)",
+        "self._values += 0.0 * dot(h, l)",
         "timed_adjoint",
         only="poisson_laws",
     ),

@@ -513,4 +513,18 @@ MUTANTS = [
         "totals",
         only="lifetimes",
     ),
+    mutant(
+        "means-over-many-states-added-in-a-row",
+        "passages/average.py",
+        "float(dot(self._y, values[0]))",
+        "float(self._y @ values[0])",
+        "average",
+    ),
+    mutant(
+        "means-over-many-states-added-in-a-row-from-above",
+        "passages/average.py",
+        "float(dot(self._y[self._has], values[1, self._has]))",
+        "float(self._y[self._has] @ values[1, self._has])",
+        "average",
+    ),
 ]

@@ -54,7 +54,7 @@ MUTANTS = [
     mutant(
         "rates-are-exact",
         "projection/budget.py",
-        "rounding=step.rounding + of_rates,",
+        "rounding=sum_up(step.rounding, of_rates),",
         "rounding=step.rounding,",
         "rounding",
         only="is_in_the_bound",
@@ -94,14 +94,14 @@ MUTANTS = [
     mutant(
         "loss-not-in-the-ledger",
         "projection/budget.py",
-        "truncation=float(step.lost.sum()),",
-        "truncation=0.0,",
+        "truncation=float(step.lost.sum()) *",
+        "truncation=0.0 *",
         "transient",
     ),
     mutant(
         "rounding-not-in-the-ledger",
         "projection/budget.py",
-        "rounding=step.rounding + of_rates,",
+        "rounding=sum_up(step.rounding, of_rates),",
         "rounding=0.0,",
         "transient",
     ),
@@ -383,8 +383,8 @@ MUTANTS = [
     mutant(
         "lost-probability-is-charged-by-a-tenth",
         "projection/budget.py",
-        "truncation=float(step.lost.sum()),",
-        "truncation=0.1 * float(step.lost.sum()),",
+        "truncation=float(step.lost.sum()) *",
+        "truncation=0.1 * float(step.lost.sum()) *",
         "examination",
         only="true_bounds and hill",
     ),
@@ -413,8 +413,8 @@ MUTANTS = [
     mutant(
         "rounding-of-rates-is-taken-off",
         "projection/budget.py",
-        "rounding=step.rounding + of_rates,",
-        "rounding=step.rounding - of_rates,",
+        "rounding=sum_up(step.rounding, of_rates),",
+        "rounding=sum_up(step.rounding, -of_rates),",
         "budget",
     ),
     mutant(
