@@ -367,6 +367,7 @@ def _warn_if_above(last: Distribution, tol: float, space: StateSpace | None) -> 
     way_out = "give a larger `space` or leave it out" if space is not None else "ask for a larger `tol`"
     if ledger.rounding > 0.5 * ledger.total:
         advice = "; ".join(last.notes) or "ask for a larger `tol`"
+        advice = advice if ledger.rounding < 1.0 else "end earlier, or ask for `fsp.stationary`"
         way_out = f"rounding alone may reach {ledger.rounding:.1e}: {advice}"
     warnings.warn(
         f"The error bound {ledger.total:.1e} exceeds tol = {tol:.1e}; {way_out}.",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LATTICES = 1e-2  # of the tolerance, on lattices: the square of how many standard deviations a law reaches
 INTEGRATED = 1e-9  # that integration leaves of moments: ten times the tolerance of the differential equations
+LARGEST_VOLUME = 1e100  # powers of counts in it are doubles; chosen
 
 
 @barred()
@@ -158,8 +159,11 @@ def _checked(volumes: Sequence[float], methods: Sequence[str]) -> tuple[tuple[fl
         factors = tuple(map(float, volumes))
     except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"`volumes` must be positive numbers, such as [1, 10], but are {shown(volumes)}.") from None
-    if not factors or not all(0.0 < v < math.inf for v in factors):
-        raise ArgumentError(f"`volumes` must be positive numbers, but are {list(volumes)}.")
+    if not factors or not all(0.0 < v <= LARGEST_VOLUME for v in factors) or len(set(factors)) < len(factors):
+        raise ArgumentError(
+            f"`volumes` must be positive numbers, different ones of at most {LARGEST_VOLUME:g}, but are "
+            f"{list(volumes)}."
+        )
     unknown = [name for name in methods if name not in METHODS]
     if unknown or not methods or isinstance(methods, str):
         raise ArgumentError(f"`methods` must be some of {', '.join(METHODS)}, but are {methods!r}.")

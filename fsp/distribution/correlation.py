@@ -37,9 +37,9 @@ class Spectrum(Displayed):
     radius
         (n,) bounds of the distance of each value to the exact one; infinite where none is known.
     certified
-        Whether the radii are proved.
+        Whether the radii are proved, and some are finite.
     reason
-        Why they are not.
+        Why they are not, or not all are finite.
     """
 
     frequencies: FloatArray
@@ -64,11 +64,14 @@ class Spectrum(Displayed):
 
     def __getitem__(self, k: int) -> Interval:
         """Return one value, or the real part of one."""
-        ends = float(self.lower[k]), float(self.upper[k])
-        return Interval(*ends, float(self.value[k].real), self.certified, self.reason)
+        ends, is_known = (float(self.lower[k]), float(self.upper[k])), self._is_known(k)
+        return Interval(*ends, float(self.value[k].real), is_known, "" if is_known else self.reason)
 
     def __iter__(self) -> Iterator[Interval]:
         return (self[k] for k in range(len(self)))
+
+    def _is_known(self, k: int) -> bool:
+        return self.certified and bool(np.isfinite(self.radius[k]))
 
     def record(self) -> list[dict[str, float | bool]]:
         """Return all that is known in plain dictionaries, at full precision."""
@@ -79,9 +82,9 @@ class Spectrum(Displayed):
                 "real": complex(power).real,
                 "imaginary": complex(power).imag,
                 "radius": radius,
-                "certified": self.certified,
+                "certified": self._is_known(k),
             }
-            for omega, power, radius in numbers
+            for k, (omega, power, radius) in enumerate(numbers)
         ]
 
     def __str__(self) -> str:
@@ -90,7 +93,7 @@ class Spectrum(Displayed):
             shown = str(self[k])
             if isinstance(power, complex):
                 number = f"{power.real:.6g}{power.imag:+.6g}i"
-                shown = f"{number}, off by at most {self.radius[k]:.1e}" if self.certified else f"≈ {number}"
+                shown = f"{number}, off by at most {self.radius[k]:.1e}" if self._is_known(k) else f"≈ {number}"
             lines.append(f"  spectrum at {omega:.8g}: {shown}")
         return "\n".join(lines)
 

@@ -221,9 +221,8 @@ def read_counts(
     2      1         4         4
     """
     _check_arguments(counts, missing)
-    columns = columns_of(
-        source, [time, *counts.values(), *(where or {}), *(conditions or {}), *filter(None, [replicate])]
-    )
+    of_runs = [] if replicate is None else [replicate]
+    columns = columns_of(source, [time, *counts.values(), *(where or {}), *(conditions or {}), *of_runs])
     kept = np.ones(len(columns[time]), dtype=np.bool_)
     for name, value in (where or {}).items():
         kept &= columns[name] == value

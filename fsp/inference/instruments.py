@@ -190,6 +190,10 @@ class Poisson(Instrument):
     def __post_init__(self) -> None:
         if not isinstance(self.background, Real) or not 0.0 <= self.background < np.inf:
             raise ArgumentError(f"`background` must be a mean of 0 or more, but is {self.background!r}.")
+        try:
+            LAWS["poisson"].of(float(self.background))
+        except ValueError as error:
+            raise ArgumentError(f"`background` must be a mean with counts to hold, but is {error}.") from None
 
     def reach(self, largest: int) -> int:
         """Return the largest count with the most of the background that its law holds."""

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 REFINEMENTS = 2  # the second gains what the first rounds; the residual is charged
 NOTHING_KNOWN = "no bound of what happens at states that are not stored is known"
+OF_ROUNDING = "at a frequency so far above all rates double precision tells nothing of it"
 OF_SUMS = 16.0 * UNIT_ROUNDOFF  # relative rounding of a complex right-hand side and of a few products with it
 
 
@@ -128,9 +129,11 @@ class Excursions:
         return Spectrum(frequencies, values.real.copy() if same else values, residuals, radii, known, reason)
 
     def _judged(self, radii: FloatArray) -> tuple[bool, str]:
-        """Tell whether `radii` (m,) are bounds, and why not."""
-        known = self._rest.certified and bool(np.isfinite(radii).all())
-        return known, "" if known else self._rest.reason or NOTHING_KNOWN
+        """Tell whether `radii` (m,) are bounds, as far as they are finite, and why not all are."""
+        known = np.isfinite(radii)
+        why = NOTHING_KNOWN if self._outside == inf else OF_ROUNDING
+        reason = "" if known.all() and self._rest.certified else self._rest.reason or why
+        return self._rest.certified and bool(known.any() or not len(known)), reason
 
     def _joined(self, ones: _Solved, pair: tuple[int, int], solved: _Solved, omega: float) -> Disc:
         """Return G_ab, of the observables of two numbers, for g_1 and g_b: (1)."""

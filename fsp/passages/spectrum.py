@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -114,16 +115,24 @@ class _Judge:
     suffices = True
 
     def __init__(self, tol: float) -> None:
-        self._tol, self._width, self._useless = tol, inf, 0
+        self._tol, self._useless = tol, 0
+        self._unknown, self._width, self._outside = sys.maxsize, inf, inf  # the least of each so far
         self.best: Spectrum
 
     def judge(self, candidate: _Candidate, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None to end."""
-        spectrum = candidate.spectrum
-        sizes = np.abs(spectrum.value)
-        width = float((spectrum.radius / np.where(sizes > 0.0, sizes, 1.0)).max(initial=0.0))
-        self._useless = self._useless + 1 if IMPROVES * self._width < width < inf else 0
-        if width <= self._width:
-            self.best, self._width = spectrum, width
-        done = width <= self._tol or self._useless == PATIENCE
+        spectrum, outside = candidate.spectrum, candidate.rest.outside
+        sizes, known = np.abs(spectrum.value), np.isfinite(spectrum.radius)
+        unknown = int(np.sum(~known))  # frequencies of which nothing is known: for states outside, or rounding
+        width = float((spectrum.radius / np.where(sizes > 0.0, sizes, 1.0))[known].max(initial=0.0))
+        fewer = unknown < self._unknown
+        as_many = unknown == self._unknown
+        improves = (
+            fewer or (as_many and width < IMPROVES * self._width) or (unknown and outside < IMPROVES * self._outside)
+        )
+        self._useless = 0 if improves else self._useless + 1
+        if fewer or (as_many and width < self._width):
+            self.best, self._unknown, self._width = spectrum, unknown, width
+        self._outside = min(outside, self._outside)
+        done = (not unknown and width <= self._tol) or self._useless == PATIENCE
         return None if done else NextSpace(ErrorLedger(truncation=min(2.0, candidate.rest.outside)))

@@ -31,6 +31,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.arrays import rows_of
+from fsp.errors import ConvergenceError
 from fsp.generator.generator import in_one_process
 from fsp.solvers import costs, kernels, rational_kernels
 from fsp.solvers.base import LossLimit, check_count, check_tol, short, step_to
@@ -57,6 +58,7 @@ CHECK_EVERY = 3  # at least, until it is looked at again
 LIKELY = 0.8  # of the vectors that are missing, if the error falls as it did
 FEW, MANY = 24, 34  # vectors of a step after which the next one is longer, or shorter
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
+MOST_MASS = 1e6  # of a vector of probabilities: with more, all digits are lost
 SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
 NEAR = 8.0  # by what factor the pole of a last step may miss; chosen: below, its rounding grows as s/γ
 KEPT_FACTORS = 2  # of the present step and of a last, shorter one
@@ -107,6 +109,11 @@ class _RationalPropagator(MatrixPropagator):
         """Take one step towards t1, as far as error and loss allow; see `Propagator.step`."""
         n = self._system.n
         p = z[:n]
+        if not float(p.sum()) < MOST_MASS:
+            raise ConvergenceError(
+                f"Rational must keep some digits, but at t = {t:.6g} rounding leaves none; end earlier, or ask for "
+                f"`fsp.stationary`."
+            )
         if self._is_new:  # what was cut off at the edge of the space is not smooth yet
             self._is_new = False
             self.step_length /= NEW_SPACE
@@ -132,9 +139,9 @@ class _RationalPropagator(MatrixPropagator):
         basis = _Basis(self._system, self._system.pole_for(h, last=h < self.step_length), p, self._size)
         path, check = None, _Checks(self._last_size // 2)
         while path is None or not (path.reaches_end or basis.complete):
-            basis.extend()
-            if basis.complete or (basis.size >= check.due and check.met(basis, h, tol_rate)):
-                with np.errstate(all="ignore"):  # where a basis is of no use yet, its exponential overflows
+            with np.errstate(all="ignore"):  # where a basis is of no use yet, its exponential overflows
+                basis.extend()
+                if basis.complete or (basis.size >= check.due and check.met(basis, h, tol_rate)):
                     path = _Path(basis, h, tol_rate)
         self._last_size = basis.size
         self._adapt(h, path, basis.size)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.errors import ConvergenceError
 from fsp.solvers import scipy_extensions
 
 if TYPE_CHECKING:
@@ -37,7 +38,13 @@ class SchurForm:
     """The Schur form of H: ``H = Q T Qᴴ``, ``G = (I - T⁻¹)/γ``, and e_1 in its basis; T and G are triangular."""
 
     def __init__(self, H: FloatArray, gamma: float) -> None:
-        _, self.inverse, self.Q = scipy_extensions.schur(H)
+        try:
+            _, self.inverse, self.Q = scipy_extensions.schur(H)
+        except (np.linalg.LinAlgError, ValueError):
+            raise ConvergenceError(
+                f"A rational Krylov space must have numbers that doubles hold, but with a pole of {gamma:.1e} it has "
+                f"not; end earlier, or ask for `fsp.stationary`."
+            ) from None
         self.G = (np.eye(len(H)) - self.inverse) / gamma
         self.start = self.Q[0].conj()
 

@@ -144,12 +144,17 @@ def test_numbers_of_any_kind_are_times(given):
         (lambda: fsp.passage(MODEL, {1: "X == 0", "1": "X == 1"}), "`target` must be conditions by different names"),
         (lambda: fsp.fisher(MODEL, [1.0], ["g"], observe=["X", " X"]), "`observe` must be one or more different"),
         (lambda: fsp.design(MODEL, [1.0], ["g"], observe=["X", "X"]), "`observe` must be one or more different"),
+        (lambda: fsp.approximations(MODEL, [1.0], volumes=[1, 1.0]), "`volumes` must be positive numbers, different"),
+        (lambda: fsp.approximations(MODEL, [1.0], volumes=[1, 1e308]), "`volumes` must be positive numbers, different"),
+        (lambda: fsp.sensitivity(MODEL, [1e308], ["g"]), "`times` must be at most 1e+300, but are up to 1e+308"),
+        (lambda: fsp.Poisson(1e9), "`background` must be a mean with counts to hold, but is the mean 1e+09, which"),
+        (lambda: fsp.read_counts({"time": [1], "x": [2]}, counts={"X": "x"}, replicate=""), "must have a column ''"),
         (lambda: fsp.gradient(MODEL, "X > 1", [1.0, 2.0], "g"), "`time` must be one number, but is [1.0, 2.0]"),
         (lambda: fsp.correlation(TWO, "A", [1.0, 1.0]), "`lags` must increase, but 1.0 is followed by 1.0"),
         (lambda: fsp.correlation(TWO, "A", [-1.0]), "`lags` must be finite and not negative"),
     ],
 )
-def test_names_that_are_empty_or_given_twice(call, what):
+def test_what_is_empty_given_twice_or_too_large(call, what):
     with pytest.raises(ArgumentError, match=re.escape(what)):
         call()
 

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "spectra-that-hide-each-other",
+        "distribution/correlation.py",
+        "return self.certified and bool(np.isfinite(self.radius[k]))",
+        "return self.certified and bool(np.isfinite(self.radius).all())",
+        "spectrum",
+        only="far_above",
+    ),
+    mutant(
         "committors-of-nothing-without-a-word",
         "passages/committor.py",
         "if targets.holds(k, generator.space.states).any():",

@@ -228,3 +228,21 @@ def test_discs_hold_what_is_computed_of_their_numbers(a, r, s, b, q, t):
         assert abs(quotient.value - x / y) <= quotient.radius + slack / abs(y) ** 2
     assert (quotient.radius == math.inf) == (not abs(b) * (1.0 - 1e-15) > q)
     assert abs(first.conjugate.value - x.conjugate()) <= r + slack
+
+
+def test_frequencies_far_above_all_rates_end_soon_and_hide_nothing_of_others():
+    """S = 2 m g / (g² + ω²) of births and deaths with the mean m; rounding hides it where ω² exceeds 10¹⁶ or so."""
+    model = network({"X": 0}, ("0 -> X", "mass_action", 10.0), ("X -> 0", "mass_action", 1.0))
+    omega = np.array([0.0, 1.0, 1e3, 1e9, 1e15, 1e160, 1e308])
+    found = fsp.correlation(model, "X", [1.0]).spectrum(omega)
+    exact = 20.0 / (1.0 + np.minimum(omega, 1e150) ** 2)
+    assert np.isfinite(found.radius).tolist() == [True] * 3 + [False] * 4
+    assert (np.abs(found.value - exact) <= found.radius).all()
+    assert (
+        [number.certified for number in found]
+        == [row["certified"] for row in found.record()]
+        == [True] * 3 + [False] * 4
+    )
+    assert "so far above all rates" in found[3].reason
+    assert found.value[3] == pytest.approx(exact[3], rel=1e-3)
+    assert str(found[0]).startswith("[19.99") or str(found[0]).startswith("[20")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from math import inf
 
 import exact
@@ -104,9 +105,25 @@ def test_small_exponentials_of_long_steps_count_as_work():
 
 
 def test_more_jumps_than_doubles_count_are_refused_with_the_way_out():
-    model = network({"A": 0}, ("0 -> A", "mass_action", 10.0), ("A -> 0", "mass_action", 1.0))
+    model = network({"A": 0}, ("0 -> A", "mass_action", 1e10), ("A -> 0", "mass_action", 1e9))
     with pytest.raises(ConvergenceError, match=r"jumps until then are too many .* end earlier, or ask for `fsp.statio"):
-        fsp.transient(model, [1e308])
+        fsp.transient(model, [1e300])
+    assert fsp.stationary(model).error.total < 1e-6
+
+
+@pytest.mark.parametrize("solver", ["rational", "auto"])
+@pytest.mark.parametrize("end", [1e30, 1e100, 1e300])
+def test_where_no_digit_is_left_the_way_out_is_to_end_earlier(solver, end):
+    model = network({"A": 0}, ("0 -> A", "mass_action", 10.0), ("A -> 0", "mass_action", 1.0))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            assert fsp.transient(model, [end], solver=solver)[-1].error.total > 1.0
+            message, *more = [str(warning.message) for warning in said]
+            assert not more
+        except ConvergenceError as error:
+            message = str(error)
+    assert "end earlier, or ask for `fsp.stationary`" in message
     assert fsp.stationary(model).error.total < 1e-6
 
 
