@@ -196,7 +196,7 @@ class TimedAdjoint:
         values, off = backward.gradient()
         worst = max(self.relative, backward.worst, *(piece.off.relative for piece in self.pieces))
         certified = known and worst < TOO_MUCH and self._beginning.proved
-        off = np.where(np.isfinite(off) & certified, off * (1.0 + worst) ** 2, inf)
+        off = np.where(np.isfinite(off), off * (1.0 + worst) ** 2, inf) if certified else np.full(len(off), inf)
         return Gradient(values, off, len(self.pieces) * STAGES)
 
 

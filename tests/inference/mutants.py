@@ -1472,4 +1472,12 @@ MUTANTS = [
         "response",
         only="opens_are_refused",
     ),
+    mutant(
+        "errors-beyond-doubles-are-raised-to-powers",
+        "inference/timed_adjoint.py",
+        "off * (1.0 + worst) ** 2, inf) if certified else",
+        "off * (1.0 + worst) ** 2, inf) if True else",
+        "timed_adjoint",
+        only="beyond_doubles",
+    ),
 ]

@@ -472,3 +472,22 @@ def test_too_many_states_go_forward(monkeypatch):
     monkeypatch.setattr(adjoint_space, "MOST_STATES", 5)
     with pytest.raises(fsp.BackendError, match="5 states at most"):
         fsp.gradient(births(SIGNAL), "X > 6", 2.0, ["k"], method="adjoint")
+
+
+def test_errors_on_the_way_back_beyond_doubles_leave_an_estimate():
+    """Births fall like exp(-X/2), deaths do not grow: nothing is proved of the law at rest, which derivatives keep."""
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 1.0},
+        reactions=[
+            fsp.Reaction("0 -> X", rate="k*exp(-0.5*X)"),
+            fsp.Reaction("X -> 0", rate="piecewise(1, X >= 1, 0)"),
+        ],
+    )
+    with pytest.warns(fsp.ToleranceWarning):
+        found = fsp.gradient(model, "X > 1", 1.0, ["k"], start="stationary", tol=1e-4)["k"]
+    n = np.arange(40)
+    law = np.exp(-0.25 * n * (n - 1))
+    law /= law.sum()  # of k = 1, and with d log p/dk = n - m
+    assert not found.certified
+    assert found.value == pytest.approx(law @ ((n > 1) * (n - law @ n)), rel=1e-6)
