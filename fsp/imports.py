@@ -13,13 +13,20 @@ if TYPE_CHECKING:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Import inside without collections, which libsbml's 30,000 functions make slow."""
+    """Import inside without collections, which libsbml's 30,000 functions make slow.
+
+    What was imported goes to the oldest generation unseen, by freezing and unfreezing, unless something is frozen: else
+    the next collection would look through it.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was_enabled:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

@@ -223,6 +223,21 @@ MUTANTS = [
         only="best_level",
     ),
     mutant(
+        "collector-stays-off",
+        "imports.py",
+        "            gc.enable()",
+        "            gc.disable()",
+        "imports",
+    ),
+    mutant(
+        "what-is-frozen-thaws",
+        "imports.py",
+        "            if not gc.get_freeze_count():",
+        "            if True:",
+        "imports",
+        only="stays_frozen",
+    ),
+    mutant(
         "parts-compiled-one-after-the-other",
         "compilation/objects.py",
         "with ThreadPoolExecutor(len(missing)) as pool:",

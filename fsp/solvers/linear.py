@@ -33,7 +33,6 @@ PLANAR_FILL = 60.0  # entries of the factors of a planar matrix, for each state
 FILL = 10.0  # times n^(4/3), those of others
 INCOMPLETE_FILL = 4.0  # of incomplete factors, over the matrix
 RESTART = 40  # vectors of GMRES
-FARTHEST = 64  # jumps within which states are counted: more than a square needs; chosen
 DIRECT_WORK = 1e11  # of a factorisation that is still considered: half a minute
 
 
@@ -55,7 +54,7 @@ class Band:
         n = matrix.shape[0]
         rows, columns = _places(matrix), matrix.indices
         band = cls(np.arange(n), rows, columns, _width(rows, columns))
-        if band.width > WIDEST_BAND and _is_planar(matrix) and not _is_wide(matrix):
+        if band.width > WIDEST_BAND and _is_planar(matrix):
             order = _in_order(matrix)
             place = np.empty(n, dtype=np.int64)
             place[order] = np.arange(n)
@@ -103,30 +102,9 @@ def _is_planar(matrix: Any) -> bool:
     return bool(len(matrix.data) <= 5.5 * matrix.shape[0])
 
 
-def _is_wide(matrix: Any) -> bool:
-    """Tell whether no order has a band of WIDEST_BAND, by the states around the middle one; False: not known.
-
-    What k jumps reach lies within k widths b of where they start, on either side: there are at most 2kb + 1 states.
-    """
-    seen = np.zeros(matrix.shape[0], dtype=bool)
-    edge = np.array([len(seen) // 2])
-    seen[edge] = True
-    count = 1
-    for k in range(1, FARTHEST + 1):
-        start, size = matrix.indptr[edge], matrix.indptr[edge + 1] - matrix.indptr[edge]
-        entries = np.arange(size.sum()) + np.repeat(start - np.cumsum(size) + size, size)
-        near = matrix.indices[entries]
-        edge = np.unique(near[~seen[near]])
-        seen[edge] = True
-        count += len(edge)
-        if count > 2 * k * WIDEST_BAND + 1:
-            return True
-    return False
-
-
 def _in_order(matrix: Any) -> IntArray:
     """Return the order of Cuthill and McKee of CSR arrays, (n,)."""
-    columns = Rows.of(matrix.indices, _places(matrix), matrix.data, matrix.shape)
+    columns = _transposed(matrix, matrix.data)
     degrees = np.diff(matrix.indptr).astype(np.int64) + np.diff(columns.indptr)
     by_degree = np.argsort(degrees, kind="stable")
     order: IntArray = band_kernels.cuthill_mckee(*rows_of(matrix), *rows_of(columns), by_degree, degrees)
@@ -157,9 +135,25 @@ def entries_of_factors(n: float, *, planar: bool) -> float:
 
 def _shifted(matrix: Any, shift: complex) -> Rows:
     """Return the columns of ``I - σA``: the rows of its transpose."""
-    states = np.arange(matrix.shape[0])
-    rows, columns = np.concatenate([_places(matrix), states]), np.concatenate([matrix.indices, states])
-    return Rows.of(columns, rows, np.concatenate([-shift * matrix.data, np.ones(len(states))]), matrix.shape)
+    values, diagonal = -shift * matrix.data, matrix.indices == _places(matrix)
+    values[diagonal] += 1.0
+    lacking = np.ones(matrix.shape[0], dtype=bool)
+    lacking[matrix.indices[diagonal]] = False
+    columns = _transposed(matrix, values)
+    if not lacking.any():
+        return columns
+    states = np.flatnonzero(lacking)
+    places = np.concatenate([columns.places(), states]), np.concatenate([columns.indices, states])
+    return Rows.of(*places, np.concatenate([columns.data, np.ones(len(states))]), matrix.shape)
+
+
+def _transposed(matrix: Any, data: np.ndarray) -> Rows:
+    """Return the rows of the transpose of CSR arrays with these entries."""
+    n = matrix.shape[0]
+    keys = matrix.indices.astype(np.uint16) if n <= 2**16 else matrix.indices  # numbers of 16 bits are sorted fastest
+    order = np.argsort(keys, kind="stable")
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(matrix.indices, minlength=n))])
+    return Rows(data[order], _places(matrix)[order], indptr, matrix.shape)
 
 
 def _band_factors(matrix: Any, shift: complex, band: Band) -> np.ndarray:

@@ -4,20 +4,12 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
-        "bands-are-called-wide",
+        "shifted-matrices-lack-a-diagonal",
         "solvers/linear.py",
-        "if count > 2 * k * WIDEST_BAND + 1:",
-        "if count > 2 * k * WIDEST_BAND:",
+        "    if not lacking.any():",
+        "    if True:",
         "linear",
-        only="called_wide",
-    ),
-    mutant(
-        "squares-are-not-known-to-be-wide",
-        "solvers/linear.py",
-        "for k in range(1, FARTHEST + 1):",
-        "for k in range(1, 9):",
-        "linear",
-        only="is_wide",
+        only="have_a_diagonal",
     ),
     mutant(
         "neighbours-in-any-order",

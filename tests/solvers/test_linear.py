@@ -38,21 +38,6 @@ def test_shifted_systems_are_solved_in_a_band_where_there_is_one(bounds, width, 
     np.testing.assert_allclose(solved, x, rtol=0.0, atol=1e-12 * np.abs(x).max())
 
 
-@pytest.mark.parametrize("width", [1, 4, linear.WIDEST_BAND])
-def test_no_matrix_with_a_band_is_called_wide(width):
-    """Full bands, whose states are shuffled: within k jumps are as many states as can be."""
-    n = 600
-    distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    order = np.random.default_rng(width).permutation(n)
-    assert not linear._is_wide(sparse.csr_array((distance <= width)[order][:, order].astype(float)))
-
-
-def test_a_square_of_states_is_wide():
-    grid = sparse.kron(sparse.eye_array(80), sparse.diags_array([1.0, -2.0, 1.0], offsets=[-1, 0, 1], shape=(80, 80)))
-    other = sparse.kron(sparse.diags_array([1.0, -2.0, 1.0], offsets=[-1, 0, 1], shape=(80, 80)), sparse.eye_array(80))
-    assert linear._is_wide(sparse.csr_array(grid + other))
-
-
 @pytest.mark.parametrize("columns", [1, 5])
 def test_a_shuffled_strip_is_brought_into_a_band(columns):
     """Of 90 rows: its neighbours are at most 2 columns + 1 places away in the order of Cuthill and McKee."""
@@ -66,3 +51,19 @@ def test_a_shuffled_strip_is_brought_into_a_band(columns):
     assert sorted(band.order.tolist()) == list(range(n))
     np.testing.assert_array_equal(band.order[band.rows], np.repeat(np.arange(n), np.diff(matrix.indptr)))
     np.testing.assert_array_equal(band.order[band.columns], matrix.indices)
+
+
+@pytest.mark.parametrize("n", [50, 2**16 + 20], ids=["numbers of 16 bits", "more states"])
+def test_columns_of_a_shifted_matrix_are_ascending_and_have_a_diagonal(n):
+    """Every third state has no entry on the diagonal."""
+    rng = np.random.default_rng(6)
+    rows, columns = rng.integers(0, n, (2, 3 * n))
+    kept = (rows != columns) | (rows % 3 > 0)
+    values = rng.random(kept.sum())
+    matrix = sparse.csr_array((values, (rows[kept], columns[kept])), shape=(n, n))
+    shifted = linear._shifted(matrix, 0.25)
+    expected = (sparse.eye_array(n) - 0.25 * matrix).tocsc()
+    expected.sort_indices()
+    np.testing.assert_array_equal(shifted.indptr, expected.indptr)
+    np.testing.assert_array_equal(shifted.indices, expected.indices)
+    np.testing.assert_array_equal(shifted.data, expected.data)
