@@ -26,7 +26,7 @@ The Poisson windows are such that P(N >= last) <= ε/2 too.  Moments of m are fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -64,6 +64,13 @@ class Weights(NamedTuple):
     height: FloatArray  # H of (3): a constant, and factors of the functions u of errors, (1 + n_gauges,)
 
 
+class RatesOff(NamedTuple):
+    """What rates are off beside the rounding of a model's formulas, where a parameter is rounded."""
+
+    relative: float
+    slopes: Mapping[int, FloatArray]  # what derivatives are off, (q, n) by reaction
+
+
 class Gradient(NamedTuple):
     """Derivatives by each parameter, and what they may be off; infinite where nothing is known."""
 
@@ -75,8 +82,7 @@ class Gradient(NamedTuple):
 class Adjoint:
     """A network on fixed states up to some times, and what is lost of it.
 
-    With an `exit_rate`, the largest of several, it waits to be passed with them by `SideBySide`.  `roundings` are those
-    that rates have beside their own.
+    With an `exit_rate`, the largest of several, it waits to be passed with them by `SideBySide`.
     """
 
     path: Path
@@ -93,13 +99,13 @@ class Adjoint:
         report: ProgressCallback = silent,
         *,
         exit_rate: float | None = None,
-        roundings: float = 0.0,
+        rates_off: RatesOff | None = None,
     ) -> None:
         self._model, self._slopes, self.space = model, slopes, generator.space
         self._times, self._report = times, report
         self.gauges = [bounds.followed[i] for i in bounds.of_errors]
         self.chain = Chain.of(generator, exit_rate or 0.0)
-        self._operations = generator.roundings + model.n_reactions + roundings
+        self._rates_off = rates_off or RatesOff(0.0, {})
         self._beginning = of_model(model, slopes)
         self._truncation = _Truncation(model, slopes, bounds, generator, self.chain, tail)
         begun = self._beginning
@@ -121,7 +127,8 @@ class Adjoint:
 
     def passed(self, path: Path) -> None:
         """Take note of the way that it went."""
-        self.path, self.relative = path, relative_error(path, self._operations)
+        roundings = self._truncation.generator.roundings + self._rates_off.relative / UNIT_ROUNDOFF
+        self.path, self.relative = path, relative_error(path, roundings + self._model.n_reactions)
 
     def probabilities(self, i: int) -> FloatArray:
         """Return lower bounds, but for `relative`, of the probabilities at time i, (n,)."""
@@ -210,6 +217,7 @@ class Adjoint:
         values, off, sizes = np.zeros(q), np.zeros(q), np.zeros((q, len(states)))
         for r in range(self._model.n_reactions):
             slopes, wrong = slopes_on(self._model, states, r, self._slopes)  # (q, n) each
+            wrong = wrong + self._rates_off.slopes.get(r, 0.0)
             sizes += np.abs(slopes) + wrong
             if not (slopes.any() or wrong.any()):
                 continue

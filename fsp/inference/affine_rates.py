@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from fsp.errors import ArgumentError, BackendError, ModelError
 from fsp.inference.free_laws import starting
 from fsp.inference.parameters import require_no_events, without
 from fsp.inference.quadrature import Growth
-from fsp.inference.sectors import Sector, is_enclosed, sector
+from fsp.inference.sectors import Sector, is_enclosed, sector, steepness
 from fsp.model.definition import resolve
 from fsp.model.derivatives import derivative
 from fsp.model.ranges import enclosure
@@ -68,7 +68,7 @@ class AffineRates:
         return cls(
             tuple(model.species),
             {
-                name: tuple(ZERO if r in curved[name] else _slope(model, name, r, tree) for r, tree in trees)
+                name: tuple(ZERO if r in curved[name] else _slope(model, name, r, tree, kept) for r, tree in trees)
                 for name in names
             },
             tuple(tree for _, tree in trees),
@@ -79,6 +79,16 @@ class AffineRates:
         """Bound t F on a box of states and of other parameters, and what bent laws add to exponents."""
         bends = [self._bend(name, tree, box, horizon) for tree in self.bent[name]]
         return Growth(self._linear(name, box, horizon), tuple(bends))
+
+    def steepness(self, name: str) -> float:
+        """Bound by how many times the rounding of a parameter rates are off, relative to themselves."""
+        return max([1.0, *(steepness(tree, name) for tree in self.bent[name])])
+
+    def shifted(self, name: str, box: Mapping[str, Range], horizon: float) -> float:
+        """Bound t σ max_x Σ_r a_r of (5) over what changes with a parameter, on a box as for `on`."""
+        high = box[name][1]
+        curved = sum(steepness(tree, name) * max(0.0, enclosure(tree, box)[1]) for tree in self.bent[name])
+        return (high * self._linear(name, box, horizon) + horizon * curved) * (1.0 + SUM_ROUNDING)
 
     def _bend(
         self, name: str, tree: Expression, box: Mapping[str, Range], horizon: float
@@ -129,8 +139,8 @@ def _largest(tree: Expression, species: Sequence[str], box: Mapping[str, Range],
     return float(min(by_range, sum(terms) * (1.0 + SUM_ROUNDING)))
 
 
-def _slope(model: Model, name: str, reaction: str, tree: Expression) -> Expression:
-    """Return f of a law ``g + θ f``."""
+def _slope(model: Model, name: str, reaction: str, tree: Expression, kept: Collection[str]) -> Expression:
+    """Return f of a law ``g + θ f``; parameters that are kept are positive."""
     slope = derivative(tree, name)
     if name in symbols(slope):
         raise BackendError(
@@ -143,6 +153,7 @@ def _slope(model: Model, name: str, reaction: str, tree: Expression) -> Expressi
         return slope
     rest = substitute(tree, {name: Number(0.0)})
     everywhere = {species: (0.0, np.inf) for species in model.species}
+    everywhere |= {other: (np.nextafter(0.0, 1.0), np.inf) for other in kept}
     if slope != ZERO and min(enclosure(part, everywhere)[0] for part in (slope, rest)) < 0.0:
         raise BackendError(
             f"A rate that is a multiple of '{name}' and a rest must be a sum of terms that are not negative, but that "

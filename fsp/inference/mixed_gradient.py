@@ -18,7 +18,7 @@ and the rule errs by Q times the factor before the exponential, or times the lar
 that are linear in θ, which h is the upper end of, ``|a(z)| <= 6 |a(h/2)| + 5 |a(h)|`` for |z| <= 2 h.
 At a node `fsp.inference.adjoint`, on states of its own in J, bounds what its number is off from ``Σ f ∂_k p_J``:
 p_J - y and λ_J - l lie below what its (2) and (3) charge with the largest ``Σ_r |∂_k a_r|`` of J, whatever the states
-beyond J do, as nothing comes back in p_J.
+beyond J do, as nothing comes back in p_J; the rounding of the node moves rates, and ``∂_k a_r`` by ``ε θ |∂_k f_r|``.
 
 References
 ----------
@@ -37,14 +37,14 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.generator import Generator
-from fsp.inference.adjoint import Adjoint, Gradient, SideBySide, Weights
+from fsp.inference.adjoint import Adjoint, Gradient, RatesOff, SideBySide, Weights
 from fsp.inference.adjoint_space import together
 from fsp.inference.beginning import of_model
 from fsp.inference.derived import slopes_on
 from fsp.inference.envelopes import Bounds
 from fsp.inference.extrinsic import ROUNDINGS
 from fsp.inference.mixed_scores import MARGIN, score_squares
-from fsp.inference.mixed_slopes import rate_slopes
+from fsp.inference.mixed_slopes import SlopeShifts, rate_slopes
 from fsp.inference.mixing import Mixing, Patch, Shares
 from fsp.inference.quadrature import INNERMOST, OUTERMOST
 from fsp.space.places import places
@@ -87,13 +87,18 @@ class _Rules(NamedTuple):
     error: float  # Q
     outside: float  # what laws have outside of their ends
     rounding: float  # of weights and sums, relative
+    moved: Mapping[str, float]  # of nodes, by parameter
+    rates_off: float  # what that makes of rates, relative, and of their derivatives
+    shifts: SlopeShifts
 
     @classmethod
-    def of(cls, mixing: Mixing, rules: Sequence[Rule], loss: float) -> _Rules:
+    def of(cls, mixing: Mixing, rules: Sequence[Rule], loss: float, slopes: Slopes) -> _Rules:
         points = list(mixing.points(rules))
         error, outside, off = (sum(getattr(rule, part) for rule in rules) for part in ("error", "outside", "relative"))
         off += (len(points) + 2 * len(rules)) * UNIT_ROUNDOFF + SUM_ROUNDING
-        return cls(points, mixing.ranges(Shares.of(loss)), error, outside, off)
+        moved = {name: rule.moved for name, rule in zip(mixing.laws, rules, strict=True)}
+        shifts = SlopeShifts(mixing.model, mixing.laws, slopes.of_rates)
+        return cls(points, mixing.ranges(Shares.of(loss)), error, outside, off, moved, mixing.rates_off(rules), shifts)
 
 
 class _Bundle(NamedTuple):
@@ -127,7 +132,7 @@ class MixedAdjoint:
     ) -> None:
         self._slopes, self._mixing, self._roots = slopes, mixing, roots
         self.space = together([patch.space for patch in patches])
-        self._rules, self._tail = _Rules.of(mixing, rules, loss), TAIL * loss
+        self._rules, self._tail = _Rules.of(mixing, rules, loss, slopes), TAIL * loss
         self._bundles = _Bundle.of(patches, self.space)
         self._kept: dict[int, tuple[list[Adjoint], SideBySide]] = {}
         n, held = len(mixing.times), 0
@@ -222,10 +227,14 @@ class MixedAdjoint:
         generators = [Generator(model, bundle.space) for model in models]
         fastest = max(generator.largest_exit_rate for generator in generators)
         adjoints = []
-        for model, generator in zip(models, generators, strict=True):
+        for model, generator, (values, _) in zip(models, generators, bundle.points, strict=True):
             slopes = rate_slopes(model, self._slopes.of_rates)
-            bounds = stored_bounds(self.space, model, slopes)
-            adjoints.append(Adjoint(model, slopes, bounds, generator, times, self._tail, exit_rate=fastest))
+            shifts = self._rules.shifts.at(values, self._rules.moved, self.space)
+            bounds = stored_bounds(self.space, model, slopes, shifts)
+            off = RatesOff(self._rules.rates_off, {r: table[:, bundle.places] for r, table in shifts.items()})
+            adjoints.append(
+                Adjoint(model, slopes, bounds, generator, times, self._tail, exit_rate=fastest, rates_off=off)
+            )
         return adjoints, SideBySide(adjoints, times, self._tail)
 
     def _node(self, values: Mapping[str, float]) -> _Node:
@@ -233,7 +242,8 @@ class MixedAdjoint:
         for name, law in self._mixing.laws.items():
             theta = np.array([values[name]])
             scores.append(law.slopes(theta)[:, 0])
-            off.append(ROUNDINGS * UNIT_ROUNDOFF * law.slope_sizes(theta, np.abs(np.log(theta)))[:, 0])
+            rounded = ROUNDINGS * UNIT_ROUNDOFF + 2.0 * self._rules.moved[name]  # twice in squares
+            off.append(rounded * law.slope_sizes(theta, np.abs(np.log(theta)))[:, 0])
         return _Node(np.array(scores), np.array(off))
 
     # ---- what is the same for all nodes
@@ -332,9 +342,12 @@ def _sizes(model: Model, space: StateSpace, slopes: Derivatives) -> FloatArray:
     return total
 
 
-def stored_bounds(space: StateSpace, model: Model, slopes: Derivatives) -> Bounds:
-    """Return what bounds derivatives on the stored states alone, which is all that p_J needs."""
+def stored_bounds(
+    space: StateSpace, model: Model, slopes: Derivatives, shifts: Mapping[int, FloatArray] | None = None
+) -> Bounds:
+    """Return what bounds derivatives, with what they are off, on the stored states alone: p_J needs no others."""
     n, rest = model.n_reactions, (0,) * model.n_species
-    largest = _sizes(model, space, slopes).max(axis=1, initial=0.0) * MARGIN
+    each = _sizes(model, space, slopes) + sum((shifts or {}).values())
+    largest = each.max(axis=1, initial=0.0) * MARGIN
     sizes = tuple(tuple({rest: Fraction(float(top) if r == 0 else 0.0)} for r in range(n)) for top in largest)
     return Bounds((sizes,), (), (), (), model.species_bounds, model.change.astype(np.float64))

@@ -14,11 +14,12 @@ are not negative,
 (2)  E S_k²  =  ∫ E Σ_r (∂_k a_r)²/a_r ds + E (∂_k log p(0))² ,
      (∂_k a)²/a  <=  (∂_k g)²/g + Θ Σ_i E θ_i (∂_k f_i)²/f_i ,
 
-which polynomials of degree one are sought above.
+which polynomials of degree one are sought above, also by ``(∂_k f)² <= σ² f²`` with σ of `fsp.inference.sectors`.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,9 @@ import numpy as np
 from fsp.inference.affine_rates import AffineRates
 from fsp.inference.envelopes import size
 from fsp.inference.parameters import without
+from fsp.inference.sectors import is_enclosed, steepness
 from fsp.model.derivatives import derivative, plus
+from fsp.model.ranges import enclosure
 from fsp.model.tree import ZERO, Call, Expression, Number, call, substitute, symbols
 from fsp.moments.exponential import exponential
 from fsp.moments.initial import KnownDistribution
@@ -106,7 +109,29 @@ def _square(model: Model, name: str, term: Expression, given: Mapping[str, Expre
     scaled, law = substitute(call("*", given[name], slope), given), substitute(term, given)
     linear = name not in symbols(slope) and without(term, name) == ZERO
     tree = scaled if linear else call("/", call("^", scaled, Number(2.0)), law)
-    return size(model, tree, model.species_bounds)
+    known = size(model, tree, model.species_bounds)
+    steep = (
+        None if known is not None else _steepness(substitute(term, {k: v for k, v in given.items() if k != name}), name)
+    )
+    above = None if steep is None else size(model, law, model.species_bounds)
+    return known if above is None or steep is None else {alpha: c * Fraction(steep) ** 2 for alpha, c in above.items()}
+
+
+def _steepness(term: Expression, name: str) -> float | None:
+    """Bound ``|∂ log f/∂ log θ|`` of a term that is made of what is not negative; None of others."""
+    if not is_enclosed(term, frozenset([name])) or not _is_not_negative(term, name):
+        return None
+    return steepness(term, name)
+
+
+def _is_not_negative(term: Expression, name: str) -> bool:
+    """Tell whether all parts without a positive parameter are seen to be at least zero."""
+    if name not in symbols(term):
+        return enclosure(term, {})[0] >= 0.0
+    if not isinstance(term, Call):
+        return True
+    parts = term.arguments[:1] if term.function == "^" else term.arguments
+    return all(_is_not_negative(part, name) for part in parts)
 
 
 def _integral(polynomial: Polynomial | None, j: int, integrals: FloatArray) -> float:

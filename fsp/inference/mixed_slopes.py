@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from fsp.errors import ArgumentError
 from fsp.inference.affine_rates import AffineRates
 from fsp.inference.free_laws import depends_on
 from fsp.inference.parameters import Derivatives, derivatives
 from fsp.model.definition import resolve
-from fsp.model.tree import Number, symbols
+from fsp.model.derivatives import derivative
+from fsp.model.expression import evaluate
+from fsp.model.tree import ZERO, Number, symbols
 
 if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
     from fsp.inference.extrinsic import ParameterLaw
     from fsp.model import Model
+    from fsp.space import StateSpace
+
+SHIFTED = 1.0 + 1e-6  # above products of a few numbers, to first order in the rounding of nodes
 
 
 class Slopes(NamedTuple):
@@ -64,3 +72,29 @@ def _require_plain(model: Model, given: str, names: Sequence[str]) -> None:
 def rate_slopes(model: Model, names: Sequence[str]) -> Derivatives:
     """Return the derivatives of rates by the logarithms of parameters, which may be none."""
     return derivatives(model, names, log=True) if names else Derivatives((), (), True, ())
+
+
+class SlopeShifts:
+    """By how much derivatives of rates are off at nodes that are rounded: what these multiply moves, and no rest."""
+
+    def __init__(self, model: Model, laws: Mapping[str, ParameterLaw], names: Sequence[str]) -> None:
+        affine = AffineRates.of(model, tuple(laws), names)
+        self._given = {name: model.parameters[name] for name in names}
+        self._trees = [
+            (k, r, mixed, derivative(tree, name))
+            for k, name in enumerate(names)
+            for mixed, trees in affine.slopes.items()
+            for r, tree in enumerate(trees)
+        ]
+        self._trees = [part for part in self._trees if part[-1] != ZERO]
+
+    def at(self, values: Mapping[str, float], off: Mapping[str, float], space: StateSpace) -> dict[int, FloatArray]:
+        """Return what derivatives are off where values are off by a part of themselves: (q, n) by reaction."""
+        numbers = {name: np.float64(value) for name, value in {**self._given, **values}.items()}
+        counts = {name: space.states[:, i].astype(np.float64) for i, name in enumerate(space.species)}
+        shifts: dict[int, FloatArray] = {}
+        for k, r, mixed, tree in self._trees:
+            scale = off[mixed] * values[mixed] * list(self._given.values())[k]
+            table = shifts.setdefault(r, np.zeros((len(self._given), len(space))))
+            table[k] += SHIFTED * abs(scale) * np.abs(evaluate(tree, {**counts, **numbers}))
+        return shifts

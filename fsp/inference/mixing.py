@@ -19,6 +19,7 @@ from fsp.errors import ConvergenceError
 from fsp.inference.adjoint_space import together
 from fsp.inference.affine_rates import AffineRates
 from fsp.inference.distributions import run_of
+from fsp.inference.loop import AMPLIFIED
 from fsp.inference.problem import Limits, Reached
 from fsp.inference.quadrature import Rule, rule_of
 from fsp.projection.progress import labelled
@@ -92,11 +93,15 @@ class Mixing:
         shares = Shares.of(loss)
 
         def added(rules: Sequence[Rule]) -> list[Reached]:
-            mixed = _Sum(rules)
+            mixed, off = _Sum(rules), self.rates_off(rules)
+            flat = self._shifted(rules, self._box(self.ranges(shares))) if self.model.is_time_dependent else 0.0
             for done, (values, weight) in enumerate(self.points(rules)):
                 report(done, self.nodes)
-                lost = shares.of_node(weight, self.nodes)
-                mixed.add(weight, self._run(values, lost, f"node {done + 1} of {self.nodes}"))
+                lost = self._lost(shares, weight)
+                before = self.products
+                reached = self._run(values, lost, f"node {done + 1} of {self.nodes}")
+                grown = 0.0 if self.model.is_time_dependent else AMPLIFIED * off * (self.products - before)
+                mixed.add(weight, reached, grown, flat)
             return mixed.reached()
 
         return self._on_boxes(shares, added)
@@ -116,7 +121,7 @@ class Mixing:
                 at = [of_law[i] for of_law, i in zip(cuts, corner, strict=True)]
                 ((values, weight),) = self.points([rule.only(i) for rule, i in zip(rules, at, strict=True)])
                 spaces: list[BaseSpace] = []
-                self._run(values, shares.of_node(weight, self.nodes), watch=spaces.append)
+                self._run(values, self._lost(shares, weight), watch=spaces.append)
                 met[corner] = together(spaces)
             return [(list(rules), self._patches(rules, cuts, met))]
 
@@ -162,10 +167,7 @@ class Mixing:
 
     def rules(self, ranges: Mapping[str, tuple[float, float]], shares: Shares) -> list[Rule]:
         """Return the rule of each parameter, on the box of the largest counts."""
-        box: dict[str, Range] = {
-            name: (0.0, top) for name, top in zip(self.model.species, self._top.tolist(), strict=True)
-        }
-        box |= ranges
+        box = self._box(ranges)
         many, horizon = len(self.laws), float(self.times[-1])
         rules = [
             rule_of(law, self._affine.on(name, box, horizon), shares.rules / many, shares.tails / many)
@@ -178,6 +180,25 @@ class Mixing:
                 f"{self.nodes:,}. Ask for a larger `tol`, an earlier time, or fewer parameters that differ."
             )
         return rules
+
+    def _lost(self, shares: Shares, weight: float) -> float:
+        """Return what the run at a node may lose; where rates change, steps grow short with a large loss (measured)."""
+        return shares.runs if self.model.is_time_dependent else shares.of_node(weight, self.nodes)
+
+    def _box(self, ranges: Mapping[str, Range]) -> dict[str, Range]:
+        """Return the box of the largest counts, and of parameters."""
+        tops = zip(self.model.species, self._top.tolist(), strict=True)
+        return {**{name: (0.0, top) for name, top in tops}, **ranges}
+
+    def rates_off(self, rules: Sequence[Rule]) -> float:
+        """Bound what rates are off at nodes that are rounded, relative: σ ε of all parameters together."""
+        return sum(self._affine.steepness(name) * rule.moved for name, rule in zip(self.laws, rules, strict=True))
+
+    def _shifted(self, rules: Sequence[Rule], box: Mapping[str, Range]) -> float:
+        """Bound (5) on a box, for all parameters together."""
+        horizon = float(self.times[-1])
+        pairs = zip(self.laws, rules, strict=True)
+        return 2.0 * sum(rule.moved * self._affine.shifted(name, box, horizon) for name, rule in pairs)
 
     def points(self, rules: Sequence[Rule]) -> Iterator[tuple[dict[str, float], float]]:
         """Yield the values at each node of all parameters, and its weight."""
@@ -217,10 +238,14 @@ class _Sum:
         self._rules = rules
         self._weights: list[float] = []
         self._parts: list[list[Reached]] = []
+        self._grown, self._flat = list[float](), 0.0
 
-    def add(self, weight: float, reached: list[Reached]) -> None:
+    def add(self, weight: float, reached: list[Reached], grown: float, flat: float) -> None:
+        """Add what is known at a node, whose rounding moves each probability by a part `grown`, or all by `flat`."""
         self._weights.append(weight)
         self._parts.append(reached)
+        self._grown.append(grown)
+        self._flat += weight * flat
 
     def reached(self) -> list[Reached]:
         return [self._at(list(parts)) for parts in zip(*self._parts, strict=True)]
@@ -234,12 +259,13 @@ class _Sum:
         different, place = np.unique(states, axis=0, return_inverse=True)
         probabilities = np.asarray(np.bincount(place.reshape(-1), y, minlength=len(different)), dtype=np.float64)
         off = relative + (len(parts) + 2 * len(self._rules)) * UNIT_ROUNDOFF
+        moved = float(weights @ self._grown) + self._flat
         terms = {name: float(weights @ [part.distribution.error.terms[name] for part in parts]) for name in _TERMS}
         ledger = ErrorLedger(
             truncation=terms["truncation"] + outside,
             integration=2.0 * terms["integration"] + 3.0 * error,
             pruning=terms["pruning"],
-            rounding=2.0 * terms["rounding"] + off,
+            rounding=2.0 * terms["rounding"] + off + moved,
             certified=all(part.distribution.error.certified for part in parts),
         )
         first = parts[0]
@@ -260,8 +286,8 @@ class _Sum:
             None,
             np.empty(0),
             lacking=float(weights @ [part.lacking for part in parts]) + outside + 2.0 * error,
-            relative=max(part.relative for part in parts) + off + SUM_ROUNDING,
-            absolute=float(weights @ [part.absolute for part in parts]) + error,
+            relative=max(part.relative + g for part, g in zip(parts, self._grown, strict=True)) + off + SUM_ROUNDING,
+            absolute=float(weights @ [part.absolute for part in parts]) + error + self._flat,
         )
 
 

@@ -25,6 +25,13 @@ at which y_j <= p_J(θ_j) is known, up to e_j of which i_j is from integration a
 (4)  ∫ p dμ  >=  Σ_j w_j y_j - q  state by state, with q >= 0 and Σ q <= Q .
 
 For (3): what J loses is ``∫ (1 - |p_J|) dμ <= Σ_j w_j (1 - |p_J(θ_j)|) + 2 Q``, (2) for the constant 1 and for s = 1.
+Nodes are rounded, by a part ε of themselves, and rates a with them by σ ε a, σ being one for multiples and rests, and
+the largest modulus of ``∂ log a/∂ log θ`` otherwise.  An entry of the matrix of a uniformized chain whose rate is that
+many times the largest exit rate as its users say is off by ``AMPLIFIED σ ε`` then, as by rounding; where rates depend
+on time,
+
+(5)  ‖p_J(θ(1 + ε)) - p_J(θ)‖₁  <=  2 t σ ε max_x Σ_r a_r .
+
 Several parameters are independent, their rule is the product, and its error the sum, since weights add up to 1 + Q.
 
 References
@@ -43,6 +50,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError
 from fsp.inference.extrinsic import Region
 
@@ -62,7 +70,10 @@ FEW = 6  # nodes of a piece that is not halved
 FAR_APART = 4.0  # ratio of the ends of a piece beyond which it is halved in the logarithm; chosen
 TOO_FAR_APART = 1e3  # ratio beyond which an ellipse that leaves out zero has no room; chosen
 MOST_PIECES = 4_000  # before a law is given up
-NODES_OFF = 64.0 * 2.0**-53  # relative: of nodes and weights of numpy's rules, which are exact to 2 units; chosen
+WEIGHTS_OFF = 64.0 * UNIT_ROUNDOFF  # relative: of numpy's weights, which are exact to 2 units; chosen
+# Of nodes: numpy's on [-1, 1] are off by 0.8 units at most up to 60 of them, by 30 digits, 1 + x by one more, and the
+# half length by two; products and sums of what is not negative by one each.
+PLACES_OFF, SUMS_OFF = 6.0 * UNIT_ROUNDOFF, 3.0 * UNIT_ROUNDOFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,7 @@ class Rule:
     error: float  # Q
     outside: float  # τ
     relative: float  # rounding of the weights
+    moved: float = 0.0  # of the nodes, relative
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -104,15 +116,12 @@ def rule_of(law: ParameterLaw, growth: float | Growth, error: float, outside: fl
     """Return a rule for what grows by exp(growth (|z| - Re z)), or more, with Q <= `error` and τ <= `outside`."""
     growth = growth if isinstance(growth, Growth) else Growth(growth)
     low, high = law.ends(0.5 * outside)
-    pieces = list(_pieces(law, growth, low, high, error))
-    nodes, weights = (np.concatenate(parts) for parts in zip(*map(_scaled, pieces), strict=True))
+    made = [(piece, _scaled(piece)) for piece in _pieces(law, growth, low, high, error)]
+    nodes, weights = (np.concatenate(parts) for parts in zip(*(scaled for _, scaled in made), strict=True))
     density, off = law.density(nodes)
-    return Rule(nodes, weights * density, error, outside, off + _moved(law, nodes) + NODES_OFF)
-
-
-def _moved(law: ParameterLaw, nodes: FloatArray) -> float:
-    """Return what the rounding of nodes makes of densities, relative."""
-    return NODES_OFF * law.sensitivity(nodes)
+    moved = max(float((PLACES_OFF * 0.5 * (part.high - part.low) / at[0] + SUMS_OFF).max()) for part, at in made)
+    off += moved * law.sensitivity(nodes) + WEIGHTS_OFF
+    return Rule(nodes, weights * density, error, outside, off, moved)
 
 
 def _scaled(piece: Piece) -> tuple[FloatArray, FloatArray]:

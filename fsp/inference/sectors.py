@@ -60,6 +60,26 @@ def is_enclosed(tree: Expression, moved: frozenset[str]) -> bool:
     return all(is_enclosed(argument, moved) for argument in tree.arguments)
 
 
+def steepness(tree: Expression, name: str) -> float:
+    """Bound the modulus of ``∂ log a/∂ log θ`` of such a law at positive numbers: no term of a sum is negative."""
+    return max(map(abs, _elasticity(tree, name)))
+
+
+def _elasticity(tree: Expression, name: str) -> tuple[float, float]:
+    """Enclose ``∂ log a/∂ log θ``, of a sum a mean of those of its terms."""
+    if name not in symbols(tree):
+        return 0.0, 0.0
+    if not isinstance(tree, Call):
+        return 1.0, 1.0
+    lows, highs = zip(*(_elasticity(argument, name) for argument in tree.arguments), strict=True)
+    if tree.function == "^":
+        n = float(evaluate(tree.arguments[1], {}))
+        return min(n * lows[0], n * highs[0]), max(n * lows[0], n * highs[0])
+    if tree.function == "/":
+        return lows[0] - highs[1], highs[0] - lows[1]
+    return (min(lows), max(highs)) if tree.function == "+" else (sum(lows), sum(highs))
+
+
 def sector(tree: Expression, moved: Mapping[str, Sector], columns: Mapping[str, FloatArray]) -> Sector:
     """Enclose a law at sets of parameters, and counts in columns; unbounded where a part is negative."""
     if not symbols(tree) & moved.keys():

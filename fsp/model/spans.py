@@ -45,16 +45,16 @@ def of_product(parts: Sequence[Range]) -> Range:
 def of_quotient(parts: Sequence[Range]) -> Range:
     """Enclose a quotient; anything where the divisor may be zero."""
     top, bottom = parts
-    if bottom[0] <= 0.0 <= bottom[1] or math.inf in map(abs, bottom):
+    if bottom[0] <= 0.0 <= bottom[1]:
         return ANYTHING
-    corners = [x / y for x in top for y in bottom]
+    corners = [0.0 if math.isinf(y) else x / y for x in top for y in bottom]  # also ∞/∞: the other corner is infinite
     return min(corners), max(corners)
 
 
 def of_power(parts: Sequence[Range]) -> Range:
     """Enclose a power of what is not negative, by one exponent; anything elsewhere."""
     (low, high), (p, other) = parts
-    if p != other or not math.isfinite(high) or not (low >= 0.0 if p > 0.0 else low > 0.0):
+    if p != other or not (low >= 0.0 if p > 0.0 else low > 0.0):
         return ANYTHING
     try:
         least, greatest = sorted((low**p, high**p))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from scipy.special import gammaln, xlogy
 
 import fsp
 from fsp.inference.adjoint import Adjoint, SideBySide, Weights
+from fsp.inference.derived import slopes_on
 from fsp.inference.mixed_gradient import MixedAdjoint, roots_of, stored_bounds
 from fsp.inference.mixed_scores import score_squares
-from fsp.inference.mixed_slopes import slopes_of
+from fsp.inference.mixed_slopes import SlopeShifts, slopes_of
 from fsp.inference.mixing import Mixing, Shares
 from fsp.inference.parameters import derivatives
 from fsp.inference.problem import Limits
@@ -197,6 +199,75 @@ def test_nodes_of_little_weight_may_lose_more_and_all_lose_what_runs_may():
     assert shares.runs / 2.0 <= weights @ lost <= shares.runs * (1.0 + 1e-12)
 
 
+def test_nodes_that_are_rounded_are_charged(monkeypatch):
+    off, points, rules_of = 1e-9, Mixing.points, Mixing.rules
+
+    def shifted(self, rules):
+        for values, weight in points(self, rules):
+            yield {name: value * (1.0 + off) for name, value in values.items()}, weight
+
+    def charged(self, *shares):
+        return [replace(rule, moved=off) for rule in rules_of(self, *shares)]
+
+    model, law, times = births_and_deaths(), {"k": fsp.Gamma("k", 0.4)}, np.array([1.0])
+
+    def known():
+        (answer,) = Mixing(model, law, times, Limits()).reached(1e-12)
+        dist = answer.distribution
+        exact = negative_binomial(-5.0 * math.expm1(-1.0), 0.4).pmf(dist.states[:, 0])
+        above = dist.probabilities * (1.0 - answer.relative) - exact
+        return np.abs(dist.probabilities - exact).sum() / dist.error.total, above.sum() <= answer.absolute + 1e-13
+
+    monkeypatch.setattr(Mixing, "points", shifted)
+    assert known()[0] > 10.0  # without the charge
+    monkeypatch.setattr(Mixing, "rules", charged)
+    assert known()[0] < 1.0
+    assert known()[1]
+    found = fsp.likelihood(model, counted([1.0] * 2, [0, 7]), extrinsic=law).gradient(["g"])
+    assert_holds(found, {"g": slopes_of_negative_binomial(np.ones(2), np.array([0, 7]), 5.0, 1.0, 0.4)["g"]}, 1e-9)
+
+
+def test_derivatives_are_off_by_those_of_what_nodes_multiply():
+    model = fsp.Model(
+        species={"X": 3},
+        parameters={"k": 2.0, "K": 4.0, "b": 1.0},
+        reactions=[fsp.Reaction("0 -> X", rate="(b + k)*K/(K + X)"), fsp.Reaction("X -> 0", mass_action=1.0)],
+    )
+    space, off = fsp.StateSpace.box(model, upper={"X": 12}), 1e-6
+    shifts = SlopeShifts(model, {"k": fsp.Gamma(2.0, 0.3)}, ["K", "b"]).at({"k": 3.0}, {"k": off}, space)
+    at = [model.with_parameters({"k": k}) for k in (3.0, 3.0 * (1.0 + off))]
+    before, after = (slopes_on(m, space.states, 0, derivatives(m, ["K", "b"], log=True))[0] for m in at)
+    assert shifts[0] == pytest.approx(np.abs(after - before), rel=1e-4, abs=1e-12)
+    assert (shifts[0][1] == 0.0).all()
+
+
+def test_a_leak_beside_a_rate_that_saturates_agrees_with_dense_exponentials():
+    law, n, t, seen = fsp.Gamma(6.0, 0.3), 40, 0.7, np.array([0, 1, 5])
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 6.0, "K": 3.0, "b": 0.5},
+        reactions=[fsp.Reaction("0 -> X", rate="b + k*K/(K + X)"), fsp.Reaction("X -> 0", mass_action=1.0)],
+    )
+    ll = fsp.likelihood(model, counted([t] * 3, seen), extrinsic={"k": law})
+    x = np.linspace(*np.log(frozen(law).ppf([1e-12, 1.0 - 1e-12])), 60)
+    weights, counts = frozen(law).pdf(np.exp(x)) * np.exp(x) * (x[1] - x[0]), np.arange(n)
+
+    def summed(K, b):
+        total = 0.0
+        for w, k in zip(weights, np.exp(x), strict=True):
+            births = b + k * K / (K + counts)
+            A = np.diag(births[:-1], -1) + np.diag(np.arange(1.0, n), 1) - np.diag(births + counts)
+            total = total + w * expm(t * A)[seen, 0]
+        return np.log(total).sum()
+
+    assert ll.value.lower - 1e-9 <= summed(3.0, 0.5) <= ll.value.upper + 1e-9
+    exact = {
+        "K": 3.0 * summed(3.0 + 1j * STEP, 0.5).imag / STEP,
+        "b": 0.5 * summed(3.0, 0.5 + 1j * STEP).imag / STEP,
+    }
+    assert_holds(ll.gradient(["K", "b"]), exact, 1e-6)
+
+
 def test_patches_hold_each_node_once():
     laws = {"k": fsp.Gamma(2.0, 0.1), "gp": fsp.LogNormal(0.5, 0.05)}
     mixing = Mixing(two_stages(), laws, np.array([0.2]), Limits())
@@ -205,6 +276,21 @@ def test_patches_hold_each_node_once():
     assert len(values) == len(set(values)) == len(rules[0]) * len(rules[1])
     assert set(values) == {(k, gp) for k in rules[0].nodes for gp in rules[1].nodes}
     assert math.fsum(weight for patch in patches for _, weight in patch.points) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_squares_of_scores_of_laws_that_saturate_lie_above_jumps():
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 6.0, "K": 3.0},
+        reactions=[fsp.Reaction("0 -> X", rate="k*K^2/(K^2 + X^2)")],
+    )
+    t, n = 0.3, 40
+    (square,) = score_squares(model, {"k": fsp.Gamma(6.0, 1e-3)}, ["K"], t, np.zeros(1))
+    births, x = 6.0 * 9.0 / (9.0 + np.arange(n) ** 2), np.arange(n)
+    A = np.diag(births[:-1], -1) - np.diag(births)
+    slopes = births * 2.0 * x**2 / (9.0 + x**2)  # by log K
+    middle = expm(0.5 * t * A)[:, 0] @ (slopes**2 / births) * t
+    assert middle <= square <= 4.0 * 6.0 * t * 1.001  # |∂ log a| <= 2
 
 
 def test_what_grows_by_what_differs_is_an_estimate():

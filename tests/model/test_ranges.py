@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,23 @@ def test_an_enclosure_holds_every_value_in_its_box(text, box):
     assert values.max() <= high
     if len(x) == 1:  # at a point it is the value
         assert low == high == values[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("1/(3 + X)", 0.0, 1.0 / 3.0),
+        ("X/(3 + X)", 0.0, math.inf),
+        ("-2/(1 + X^2)", -2.0, 0.0),
+        ("9/(9 + X^2.5)", 0.0, 1.0),
+        ("(1 + X)^-2", 0.0, 1.0),
+        ("1/X", -math.inf, math.inf),
+    ],
+)
+def test_an_enclosure_has_ends_where_counts_have_none(text, low, high):
+    least, largest = enclosure(parse(text, what="law"), {"X": (0.0, math.inf)})
+    assert least == pytest.approx(low, rel=1e-12, abs=1e-300)
+    assert largest == pytest.approx(high, rel=1e-12)
 
 
 @pytest.mark.parametrize("text", PIECES)
