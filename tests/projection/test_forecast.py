@@ -90,14 +90,15 @@ def test_rates_that_grow_without_end_are_refused_and_the_way_out_works(solver, e
     assert last.expectation("A").value == pytest.approx(mean, rel=1e-4)
 
 
-def test_small_exponentials_of_long_steps_count_as_work():
+def test_small_exponentials_of_long_steps_count_as_work(monkeypatch):
     """On few states most of the work of Magnus is that of the small exponential, and not that of products."""
+    monkeypatch.setattr("fsp.solvers.base.REPORT_WORK", 1e9)
     model = network({"A": 0}, ("0 -> A", "mass_action", 10.0), ("A -> 0", "mass_action", 1.0))
     space = fsp.StateSpace.box(model, upper={"A": 60})
     start = np.eye(len(space))[0]
     with fsp.Magnus().open(fsp.Generator(model, space)) as propagator:
-        step = propagator.advance(start, 0.0, 1e9, tol=1.0, limit=LossLimit(1.0))
-    assert step.t < 1e9
+        step = propagator.advance(start, 0.0, 1e5, tol=1e-6, limit=LossLimit(1.0))
+    assert step.t < 1e5
     assert step.beside > 10.0 * step.n_matvec * propagator.generator.work
     with pytest.raises(ConvergenceError, match=r"Magnus was at .* use solver='auto'"):
         fsp.transient(model, [1e12], solver="magnus")
