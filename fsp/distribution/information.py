@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF, sum_down, sum_up
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, sum_down, sum_up
 from fsp.distribution.display import Displayed
 from fsp.distribution.ledger import Interval
 from fsp.distribution.text import table
@@ -17,7 +17,55 @@ from fsp.distribution.text import table
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
+TURNED = 64.0 * UNIT_ROUNDOFF  # for each parameter: by how much eigenvectors are not orthogonal, a multiple of theirs
+NARROW = 0.01  # of an eigenvalue: what the printed table calls known; chosen
 OPEN = "nothing bounds what states that are not stored contribute"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellScores:
+    """What one cell tells at one time, by scores: C and M of (2) of `fsp.inference.fisher` in any directions.
+
+    In directions V, the scores are ``w = Vᵀ u``, the errors of the derivatives at most ``|V|ᵀ E``, and with ε what w
+    may be off by rounding, C is known up to ``Σ y (|w_i| ε_j + ε_i |w_j| + ε_i ε_j)`` and the rounding of the sums.
+    """
+
+    scores: FloatArray  # u of each outcome, (q, m)
+    probabilities: FloatArray  # y, (m,)
+    errors: FloatArray  # E, of the derivatives in the 1-norm, (q,)
+    lacking: float  # δ + ρ
+
+    def along(self, V: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return Vᵀ C V, M in these directions V, and what rounding makes elements of the first off: (q, q) each."""
+        sizes, y = np.abs(V).T, self.probabilities
+        w = V.T @ self.scores  # (q, m)
+        off = (len(V) + 2.0) * UNIT_ROUNDOFF * (sizes @ np.abs(self.scores))  # ε, (q, m)
+        errors, U = sizes @ self.errors, (np.abs(w) + off).max(axis=1)
+        C = (w * y) @ w.T
+        rounding = (np.abs(w) * y) @ off.T
+        rounding = rounding + rounding.T + (off * y) @ off.T + SUM_ROUNDING * (np.abs(w) * y) @ np.abs(w).T
+        taken = U[:, None] * errors + errors[:, None] * U + np.outer(U, U) * self.lacking
+        return 0.5 * (C + C.T), taken * (1.0 + SUM_ROUNDING), rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graded:
+    """The matrix in directions in which it is nearly diagonal, from small to large.
+
+    With Λ the diagonal of Vᵀ C V, N the moduli beside it, M what may be less there and ρρᵀ above what may be more, for
+    c in the span of the last of V
+
+    (1)  cᵀ Vᵀ F V c  >=  |c|ᵀ (Λ - N - M) |c|,        and in that of the first
+    (2)  cᵀ Vᵀ F V c  <=  |c|ᵀ (Λ + N + ρρᵀ) |c|,      ρ_i = Σ_k |V_ki| √R_kk .
+
+    By Courant and Fischer the i-th eigenvalue is at least the smallest of the first matrix on i, …, q, which is at
+    least min Λ times that of the matrix scaled by Λ^(-1/2), and at most the largest of the second one on 1, …, i.
+    """
+
+    directions: FloatArray  # V, orthogonal but for rounding, (q, q)
+    matrix: FloatArray  # Vᵀ C V, (q, q)
+    taken: FloatArray  # M there, (q, q)
+    rounding: FloatArray  # what elements of the matrix may be off, (q, q)
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -59,6 +107,8 @@ class FisherInformation(Displayed):
     below: FloatArray
     off: FloatArray
     log: bool
+    scores: CellScores | None = field(default=None, repr=False)
+    graded: Graded | None = field(default=None, repr=False)
 
     @classmethod
     def summed(cls, parts: Sequence[FisherInformation], cells: Sequence[float] | FloatArray) -> FisherInformation:
@@ -69,7 +119,7 @@ class FisherInformation(Displayed):
             if n:
                 matrix, above, below = matrix + n * part.matrix, above + n * part.above, below + n * part.below
                 off = off + n * part.off
-        return cls(first.parameters, matrix, above, below, off, first.log)
+        return cls(first.parameters, matrix, above, below, off, first.log, None, _graded(matrix, parts, cells))
 
     @property
     def certified(self) -> bool:
@@ -97,7 +147,7 @@ class FisherInformation(Displayed):
         return 16.0 * q * q * UNIT_ROUNDOFF * (float(np.abs(self.matrix).max()) + added)
 
     def eigenvalues(self) -> tuple[Interval, ...]:
-        """Bound the eigenvalues, in increasing order, by Weyl's inequality.
+        """Bound the eigenvalues, in increasing order, by the inequalities of Weyl and of Courant and Fischer.
 
         Returns
         -------
@@ -112,15 +162,17 @@ class FisherInformation(Displayed):
         scales = np.sqrt(np.maximum(np.diag(self.matrix), UNIT_ROUNDOFF))  # (q,)
         less = (self.below * scales[:, None] / scales).sum(axis=1)
         low = np.linalg.eigvalsh(self.matrix - np.diag(less)) - self._noise(float(less.max()))
+        low = np.maximum(np.maximum(low, 0.0), 0.0 if self.graded is None else _least(self.graded))
         if not self.certified:  # the matrix is a lower bound, and nothing is known from above
-            low = np.maximum(low, 0.0)
             return tuple(
                 Interval(a, math.inf, max(value, a), False, OPEN)
                 for a, value in zip(low.tolist(), values.tolist(), strict=True)
             )
         more = q * self.above  # (q,)
         high = np.linalg.eigvalsh(self.matrix + np.diag(more)) + self._noise(float(more.max()))
-        low, high = np.maximum(low, 0.0), np.maximum(high, 0.0)
+        high = np.maximum(high, low)
+        if self.graded is not None:
+            high = np.maximum(np.minimum(high, _most(self.graded, self.above)), low)
         return tuple(
             Interval(a, b, min(max(value, a), b), True)
             for a, b, value in zip(low.tolist(), high.tolist(), values.tolist(), strict=True)
@@ -159,13 +211,72 @@ class FisherInformation(Displayed):
         names = [f"log {name}" if self.log else name for name in self.parameters]
         rows = [[name, *self._cells(k, low[k], high[k])] for k, name in enumerate(names)]
         lines = table(["", *names], rows)
-        values = [
-            f"{interval}{' (hidden by its error)' if not interval.lower else ''}" for interval in self.eigenvalues()
-        ]
-        return "\n".join([*lines, "eigenvalues:", *(f"  {value}" for value in values)])
+        values = self.eigenvalues()
+        known = [_is_narrow(value) for value in values]
+        heading = f"eigenvalues, {sum(known)} of {len(values)} known to 1 %{'' if self.certified else ' from below'}:"
+        return "\n".join([*lines, heading, *(f"  {_told(value)}" for value in values)])
 
     def _cells(self, k: int, low: Sequence[float] | FloatArray, high: Sequence[float] | FloatArray) -> list[str]:
         return [
             str(Interval(float(a), float(b), float(value), self.certified))
             for a, b, value in zip(low, high, self.matrix[k], strict=True)
         ]
+
+
+def _is_narrow(value: Interval) -> bool:
+    """Return whether the value is known to `NARROW` of itself; from below, where nothing is known from above."""
+    below = value.lower > 0.0 and value.value - value.lower <= NARROW * value.value
+    return below and (not value.certified or value.upper - value.lower <= NARROW * value.value)
+
+
+def _told(value: Interval) -> str:
+    if not value.lower:
+        return f"{value} (hidden by its error)"
+    at_least = "" if value.certified else f", at least {value.lower:.6g}"
+    return f"{value}{at_least}{'' if _is_narrow(value) else ' (not known to 1 %)'}"
+
+
+def _graded(
+    matrix: FloatArray, parts: Sequence[FisherInformation], cells: Sequence[float] | FloatArray
+) -> Graded | None:
+    """Return a sum in the directions of its eigenvectors; None where scores are not known."""
+    known = [(n, part.scores) for n, part in zip(np.asarray(cells).tolist(), parts, strict=True) if n]
+    if not np.isfinite(matrix).all() or any(scores is None for _, scores in known):
+        return None
+    V = np.linalg.eigh(matrix)[1]
+    along = [(n, *scores.along(V)) for n, scores in known if scores is not None]
+    C, taken, rounding = (np.sum([row[0] * row[place] for row in along], axis=0) for place in (1, 2, 3))
+    order = np.argsort(np.diag(C))
+    graded = [
+        part[np.ix_(order, order)] for part in (C, taken, rounding * (1.0 + SUM_ROUNDING) + SUM_ROUNDING * np.abs(C))
+    ]
+    return Graded(V[:, order], *graded)
+
+
+def _least(graded: Graded) -> FloatArray:
+    """Bound the eigenvalues from below, (1), (q,)."""
+    sizes, q = np.diag(graded.matrix), len(graded.matrix)
+    beside = np.abs(graded.matrix) * (1.0 - np.eye(q)) + graded.taken + graded.rounding
+    if not np.isfinite(beside).all():
+        return np.zeros(q)
+    low = np.zeros(q)
+    for i in range(q):
+        part, root = np.diag(sizes[i:]) - beside[i:, i:], np.sqrt(np.maximum(sizes[i:], 1e-300))
+        noise = 16.0 * q * q * UNIT_ROUNDOFF
+        plain = float(np.linalg.eigvalsh(part)[0]) - noise * float(np.abs(part).max())
+        scaled = part / np.outer(root, root)
+        share = float(np.linalg.eigvalsh(scaled)[0]) - noise * float(np.abs(scaled).max())
+        low[i] = max(plain, share * float(sizes[i:].min()), 0.0)
+    return np.asarray(np.maximum.accumulate(low) * (1.0 - TURNED * q))
+
+
+def _most(graded: Graded, above: FloatArray) -> FloatArray:
+    """Bound the eigenvalues from above, (2), (q,)."""
+    q = len(above)
+    rho = np.abs(graded.directions).T @ np.sqrt(above)  # (q,)
+    sums = np.abs(graded.matrix) + graded.rounding + np.outer(rho, rho) * (1.0 + SUM_ROUNDING)
+    noise = 16.0 * q * q * UNIT_ROUNDOFF
+    tops = [
+        float(np.linalg.eigvalsh(sums[: i + 1, : i + 1])[-1]) + noise * float(sums[: i + 1].max()) for i in range(q)
+    ]
+    return np.asarray(np.minimum.accumulate(tops[::-1])[::-1] * (1.0 + TURNED * q))

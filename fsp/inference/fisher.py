@@ -44,7 +44,7 @@ from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, dot, row_rounding
 from fsp.bars import barred, callback, silent
 from fsp.checks import as_numbers, shown
-from fsp.distribution.information import OPEN, FisherInformation
+from fsp.distribution.information import OPEN, CellScores, FisherInformation
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.inference.account import Scores
 from fsp.inference.distributions import distributions
@@ -198,7 +198,10 @@ def of_reached(
 ) -> list[FisherInformation]:
     """Return the information of one cell at each time, of what is known there."""
     parts = [_of_time(part, asked, observe, instruments, log=log) for part in reached]
-    return [FisherInformation(asked.names, part.matrix, part.above, part.below, part.off, log) for part in parts]
+    return [
+        FisherInformation(asked.names, part.matrix, part.above, part.below, part.off, log, part.scores)
+        for part in parts
+    ]
 
 
 def _checked_cells(cells: float | Sequence[float], n_times: int) -> FloatArray:
@@ -219,6 +222,7 @@ class _OfCell(NamedTuple):
     above: FloatArray  # R_kk, (q,)
     below: FloatArray  # M, (q, q)
     off: FloatArray  # (3), (q, q)
+    scores: CellScores
 
 
 class _Known(NamedTuple):
@@ -299,4 +303,5 @@ def _bounded(y: FloatArray, h: FloatArray, v: FloatArray, chosen: BoolArray, kno
     below = U[:, None] * errors + errors[:, None] * U + np.outer(U, U) * (lacking + rho) + sums  # (2)
     above = above + sums.diagonal()
     root, lower = np.sqrt(above), np.sqrt(above + below.diagonal())
-    return _OfCell(C, above, below, np.outer(root, root) + np.outer(lower, lower) + sums)
+    told = CellScores(scores, y, errors, lacking + rho)
+    return _OfCell(C, above, below, np.outer(root, root) + np.outer(lower, lower) + sums, told)

@@ -16,7 +16,7 @@ from scipy.stats import binom, nbinom, norm, poisson
 
 import fsp
 from fsp.command.main import main
-from fsp.distribution.information import FisherInformation
+from fsp.distribution.information import CellScores, FisherInformation
 
 
 def poisson_information(times, cells):
@@ -56,6 +56,7 @@ def test_what_cannot_be_told_apart_is_hidden_by_the_error():
     assert found.eigenvalues()[0].upper < 1e-5
     assert found.determinant().lower == 0.0
     assert "hidden by its error" in str(found)
+    assert "1 of 2 known to 1 %:" in str(found)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -70,6 +71,61 @@ def test_eigenvalues_are_held_beside_a_parameter_of_which_nothing_is_known(seed)
     for interval, value in zip(found.eigenvalues(), np.linalg.eigvalsh(exact), strict=True):
         assert interval.lower <= value + 1e-12 * np.abs(exact).max()
         assert value - 1e-12 * np.abs(exact).max() <= interval.upper
+
+
+def graded_experiment(rng, q, m, error, unseen):
+    """Return what cells tell at two times of scores of sizes 1 to 1e-5 in hidden directions, and the eigenvalues of F.
+
+    Stored are all outcomes but the `unseen` last, probabilities that are too small by up to 1e-8 of themselves, and
+    derivatives that are off by up to `error` in the 1-norm, towards more information in the direction that has least.
+    """
+    directions = np.linalg.qr(rng.normal(size=(q, q)))[0]
+    sizes, parts, roots, cells = 10.0 ** np.linspace(-5.0, 0.0, q), [], [], np.array([30.0, 70.0])
+    for n in cells.tolist():
+        p = rng.dirichlet(np.ones(m))
+        u = directions @ (sizes[:, None] * rng.normal(size=(q, m)))  # scores, (q, m)
+        roots.append(np.sqrt(n * p) * u)
+        off = directions[:, :1] * np.sign(directions[:, 0] @ u) / m
+        h, y = p * u + error * off, p * (1.0 - 1e-8 * rng.random(m))
+        left = np.s_[: m - unseen]
+        scores, lacking = (h / y)[:, left], float(p.sum() - y[left].sum())
+        U, E = np.abs(scores).max(axis=1), np.full(q, error)
+        below = U[:, None] * E + E[:, None] * U + np.outer(U, U) * lacking
+        C, more = scores @ h[:, left].T, (p * u**2).sum(axis=1)  # of what is not stored at most all that there is
+        cell = CellScores(scores, y[left], E, lacking)
+        parts.append(FisherInformation(tuple("abcdef"[:q]), C, more, below, np.full((q, q), 1e30), True, cell))
+    exact = np.linalg.svd(np.concatenate(roots, axis=1), compute_uv=False)[::-1] ** 2
+    return FisherInformation.summed(parts, cells), exact
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_eigenvalues_of_very_different_sizes_are_held(seed):
+    found, exact = graded_experiment(np.random.default_rng(seed), 5, 30, 1e-9, 5 * (seed % 2))
+    for interval, value in zip(found.eigenvalues(), exact, strict=True):
+        assert interval.lower <= value * (1.0 + 1e-9) + 1e-15
+        assert value <= interval.upper * (1.0 + 1e-9)
+
+
+def test_small_eigenvalues_are_known_where_errors_are_smaller_than_their_roots():
+    """1e-10 of the largest, with derivatives known to 1e-9."""
+    rng = np.random.default_rng(7)
+    q, m = 4, 40
+    p, u = (
+        rng.dirichlet(np.ones(m)),
+        np.linalg.qr(rng.normal(size=(q, q)))[0]
+        @ (10.0 ** np.linspace(-5.0, 0.0, q)[:, None] * rng.normal(size=(q, m))),
+    )
+    U, E = np.abs(u).max(axis=1), np.full(q, 1e-9)
+    below, off = U[:, None] * E + E[:, None] * U, np.full((q, q), 1e-6)
+    cell = CellScores(u, p, E, 0.0)
+    part = FisherInformation(tuple("abcd"), (p * u) @ u.T, np.full(q, np.inf), below, off, True, cell)
+    values = FisherInformation.summed([part], [1.0]).eigenvalues()
+    exact = np.linalg.svd(np.sqrt(p) * u, compute_uv=False)[::-1] ** 2
+    lower = np.array([value.lower for value in values])
+    assert (lower <= exact * (1.0 + 1e-9)).all()
+    assert (lower >= 0.99 * exact).all()
+    text = str(FisherInformation.summed([part], [1.0]))
+    assert "4 of 4 known to 1 % from below" in text
 
 
 def test_information_by_parameters_is_that_by_logarithms_over_their_squares():
