@@ -166,8 +166,8 @@ MUTANTS = [
     mutant(
         "elements-off-the-diagonal-are-exact",
         "inference/fisher.py",
-        "np.outer(root, root) + np.outer(lower, lower) + sums)",
-        "0.0 * np.outer(root, lower) + sums)",
+        "np.outer(root, root) + np.outer(lower, lower) + sums, told)",
+        "0.0 * np.outer(root, lower) + sums, told)",
         "fisher",
         only="poisson_laws",
     ),
