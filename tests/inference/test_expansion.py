@@ -20,7 +20,7 @@ def derived():
     """Immigration and two kinds of death, of which one changes next to nothing."""
     model = fsp.Model(
         species={"X": 3},
-        parameters={"k": 4.0, "g": 1.0, "slow": 1e-4},
+        parameters={"k": 4.0, "g": 1.0, "slow": 1e-6},
         reactions=[
             fsp.Reaction("0 -> X", rate="k"),
             fsp.Reaction("X -> 0", mass_action="g"),
