@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError
 from fsp.inference.fixed_space import FixedSpace, Transients
 from fsp.inference.quadrature import Rule, rule_of
@@ -152,6 +153,6 @@ def _mixed(parts: Sequence[Transients], nodes: _Nodes) -> Transients:
     return Transients(
         np.tensordot(nodes.weights, probabilities, 1)[None],
         (lacking + nodes.outside + 2.0 * nodes.error)[None],
-        max(part.relative for part in parts) + nodes.relative + len(nodes.weights) * 2.0**-53,
+        max(part.relative for part in parts) + nodes.relative + len(nodes.weights) * UNIT_ROUNDOFF,
         absolute=nodes.error,
     )
