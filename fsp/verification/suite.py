@@ -229,7 +229,8 @@ def formula_of(case: Case, model: Model, variable: str) -> str | float:
 def _compartment_size(case: Case, model: Model, variable: str) -> float:
     import libsbml
 
-    species = libsbml.readSBMLFromFile(str(case.path)).getModel().getSpecies(variable)
+    document = libsbml.readSBMLFromFile(str(case.path))  # species are freed with it
+    species = document.getModel().getSpecies(variable)
     return 1.0 if species is None else float(model.parameters[species.getCompartment()])
 
 
