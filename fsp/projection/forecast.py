@@ -46,10 +46,13 @@ class _Mark:
 
 
 class Forecast:
-    """What is left of a run from `t` to `end`, which may take `limit` multiply-adds."""
+    """What is left of a run from `t` to `end`, which may take `limit` multiply-adds.
 
-    def __init__(self, t: float, end: float, limit: float) -> None:
-        self.end = end
+    `way_out`: what may help where rates rise.
+    """
+
+    def __init__(self, t: float, end: float, limit: float, way_out: str = "") -> None:
+        self.end, self._way_out = end, way_out or "end earlier"
         self._max_work = limit
         self._work = 0.0
         self._products = 0
@@ -90,7 +93,7 @@ class Forecast:
 
     def refusal(self, t: float, ahead: float, solver: str) -> ConvergenceError:
         """Return the error that says what was reached and what is left."""
-        way_out = "use solver='auto'" if self.unchanged and not self.rising else "end earlier"
+        way_out = self._way_out if self.rising else "use solver='auto'" if self.unchanged else "end earlier"
         pace = "as its rates rise" if self.rising else "at its pace"
         products = self._products * ahead / self._work
         left = f"is {ahead:.0e} away, {products:.0e} products" if ahead < inf else "is out of reach"

@@ -41,6 +41,7 @@ from fsp.projection.refutation import refuse_too_large
 from fsp.projection.start import Start, first_space, first_vector, starting_point
 from fsp.projection.watch import Checkpoint, Watch
 from fsp.solvers.base import NO_LIMIT
+from fsp.solvers.stepping import way_out_of_callables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +108,8 @@ def solve(
             budget = Budget(begin, recorder.t_end, tol)
             pacing = Pacing(begin.t, recorder.t_end, adapts=space is None)
             engine = Engine(begin.model, solver, budget, pacing, backend, stack)
-            forecast = Forecast(begin.t, min(phase.until, recorder.t_end), max_work)
+            end, way_out = min(phase.until, recorder.t_end), way_out_of_callables(begin.model)
+            forecast = Forecast(begin.t, end, max_work, way_out)
             loop = Loop(begin, recorder, budget, engine, pacing, forecast, watch, growth)
             loop.enter(
                 first_space(growth, begin, hint) if space is None else growth.checked(space), hinted=hint is not None

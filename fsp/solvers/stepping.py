@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray
     from fsp.generator.base import BaseGenerator
+    from fsp.model import Model
     from fsp.solvers.base import History
 
 # Λ times a step, where probability may leave; chosen, not measured.
@@ -253,16 +254,20 @@ class Propagator:
         return flow
 
     def _raise_no_step(self, t: float, tol_rate: float) -> None:
-        model = self.generator.model
-        hidden = [k for k, law in enumerate(model.rate_expressions) if law is None and model.time_dependent[k]]
-        way_out = self.way_out
-        if hidden:
-            name = model.reactions[hidden[0]].name
-            way_out = f"write the rate of '{name}' as a formula if it jumps there: no switch of a callable is known"
+        way_out = way_out_of_callables(self.generator.model) or self.way_out
         raise ConvergenceError(
             f"{type(self.solver).__name__} found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit "
             f"of time, however short. Loosen `tol`, or {way_out}."
         )
+
+
+def way_out_of_callables(model: Model) -> str:
+    """Return what may help where a rate in time is a callable, "" where none is."""
+    hidden = [k for k, law in enumerate(model.rate_expressions) if law is None and model.time_dependent[k]]
+    if not hidden:
+        return ""
+    name = model.reactions[hidden[0]].name
+    return f"write the rate of '{name}' as a formula if it jumps there: no switch of a callable is known"
 
 
 class MatrixPropagator(Propagator):

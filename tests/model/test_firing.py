@@ -169,8 +169,7 @@ def test_a_callable_that_jumps_is_an_estimate(hidden, law, tol):
 def test_a_callable_that_jumps_is_refused_by_name_where_no_step_is_found(rate):
     """One that flows too fast for the moment of a jump, and one that jumps everywhere."""
     model = gene(lambda x, t: (1 - x["G"]) * rate(t))
-    ends = r"implicit stopped at t = .*(write the rate of 'r1' as a formula|`max_work`)"
-    with pytest.raises(fsp.ConvergenceError, match=ends):
+    with pytest.raises(fsp.ConvergenceError, match=r"implicit stopped at t = .*write the rate of 'r1' as a formula"):
         fsp.transient(model, [1.0, 5.0], tol=1e-8)
 
 
