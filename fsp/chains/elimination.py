@@ -40,7 +40,7 @@ OTHER_METHODS = "lower the number of states, or take method='multilevel'"
 def factorised(matrix: Any) -> Any:
     """Return SuperLU's factors of a matrix that is dominated by its diagonal, refused where they would not fit."""
     check_factors(matrix, BYTES_OF_ENTRY)
-    return linalg.splu(matrix, **WITHOUT_PIVOTING)
+    return linalg.splu(matrix, options=WITHOUT_PIVOTING)
 
 
 def check_factors(matrix: Any, bytes_of_entry: int) -> None:
@@ -145,6 +145,6 @@ def _minimum_degree(indptr: IntArray, indices: IntArray) -> IntArray:
     n = len(indptr) - 1
     jumps = sparse.csc_array((np.full(len(indices), -1.0), indices, indptr), shape=(n, n))
     system = (jumps + sparse.diags_array(1.0 + np.diff(indptr))).tocsc()
-    lu = linalg.spilu(system, drop_tol=1.0, fill_factor=1.0, **WITHOUT_PIVOTING)
+    lu = linalg.spilu(system, drop_tol=1.0, fill_factor=1.0, options=WITHOUT_PIVOTING)
     places: IntArray = lu.perm_c
     return places

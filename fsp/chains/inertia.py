@@ -48,7 +48,7 @@ def negative_pivots(matrix: Any, sigma: float, charge: float) -> tuple[int, floa
         return _of_tridiagonal(matrix.diagonal(), matrix.diagonal(1), sigma, charge)
     shifted = (matrix - sparse.diags_array(np.full(n, sigma))).tocsc()
     try:
-        factors: Any = linalg.splu(shifted, **WITHOUT_PIVOTING)
+        factors: Any = linalg.splu(shifted, options=WITHOUT_PIVOTING)
     except RuntimeError:  # a pivot is zero
         return None
     pivots = factors.U.diagonal()

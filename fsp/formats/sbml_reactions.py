@@ -62,7 +62,7 @@ def read_laws(parts: SbmlParts, model: Element) -> Laws:
 
 def read_reactions(parts: SbmlParts, model: Element, read: Laws) -> list[Reaction]:
     """Make reactions of what was read, once the values that stoichiometries use are known."""
-    constants = resolve({name: tree for name, tree in parts.parameters.items() if name not in parts.changed})
+    constants = resolve(parts.parameters, without=parts.changed)
     factor = model.getConversionFactor()
     species = {
         s.getId(): _Species(s.getConversionFactor() or factor, s.getBoundaryCondition(), s.getConstant())

@@ -55,7 +55,7 @@ class AffineRates:
                 f"'{moved[0]}'; make that a law of the start, such as poisson(…)."
             )
         kept = {*names, *free}
-        fixed = resolve({name: tree for name, tree in model.definition.parameters.items() if name not in kept})
+        fixed = resolve(model.definition.parameters, without=kept)
         trees = []
         for reaction, law in zip(model.reactions, model.definition.laws, strict=True):
             if not isinstance(law, Expression):

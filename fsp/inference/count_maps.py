@@ -80,7 +80,7 @@ def count_maps(
         firing = Firing(Rules([event], model.species, ()), START, TimePoint(t), ())
         speeds = []
         for name in names:
-            others = resolve({n: tree for n, tree in model.definition.parameters.items() if n != name})
+            others = resolve(model.definition.parameters, without=[name])
             slope = substitute(derivative(substitute(setting.time, others), name), given)
             speed = float(evaluate(slope, {}))
             speeds.append(speed * model.parameters[name] if log and speed else speed)
@@ -98,7 +98,7 @@ def names_in(model: Model, settings: Sequence[Setting], names: Sequence[str]) ->
     """Return which parameters such events depend on."""
     held = []
     for name in ([names] if isinstance(names, str) else names) if settings else ():
-        others = resolve({n: tree for n, tree in model.definition.parameters.items() if n != name})
+        others = resolve(model.definition.parameters, without=[name])
         trees = [tree for setting in settings for tree in (setting.time, *_assigned(setting))]
         held += [name] if any(name in symbols(substitute(tree, others)) for tree in trees) else []
     return tuple(held)
@@ -110,7 +110,7 @@ def _assigned(setting: Setting) -> list[Expression]:
 
 def _require_unchanged(model: Model, setting: Setting, names: Sequence[str]) -> None:
     for name in names:
-        others = resolve({n: tree for n, tree in model.definition.parameters.items() if n != name})
+        others = resolve(model.definition.parameters, without=[name])
         if any(name in symbols(substitute(tree, others)) for tree in _assigned(setting)):
             raise ArgumentError(
                 f"`parameters` must not change what an event makes of counts, but what '{setting.name}' sets depends "

@@ -38,7 +38,7 @@ class FreeLaws:
             what = "events" if model.events else "propensities that depend on time"
             raise BackendError(f"`model` must have constant propensities and no events, but '{model.name}' has {what}.")
         definition = model.definition
-        fixed = resolve({name: tree for name, tree in definition.parameters.items() if name not in names})
+        fixed = resolve(definition.parameters, without=names)
         moved = starting(model, names)
         if moved:
             raise ArgumentError(
@@ -97,7 +97,7 @@ class FreeLaws:
 def starting(model: Model, names: Sequence[str]) -> list[str]:
     """Return those of some parameters on which initial counts, or their laws, depend."""
     definition = model.definition
-    fixed = resolve({name: tree for name, tree in definition.parameters.items() if name not in names})
+    fixed = resolve(definition.parameters, without=names)
     start = [*definition.species.values(), *(a for draw in definition.initial.draws.values() for a in draw.arguments)]
     return [name for name in names if any(name in symbols(substitute(tree, fixed)) for tree in start)]
 
@@ -105,7 +105,7 @@ def starting(model: Model, names: Sequence[str]) -> list[str]:
 def depends_on(model: Model, name: str) -> bool:
     """Tell whether a rate, or the start, depends on a parameter."""
     definition = model.definition
-    others = resolve({n: tree for n, tree in definition.parameters.items() if n != name})
+    others = resolve(definition.parameters, without=[name])
     laws = [law for law in definition.laws if isinstance(law, Expression)]
     return any(name in symbols(substitute(law, others)) for law in laws) or bool(starting(model, [name]))
 

@@ -23,7 +23,7 @@ class InstrumentNumbers:
 
     def __init__(self, model: Model, names: Sequence[str], instruments: Sequence[Instrument]) -> None:
         self.instruments = tuple(instruments)
-        rest = resolve({n: tree for n, tree in model.definition.parameters.items() if n not in names})
+        rest = resolve(model.definition.parameters, without=names)
         given = {number for instrument in instruments for number in instrument.depends}
         self._trees: dict[str, Expression] = {
             n: Symbol(n) if n in names else rest[n] for n in given if n in model.parameters

@@ -99,7 +99,7 @@ def require_known(model: Model, names: Sequence[str], instruments: Sequence[Inst
     """Refuse parameters by which what instruments see is not differentiated, though it depends on them."""
     numbers = [number for instrument in instruments for number in instrument.depends]
     for name in names if numbers else ():
-        others = resolve({n: tree for n, tree in model.definition.parameters.items() if n != name})
+        others = resolve(model.definition.parameters, without=[name])
         for given in numbers:
             if given == name or name in symbols(others.get(given, Number(0.0))):
                 what = f"is in the formula of its '{given}'" if given != name else "is its number"

@@ -77,7 +77,7 @@ def require_fixed_observables(model: Model, names: Sequence[str], texts: Sequenc
     """Refuse parameters that what is asked depends on by an observable, of which no derivative is taken."""
     used = {name for text in texts for name in symbols(parse(text, what="`formula`")) if name in model.observables}
     for name in [names] if isinstance(names, str) else names:
-        others = resolve({n: tree for n, tree in model.definition.parameters.items() if n != name}) if used else {}
+        others = resolve(model.definition.parameters, without=[name]) if used else {}
         for observable in used:
             if name in symbols(others.get(observable, ZERO)):
                 raise ArgumentError(
@@ -118,7 +118,7 @@ def _of_parameter(
     if value <= 0.0 if log else value == 0.0:
         wanted = "positive with log=True" if log else "other than zero, where reactions vanish"
         raise ArgumentError(f"`parameters` must be {wanted}, but '{name}' is {value:g}.")
-    others = resolve({n: tree for n, tree in definition.parameters.items() if n != name})
+    others = resolve(definition.parameters, without=[name])
     start = _of_start(model, name, others)
     given = {name: definition.parameters[name]}
     trees, linear, switches = [], [], []

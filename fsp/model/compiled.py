@@ -105,7 +105,7 @@ def _constants(
         name: Number(float(evaluate(resolved[name], {}))) for name in definition.held if name in definition.parameters
     }
     trees = {**definition.parameters, **held}
-    return define.resolve({name: tree for name, tree in trees.items() if name not in variables})
+    return define.resolve(trees, without=variables)
 
 
 def _resolved_laws(definition: Definition, resolved: Mapping[str, Expression]) -> list[Law]:

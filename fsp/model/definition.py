@@ -254,8 +254,9 @@ def check_known(definition: Definition) -> None:
             )
 
 
-def resolve(parameters: Mapping[str, Expression]) -> dict[str, Expression]:
-    """Return each parameter as a tree of species and time only."""
+def resolve(parameters: Mapping[str, Expression], without: Collection[str] = ()) -> dict[str, Expression]:
+    """Return each parameter, but for some, as a tree of species, time and these only."""
+    parameters = {name: tree for name, tree in parameters.items() if name not in without} if without else parameters
     resolved: dict[str, Expression] = {}
     for name in in_order(parameters, "Parameters"):
         value = bounded(substitute(parameters[name], resolved), f"Parameter '{name}'")

@@ -19,7 +19,7 @@ def rules_of(definition: Definition, resolved: Mapping[str, Expression]) -> Rule
     """Return the events of a model, ready to be fired."""
     assigned = {name for event in definition.events for name in event.assignments}
     variables = [name for name in definition.parameters if name in assigned]
-    constants = resolve({name: tree for name, tree in definition.parameters.items() if name not in assigned})
+    constants = resolve(definition.parameters, without=assigned)
     events = [event.with_values(constants) for event in definition.events]
     free = {name for name, tree in definition.parameters.items() if isinstance(tree, Number)} | definition.held
     formulas = [n for n in variables if n not in free or not isinstance(resolved[n], Number)]

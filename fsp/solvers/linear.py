@@ -183,7 +183,7 @@ def _preconditioned(columns: Rows) -> Callable[[np.ndarray], np.ndarray]:
 
     matrix = sparse.csc_array((columns.data, columns.indices, columns.indptr), shape=columns.shape)
     # Coarser than usual: the systems are dominated by their diagonal, and each serves few steps.
-    incomplete = linalg.spilu(matrix, drop_tol=1e-2, fill_factor=INCOMPLETE_FILL, **WITHOUT_PIVOTING)
+    incomplete = linalg.spilu(matrix, drop_tol=1e-2, fill_factor=INCOMPLETE_FILL, options=WITHOUT_PIVOTING)
     preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve, dtype=matrix.dtype)
     gmres = partial(linalg.gmres, matrix, rtol=1e-13, atol=0.0, restart=RESTART, maxiter=5, M=preconditioner)
     return lambda b: np.asarray(gmres(b)[0])

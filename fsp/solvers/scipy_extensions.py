@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 SUPERLU, LAPACK = "scipy.sparse.linalg._dsolve._superlu", "scipy.linalg._flapack"
 # For matrices that are diagonally dominant by columns, as those made of generators are: no pivoting is needed, and a
 # symmetric ordering has less fill-in.
-WITHOUT_PIVOTING: dict[str, Any] = {
-    "permc_spec": "MMD_AT_PLUS_A",
-    "diag_pivot_thresh": 0.0,
-    "options": {"SymmetricMode": True},
-}
-# The same by the names of SuperLU itself.
-OPTIONS = {"ColPerm": "MMD_AT_PLUS_A", "DiagPivotThresh": 0.0, "SymmetricMode": True}
+WITHOUT_PIVOTING: dict[str, Any] = {"ColPerm": "MMD_AT_PLUS_A", "DiagPivotThresh": 0.0, "SymmetricMode": True}
 
 
 def factorise(
@@ -43,12 +37,14 @@ def factorise(
     solve: Callable[[NDArray[Any]], NDArray[Any]]
     try:
         extension = _alone(SUPERLU)
-        factors = extension.gstrf(n, len(data), data, *places, csc_construct_func=None, ilu=False, options=OPTIONS)
+        factors = extension.gstrf(
+            n, len(data), data, *places, csc_construct_func=None, ilu=False, options=WITHOUT_PIVOTING
+        )
     except (ImportError, AttributeError, TypeError):  # scipy of another make
         from scipy import sparse
         from scipy.sparse import linalg
 
-        factors = linalg.splu(sparse.csc_array((data, *places), shape=(n, n)), **WITHOUT_PIVOTING)
+        factors = linalg.splu(sparse.csc_array((data, *places), shape=(n, n)), options=WITHOUT_PIVOTING)
     solve = factors.solve
     return solve
 
