@@ -108,8 +108,7 @@ def solve(
             budget = Budget(begin, recorder.t_end, tol)
             pacing = Pacing(begin.t, recorder.t_end, adapts=space is None)
             engine = Engine(begin.model, solver, budget, pacing, backend, stack)
-            end, way_out = min(phase.until, recorder.t_end), way_out_of_callables(begin.model)
-            forecast = Forecast(begin.t, end, max_work, way_out)
+            forecast = Forecast(begin.t, min(phase.until, recorder.t_end), max_work, way_out_of_callables(begin.model))
             loop = Loop(begin, recorder, budget, engine, pacing, forecast, watch, growth)
             loop.enter(
                 first_space(growth, begin, hint) if space is None else growth.checked(space), hinted=hint is not None
