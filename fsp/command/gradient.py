@@ -12,7 +12,7 @@ from fsp import defaults
 from fsp.command.endings import LINEAR, PARAMETERS, START, TIMES, Ending, Slopes
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
-from fsp.model.times import checked_times
+from fsp.command.wording import saying
 from fsp.quantities import points
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 @takes(source=Source, slopes=Slopes, ending=Ending)
 def gradient(source: Source, formula: str, times: str, slopes: Slopes, ending: Ending) -> int:
     """Print how a probability or a mean of MODEL, a file, changes with its parameters, as intervals."""
-    asked = [float(checked_times(t, "--times")[0]) for t in points(times, "--times")]
-    network = source.load()
-    with ending.reporting() as report:
+    asked, network = points(times, "--times"), source.load()
+    with saying(time="--times"), ending.reporting() as report:
         answers = [
             fsp.gradient(network, formula, t, slopes.names, **slopes.how, max_states=ending.max_states, progress=report)
             for t in asked
