@@ -84,7 +84,7 @@ class _Factorised:
         self._matrix = (-matrix).tocsr()
         self._roundings = roundings + RIGHT
         try:
-            self._factors: Any = linalg.splu(self._matrix.tocsc(), **WITHOUT_PIVOTING)
+            self._factors: Any = linalg.splu(self._matrix.tocsc(), options=WITHOUT_PIVOTING)
         except RuntimeError as failure:
             raise ConvergenceError(
                 f"States must be left in a time that double precision can tell, but the equations for it cannot be "
