@@ -80,14 +80,24 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
 def _refuse_rules(model: Element) -> None:
     """Refuse what no jump process of reactions expresses."""
     for rule in each(model, "Rule"):
-        name = rule.getVariable() or rule.getMetaId()
+        name = rule.getVariable()
         if rule.isAlgebraic():
-            why = "constrains the state beside the reactions"
-        elif rule.isRate() and not (model.getNumReactions() and _is_value(model, name)):
+            raise ModelError(
+                f"Model must change by reactions only, but an algebraic rule, 0 = {_shown(rule.getMath())}, constrains "
+                f"the state beside them; write an assignment rule of what it determines."
+            )
+        if rule.isRate() and not (model.getNumReactions() and _is_value(model, name)):
             why = "changes it continuously, which a jump process does not; write reactions, as X -> 0 for X' = -k*X"
         else:
             continue
         raise ModelError(f"Model must change by reactions only, but {rule.getElementName()} for '{name}' {why}.")
+
+
+def _shown(math: Element) -> str:
+    """Return mathML as libsbml writes it in a line."""
+    import libsbml
+
+    return str(libsbml.formulaToL3String(math)) if math is not None else "?"
 
 
 def _is_value(model: Element, name: str) -> bool:

@@ -89,6 +89,7 @@ def check_consistency(document: Element, source: str) -> None:
     import libsbml
 
     model, unit = document.getModel(), libsbml.parseL3Formula("1")
+    model.unsetId()  # formulas cannot mean the model: a reaction of its name contradicts nothing
     _refuse_inconsistency(document, source, ("IDENTIFIER_CONSISTENCY", "MATHML_CONSISTENCY"))
     laws = [reaction.getKineticLaw() for reaction in each(model, "Reaction")]
     for element in (*each(model, "Rule"), *each(model, "InitialAssignment"), *laws):
@@ -227,12 +228,18 @@ def _convert(document: Element, source: str, what: str, **options: str | bool) -
 
 
 def _of_new_level(document: Element, source: str) -> tuple[str, ...]:
-    """Bring a document of Level 1 to Level 2, where species have the units that they had."""
+    """Bring a document of Level 1 to Level 2, where species have the units that they had.
+
+    A compartment without a volume has the volume 1 in Level 1 (Version 2, 4.3), and none in Level 2.
+    """
     if document.getLevel() > 1:
         return ()
     if not document.setLevelAndVersion(2, 4, False):
         said = [_reason(document.getError(k)) for k in range(document.getNumErrors())]
         raise ModelError(f"SBML file '{source}' of Level 1 must be convertible to Level 2, but is not: {said[-1:]}.")
+    for compartment in each(document.getModel(), "Compartment"):
+        if not compartment.isSetSize():
+            compartment.setSize(1.0)
     return ("the file is of Level 1, and was converted to Level 2 by libsbml",)
 
 

@@ -194,7 +194,7 @@ def refuse_missing(parts: SbmlParts, laws: list[Expression], events: Iterable[Ev
     used = sorted(frozenset().union(*map(symbols, trees)) & set(parts.missing))
     if used:
         kind, has = parts.missing[used[0]]
-        what = "size" if kind == "Compartment" else "value"
+        what = {"Compartment": "size", "Species": "number"}.get(kind, "value")
         raise ModelError(f"{kind} '{used[0]}' must have a {what}, because a formula uses it, but has {has}.")
 
 
@@ -210,7 +210,11 @@ def read_species(parts: SbmlParts, model: Element) -> None:
         elif is_concentration(species, model):
             parts.scale[name] = call("/", Symbol(name), Symbol(species.getCompartment()))
     for species in each(model, "Species"):
-        if species.getId() not in parts.written.rules:
+        if species.getId() in parts.written.rules:
+            continue
+        if _is_held(species) and not _has_count(parts, species):
+            parts.missing[species.getId()] = NoValue("Species", "none")
+        else:
             parts.species[species.getId()] = _initial_count(parts, species, model)
 
 
@@ -234,6 +238,17 @@ def _has_size(compartment: Element, model: Element) -> bool:
     name = compartment.getId()
     is_determined = model.getInitialAssignmentBySymbol(name) or model.getAssignmentRuleByVariable(name)
     return bool(model.getLevel() > 2 and (compartment.isSetSize() or is_determined is not None))
+
+
+def _is_held(species: Element) -> bool:
+    """Return whether no reaction changes a species."""
+    return bool(species.getConstant() or species.getBoundaryCondition())
+
+
+def _has_count(parts: SbmlParts, species: Element) -> bool:
+    """Return whether a file says how much there is of a species, at the start or from an event on."""
+    given = species.isSetInitialAmount() or species.isSetInitialConcentration()
+    return given or species.getId() in parts.written.assignments or species.getId() in parts.changed
 
 
 def _initial_count(parts: SbmlParts, species: Element, model: Element) -> Expression:
@@ -269,7 +284,7 @@ def _hold_fixed(parts: SbmlParts, model: Element) -> None:
     """Make parameters of the species that no reaction changes and whose amount is not whole."""
     for species in each(model, "Species"):
         name = species.getId()
-        if name not in parts.species or not (species.getConstant() or species.getBoundaryCondition()):
+        if name not in parts.species or not _is_held(species):
             continue
         amount = at_start(parts.species[name], parts.species, parts.parameters)
         value = substitute(amount, resolve(parts.parameters))

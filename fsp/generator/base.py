@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from fsp.space.base import BaseSpace
 
 
+# Any Λ of at least all exit rates serves as one (uniformization).  1/Λ and 2Λ are normal doubles from here on: of rates
+# near the least double they overflow, and probabilities become nan.
+LEAST_RATE = 2.0**-1020
+
+
+def invertible(rate: float) -> float:
+    """Return a rate, 1/time, or `LEAST_RATE` in place of one that is lower; 0 stays 0."""
+    return max(rate, LEAST_RATE) if rate > 0.0 else rate
+
+
 class InTime(ABC):
     """How a generator depends on time, and the generators of other times and parts that are made of it."""
 
@@ -97,7 +107,7 @@ class BaseGenerator(InTime):
     @property
     @abstractmethod
     def largest_exit_rate(self) -> float:
-        """Largest exit rate of all states, 1/time."""
+        """Largest exit rate of all states, 1/time; of rates below `LEAST_RATE`, that one."""
 
     @property
     @abstractmethod

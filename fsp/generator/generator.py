@@ -22,7 +22,7 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import BackendError
 from fsp.generator import entry_kernels
-from fsp.generator.base import BaseGenerator, check_space
+from fsp.generator.base import BaseGenerator, check_space, invertible
 from fsp.generator.family import Family
 from fsp.generator.matrices import Rows, assemble, n_pairs, without_zeros
 from fsp.generator.operator import Operator
@@ -247,8 +247,8 @@ class Generator(_Matrices):
     def largest_exit_rate(self) -> float:
         """Largest exit rate, 1/time."""
         if len(self) < MANY_STATES:
-            return float(self.exit_rates.max())
-        return float(entry_kernels.exit_rates(self.plans[0], np.empty(0)))
+            return invertible(float(self.exit_rates.max()))
+        return invertible(float(entry_kernels.exit_rates(self.plans[0], np.empty(0))))
 
     @cached_property
     def ways_out(self) -> Sinks:

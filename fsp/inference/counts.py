@@ -223,9 +223,7 @@ def read_counts(
     _check_arguments(counts, missing)
     of_runs = [] if replicate is None else [replicate]
     columns = columns_of(source, [time, *counts.values(), *(where or {}), *(conditions or {}), *of_runs])
-    kept = np.ones(len(columns[time]), dtype=np.bool_)
-    for name, value in (where or {}).items():
-        kept &= columns[name] == value
+    kept = _rows(columns, where or {}, len(columns[time]))
     numbers = np.array(
         [
             _numbers(columns[name], name, kept, missing if name != time or missing == "drop" else "refuse")
@@ -262,6 +260,19 @@ def read_counts(
     return Counts(tuple(counts), times, (), (), tuple(file_conditions), time_unit=time_unit)
 
 
+def _rows(columns: Mapping[str, NDArray[Any]], where: Mapping[str, Any], n: int) -> NDArray[np.bool_]:
+    """Return (n,) whether a row counts: its columns have the values that are asked for."""
+    kept = np.ones(n, dtype=np.bool_)
+    for name, value in where.items():
+        if np.ndim(value) > 0 or isinstance(value, set | frozenset | Mapping) or callable(value):
+            raise ArgumentError(
+                f"`where` must give one value for each column, but '{name}' is to be {value!r}; give the rows, as in "
+                f"table[table['{name}'].isin([...])] of a DataFrame."
+            )
+        kept &= columns[name] == value
+    return kept
+
+
 def _asked(name: str, value: object, column: NDArray[Any]) -> str:
     """Return what a column was to be, with what it holds where that is something else."""
     held = np.unique(column).tolist() if column.dtype.kind != "O" else []
@@ -293,6 +304,8 @@ def _numbers(column: NDArray[Any], name: str, kept: NDArray[np.bool_], missing: 
     if column.dtype.kind in _OTHER_NUMBERS:
         raise ArgumentError(f"Column '{name}' must hold numbers, but holds {_OTHER_NUMBERS[column.dtype.kind]}.")
     try:
+        if column.dtype.kind in "UO" and not all(_is_number(word) for word in column.tolist()):
+            raise ValueError
         values = np.asarray(column, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         row, word = next((i, word_here) for i, word_here in enumerate(column.tolist()) if not _is_number(word_here))
@@ -341,7 +354,7 @@ def _is_number(value: Any) -> bool:
         float(value)
     except (TypeError, ValueError, OverflowError):
         return False
-    return True
+    return not (isinstance(value, str) and "_" in value)  # Python reads 1_0 as 10
 
 
 def _gathered(

@@ -22,7 +22,7 @@ from fsp.errors import ModelError
 from fsp.model.conversion import NOT_CONVERTED, Conversion
 from fsp.model.draws import Draw, read_draw
 from fsp.model.event import Event, read_events
-from fsp.model.formula import FunctionDefinition, is_name, parse_functions
+from fsp.model.formula import FunctionDefinition, in_ascii, is_name, parse_functions
 from fsp.model.infix import number_text
 from fsp.model.plain import CONSTANTS
 from fsp.model.reaction import CutBurst, Reaction, in_burst, mass_action_law
@@ -146,7 +146,7 @@ def check_names(species: Sequence[str], parameters: Collection[str]) -> None:
             # parameters of one reaction in an SBML file are called reaction.parameter
             parts = name.split(".") if isinstance(name, str) and kind == "Parameter" else [name]
             if not all(is_name(part) for part in parts):
-                raise ModelError(f"{kind} name must be letters, digits and _, but is {name!r}.")
+                raise ModelError(f"{kind} name must be letters, digits and _, but is {name!r}{in_ascii(name)}.")
             if name == "time" or (kind == "Species" and name in CONSTANTS):
                 raise ModelError(f"{kind} name must be free, but '{name}' is a constant of rate formulas; rename it.")
     twice = {name for name in species if species.count(name) > 1}

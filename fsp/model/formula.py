@@ -56,6 +56,11 @@ def is_name(text: object) -> bool:
     return isinstance(text, str) and _NAME.fullmatch(text) is not None
 
 
+def in_ascii(text: object) -> str:
+    """Return what to do about a name with letters of other alphabets, for the end of a message."""
+    return "" if str(text).isascii() else "; write names in ASCII letters, as beta for β"
+
+
 @one_at_a_time
 def parse(
     text: str,
@@ -121,6 +126,8 @@ def _reason(text: str) -> str:
         return "holds log(x), which is ambiguous; write ln(x), log10(x) or log(base, x)"
     if re.search(r"\w\s+(and|or|not|xor)\s+\w|\bnot\s+\w", text):
         return "holds a logical word between operands; write a && b, a || b, !a"
+    if not text.isascii():
+        return f"holds {next(letter for letter in text if not letter.isascii())!r}{in_ascii(text)}"
     message = " ".join(libsbml.getLastParseL3Error().split()).rstrip(".")
     if len(text) > _LONGEST_QUOTE:  # which libsbml repeats
         message = message[message.rfind("at position") :]

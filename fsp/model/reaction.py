@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from fsp.arithmetic import as_double
 from fsp.errors import ModelError
-from fsp.model.formula import is_name
+from fsp.model.formula import in_ascii, is_name
 from fsp.model.tree import Expression, Number, Symbol, call
 from fsp.model.values import LARGEST_COUNT
 
@@ -214,7 +214,9 @@ def _is_real(value: object) -> bool:
 def _read_change(label: str, change: Mapping[str, int]) -> Stoichiometry:
     for species, n in change.items():
         if not is_name(species) or isinstance(n, bool) or not hasattr(n, "__index__"):
-            raise ModelError(f"{label} must change species by whole numbers, but has {species!r}: {n!r}.")
+            raise ModelError(
+                f"{label} must change species by whole numbers, but has {species!r}: {n!r}{in_ascii(species)}."
+            )
     return Stoichiometry(None, None, {species: int(n) for species, n in change.items() if n != 0})
 
 
@@ -264,7 +266,8 @@ def _read_side(label: str, side: str) -> dict[str, int]:
         number, species = match.groups() if match else (None, "")
         if match is None or (number is not None and not number.strip("0")):
             raise ModelError(
-                f"{label} must be a sum of species with whole numbers, such as '2 A + B', but has '{term.strip()}'."
+                f"{label} must be a sum of species with whole numbers, such as '2 A + B', but has '{term.strip()}'"
+                f"{in_ascii(term)}."
             )
         if number is not None and len(number.lstrip("0")) > _DIGITS:
             raise ModelError(f"{label} must take or make at most {LARGEST_COUNT:,} '{species}' at once, but has more.")

@@ -15,7 +15,7 @@ import numpy as np
 
 from fsp.errors import BackendError
 from fsp.generator import Generator as LocalGenerator
-from fsp.generator.base import check_space
+from fsp.generator.base import check_space, invertible
 from fsp.generator.inner import inner_runs
 from fsp.generator.jumps import jumps_of
 from fsp.generator.matrices import n_pairs
@@ -175,7 +175,7 @@ class Generator(PETScMatrices):
     @cached_property
     def largest_exit_rate(self) -> float:
         """Largest exit rate of all states, 1/time.  Collective when first asked for."""
-        return float(self.comm.max(self.exit_rates.max(initial=0.0)))
+        return invertible(float(self.comm.max(self.exit_rates.max(initial=0.0))))
 
     @cached_property
     def ways_out(self) -> Sinks:

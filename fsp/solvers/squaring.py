@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 MOST_STATES = 400  # a squaring takes n³ multiply-adds
 FEWEST_JUMPS = 64.0  # Λ times the first power, at least: it is the number of states, as a squaring costs that many
+_LARGEST_POWER = 1023  # of 2 among doubles
 TAIL = 1e-60  # of the Poisson weights: far below what leaves a space that is large enough for a long time
 NEGLIGIBLE = 1e-150  # entries that are taken for zero, so that their products are no denormal numbers; charged
 ALIKE = 0.5  # 1-norm of the difference of two columns of one group
@@ -129,7 +130,7 @@ class _SquaringPropagator(MatrixPropagator):
         self._P = Rows.of(row, np.concatenate([itself, closed.indices]), entries, closed.shape)
         self._terms = self.roundings + int(np.diff(self._P.indptr).max()) + 4  # that round in a product and its weight
         jumps = max(FEWEST_JUMPS, float(self._size))
-        self._first = 2.0 ** floor(log2(jumps / self._rate)) if self._rate > 0.0 else inf
+        self._first = 2.0 ** min(floor(log2(jumps) - log2(self._rate)), _LARGEST_POWER) if self._rate > 0.0 else inf
         self._powers: list[_Power] = []
         self._products, self._t = 0, 0.0
 

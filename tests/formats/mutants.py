@@ -554,4 +554,28 @@ MUTANTS = [
         "model_files",
         only="one_pass",
     ),
+    mutant(
+        "volumes-of-level-1-are-missing",
+        "formats/sbml_documents.py",
+        "            compartment.setSize(1.0)",
+        "            pass",
+        "sbml_documents",
+        only="level_1",
+    ),
+    mutant(
+        "a-model-and-its-reaction-share-no-name",
+        "formats/sbml_documents.py",
+        "    model.unsetId()  #",
+        "    pass  #",
+        "sbml_documents",
+        only="id_of_a_model",
+    ),
+    mutant(
+        "sources-need-a-number",
+        "formats/sbml_parts.py",
+        "if _is_held(species) and not _has_count(parts, species):",
+        "if False:",
+        "sbml",
+        only="held_need",
+    ),
 ]

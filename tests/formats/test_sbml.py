@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import exp
+
 import pytest
 from written_sbml import (
     L2,
@@ -21,6 +23,7 @@ from written_sbml import (
     term,
 )
 
+import fsp
 from fsp.errors import ModelError
 
 # ---- species
@@ -150,6 +153,27 @@ def test_boundary_and_constant_species(read):
     assert model.change.tolist() == [[1, 0, 0]]
     assert rates(model, [0, 5, 4]) == [[5 * 4 * 0.5 * 0.25]]
     assert model.parameters["D"] == 0.5
+
+
+def test_species_that_are_held_need_a_number_only_where_it_is_used(read):
+    """Files leave out how much there is of a source that no formula holds."""
+    lists = {
+        "Species": [species("S", None, boundary="true"), species("W", None, boundary="true"), species("X", 4)],
+        "Reactions": [reaction("make", ["S"], ["X"], 3), reaction("lose", ["X"], ["W"], "X")],
+    }
+    model = read(**lists)
+    assert model.species == ("X",)
+    assert model.propensities([[4]])[:, 0].tolist() == [3.0, 4.0]
+    mean = fsp.transient(model, 1.0)[-1].mean_interval()["X"]
+    exact = 3.0 + (4.0 - 3.0) * exp(-1.0)  # x' = 3 - x
+    assert mean.lower <= exact <= mean.upper
+    used = {**lists, "Reactions": [reaction("make", ["S"], ["X"], apply("times", 3, "S"))]}
+    with pytest.raises(ModelError, match="Species 'S' must have a number, because a formula uses it"):
+        read(**used)
+    constant = {**lists, "Species": [species("S", None, constant="true", boundary="true"), *lists["Species"][1:]]}
+    assert read(**constant).species == ("X",)
+    with pytest.raises(ModelError, match="Species 'X' must have an initial amount or concentration"):
+        read(**{**lists, "Species": [*lists["Species"][:2], species("X", None)]})
 
 
 def test_assignment_rules(read):

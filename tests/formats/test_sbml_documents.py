@@ -65,6 +65,12 @@ def test_the_id_of_a_model_may_be_any_text(read, level):
     assert is_the_decay(read(sbml(level, **DECAY).replace('id="m"', 'id="lac.operon.v2"')))
 
 
+@pytest.mark.parametrize("name", ["r", "k", "X", "cell"])
+@pytest.mark.parametrize("level", [L2, L3])
+def test_the_id_of_a_model_may_be_that_of_what_it_holds(read, level, name):
+    assert is_the_decay(read(sbml(level, **DECAY).replace('id="m"', f'id="{name}"')))
+
+
 def test_ids_of_species_are_names(read):
     with pytest.raises(ModelError, match=r"Species name .* 'X\.1'"):
         read(sbml(**DECAY).replace('"X"', '"X.1"').replace(">X<", ">X.1<"))
@@ -86,9 +92,11 @@ def test_values_that_are_used_must_be_finite(read, value):
         read(**{**DECAY, "Parameters": [parameter("k", value)]})
 
 
-def test_level_1_is_converted(read):
-    text = """<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model name="m">
-        <listOfCompartments><compartment name="cell" volume="1"/></listOfCompartments>
+@pytest.mark.parametrize("volume", ['volume="1"', ""])
+def test_level_1_is_converted(read, volume):
+    """A volume that is not given is 1 there: the specification of Level 1 Version 2, section 4.3."""
+    text = f"""<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model name="m">
+        <listOfCompartments><compartment name="cell" {volume}/></listOfCompartments>
         <listOfSpecies><species name="X" compartment="cell" initialAmount="8"/></listOfSpecies>
         <listOfParameters><parameter name="k" value="2"/></listOfParameters><listOfReactions>
         <reaction name="r" reversible="false"><listOfReactants><speciesReference species="X"/></listOfReactants>

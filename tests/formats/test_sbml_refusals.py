@@ -57,7 +57,7 @@ RATE_OF = '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symb
             "must have a value before event 'E0'",
         ),
         ({"Rules": [rule("rateRule", "X", 1)]}, "rateRule for 'X'"),
-        ({"Rules": [rule("algebraicRule", None, "X")]}, "algebraicRule for 'm1'"),
+        ({"Rules": [rule("algebraicRule", None, "X")]}, "an algebraic rule, 0 = X, constrains the state"),
         ({"Rules": [rule("assignmentRule", "X", 1)]}, "'r' must not change 'X'"),
         ({"Species": [species("X", 1, constant="true")]}, "'X', which is constant"),
         ({"Species": [species("X", "1.5")]}, "'X' must be a whole number"),

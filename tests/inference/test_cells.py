@@ -225,6 +225,19 @@ def test_columns_that_are_none_are_refused_with_their_row(changed, words):
         fsp.read_counts(TABLE | changed, counts={"X": "x"}, conditions={"dose": "k"})
 
 
+@pytest.mark.parametrize("several", [["a", "b"], ("a",), {"a", "b"}, np.array(["a", "b"]), lambda value: value == "a"])
+def test_rows_are_chosen_by_one_value_of_a_column(several):
+    table = {"t": [0, 0, 0], "x": [1, 2, 3], "rep": np.array(["a", "b", "c"])}
+    with pytest.raises(fsp.ArgumentError, match="`where` must give one value for each column, but 'rep' is to be"):
+        fsp.read_counts(table, counts={"X": "x"}, time="t", where={"rep": several})
+
+
+@pytest.mark.parametrize("column", [["1_0", "2"], np.array(["1_0", "2"]), np.array(["1_0", 2], dtype=object)])
+def test_numbers_that_only_python_reads_are_refused(column):
+    with pytest.raises(fsp.ArgumentError, match="Column 'x' must hold numbers, but has '1_0' in row 1"):
+        fsp.read_counts({"time": [0, 0], "x": column}, counts={"X": "x"})
+
+
 def test_what_a_column_holds_instead_is_said(tmp_path):
     with pytest.raises(fsp.ArgumentError, match=r"where dose is '1' \(it holds 1.0, 2.0\), but has none"):
         fsp.read_counts(TABLE, counts={"X": "x"}, where={"dose": "1"})

@@ -398,6 +398,8 @@ def test_counts_that_are_whole_to_rounding():
         ({"species": {"pi": 0, "X": 0}}, "'pi' is a constant"),
         ({"species": {"2X": 0, "X": 0}}, "letters, digits"),
         ({"species": {1: 0, "X": 0}}, "letters, digits"),
+        ({"species": {"β": 0, "X": 0}}, "is 'β'; write names in ASCII letters, as beta for β"),
+        ({"parameters": {"µ": 1.0}}, "is 'µ'; write names in ASCII letters"),
         ({"parameters": {"X": 1.0}}, "a species and a parameter"),
         ({"parameters": {"a b": 1.0}}, "letters, digits"),
         ({"parameters": {"time": 1.0}}, "'time' is a constant"),

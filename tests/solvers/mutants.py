@@ -726,4 +726,12 @@ MUTANTS = [
         "firing",
         only="that_jumps",
     ),
+    mutant(
+        "rates-near-the-least-double-have-no-inverse",
+        "generator/base.py",
+        "LEAST_RATE = 2.0**-1020",
+        "LEAST_RATE = 0.0",
+        "solvers",
+        only="least_double",
+    ),
 ]

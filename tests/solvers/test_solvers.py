@@ -162,3 +162,18 @@ def test_long_steps_say_how_far_they_are(make, monkeypatch):
         step = propagator.advance(bound.p, 0.5, 0.5 + bound.t, tol=1e-8, pulse=heard.append)
     assert len(heard) >= 0.5 * step.n_matvec > 1
     assert all(0.5 <= t <= 0.5 + bound.t for t in heard)
+
+
+@pytest.mark.parametrize(
+    "solver", ["auto", "uniformization", "krylov", "chebyshev", "rational", "squaring", "implicit"]
+)
+@pytest.mark.parametrize("rate", [2.0**-1022, 2.0**-1040, 2.0**-1074])
+def test_rates_near_the_least_double_solve(solver, rate):
+    """3 molecules decay as a binomial law of exp(-k t); 1/k is more than doubles hold."""
+    model = fsp.Model(species={"X": 3}, reactions=[fsp.Reaction("X -> 0", mass_action=rate)])
+    for t in (1.0, *([2.0**1015] if solver in ("auto", "uniformization") else [])):  # others meet subnormal tolerances
+        answer = fsp.transient(model, t, 1e-6, solver=solver)[-1]
+        kept = np.exp(-rate * t)
+        law = {3: kept**3, 2: 3 * kept**2 * (1 - kept), 1: 3 * kept * (1 - kept) ** 2, 0: (1 - kept) ** 3}
+        held = dict(zip(answer.states[:, 0].tolist(), answer.probabilities.tolist(), strict=True))
+        assert sum(abs(held.get(x, 0.0) - p) for x, p in law.items()) <= answer.error.total <= 1e-6
