@@ -171,7 +171,7 @@ def test_long_steps_say_how_far_they_are(make, monkeypatch):
 def test_rates_near_the_least_double_solve(solver, rate):
     """3 molecules decay as a binomial law of exp(-k t); 1/k is more than doubles hold."""
     model = fsp.Model(species={"X": 3}, reactions=[fsp.Reaction("X -> 0", mass_action=rate)])
-    for t in (1.0, *([2.0**1015] if solver in ("auto", "uniformization") else [])):  # others meet subnormal tolerances
+    for t in (1.0, *([2.0**990] if solver in ("auto", "uniformization") else [])):  # others meet subnormal tolerances
         answer = fsp.transient(model, t, 1e-6, solver=solver)[-1]
         kept = np.exp(-rate * t)
         law = {3: kept**3, 2: 3 * kept**2 * (1 - kept), 1: 3 * kept * (1 - kept) ** 2, 0: (1 - kept) ** 3}
