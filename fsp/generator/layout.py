@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fsp.space.encoding import Encoding
 
 PIECE = 4096  # states
-SHORT_RUN = 16.0  # mean length of a run below which another species is tried
+SHORT_RUN = 16.0  # mean length of a run below which another species is tried; 8 to 32 differ by less than noise
 LONGEST_TABLE = 2**17, 4  # counts of a species, and for each state, beyond which few of them are in the space
 LONGER = 2.0  # times the mean length that another species must promise
 

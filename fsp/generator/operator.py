@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     from fsp.generator.inner import Ghosts
     from fsp.generator.kernels import Slices
 
-STATES_PER_THREAD = 50_000  # whose product outweighs handing it to a thread; chosen, not measured
-COMPILED_STATES = 200_000  # from here on a call from Python costs nothing beside a product
-SHORT_WORK = 2.0  # of a multiply-add where runs are shorter than LONG, in units of one where they are longer; measured
-ROW_WORK = 4.0  # the same of rows: within the ratios of products in docs/benchmarks.md
+# That outweigh handing them to a thread: two threads take 1.2 to 1.3 of the time for products on runs at 64,000 to
+# 92,000 states, 0.9 to 1.2 at 125,000 to 177,000, 0.8 to 1.1 at 250,000, by how busy the machine is; on rows 1.0 to 1.2
+# at 40,000, 0.65 at 125,000.
+STATES_PER_THREAD, ROWS_PER_THREAD = 80_000, 50_000
+COMPILED_STATES = 200_000  # from here on the 5 μs of calls from Python are 2 % of a product at most; measured
+# Of a multiply-add where runs are shorter than LONG, and of rows, in units of one where they are longer.  Rows take 2.5
+# to 3.5 times as long as long runs.  Ten adaptive transients take the same products with 1.4 to 3, and with 2.5 to 6.
+SHORT_WORK, ROW_WORK = 2.0, 4.0
 
 Factors = tuple[float, float, float, float, float]  # alpha, beta, gamma, weight of v, weight of w
 Sums = tuple[float, float, float]
@@ -80,9 +84,9 @@ class Operator:
         self._own_slices = moved(slices, -first) if first and not by_rows else slices
         starts, rows = self._own_slices.starts, np.arange(n_rows + 1)
         self._shares = Shares(
-            _shares(starts, self._inner.first, self._inner.end),
-            [share for pair in self._inner.others for share in _shares(starts, *pair)],
-            _shares(rows, 0, n_rows) if by_rows else [(0, n_rows)],
+            _shares(starts, self._inner.first, self._inner.end, STATES_PER_THREAD),
+            [share for pair in self._inner.others for share in _shares(starts, *pair, STATES_PER_THREAD)],
+            _shares(rows, 0, n_rows, ROWS_PER_THREAD) if by_rows else [(0, n_rows)],
         )
         one_thread = len(self._shares.rows if by_rows else self._shares.inner) == 1
         self.compiled = slices if ghosts is None and one_thread and self.n < COMPILED_STATES else None
@@ -329,9 +333,9 @@ def _added(left: Sums, right: Sums) -> Sums:
     return left[0] + right[0], left[1] + right[1], left[2] + right[2]
 
 
-def _shares(starts: IntArray, first: int, end: int) -> list[tuple[int, int]]:
-    """Return the ranges of the runs first..end that threads work on: about equal numbers of states."""
+def _shares(starts: IntArray, first: int, end: int, least: int) -> list[tuple[int, int]]:
+    """Return the ranges of the runs first..end that threads work on: about equal numbers of states, `least` or more."""
     low, high = int(starts[first]), int(starts[end])
-    n_shares = max(1, min(threads.n_threads(), (high - low) // STATES_PER_THREAD))
+    n_shares = max(1, min(threads.n_threads(), (high - low) // least))
     cuts = np.searchsorted(starts, np.linspace(low, high, n_shares + 1)[1:-1].astype(np.int64)).tolist()
     return [(a, b) for a, b in pairwise([first, *cuts, end]) if a < b]

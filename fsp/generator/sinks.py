@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
 
 
+COUNTED = 100_000  # states beyond which jumps out are counted, a third of the work, before room is made for them
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Leak:
     """The jumps of one kind that leave the space."""
@@ -124,7 +127,9 @@ def parts_of(sinks: Sinks, jumps: Jumps, adjoint: Plan, clocks: Clocks) -> list[
 
 
 def _leaving(adjoint: Plan, c: int, keep_zeros: bool) -> tuple[IntArray, FloatArray]:
-    n_leaving = entry_kernels.leaving(adjoint, c, keep_zeros, np.empty(0, dtype=np.int64), np.empty(0))
-    sources, rates = np.empty(n_leaving, dtype=np.int64), np.empty(n_leaving)
-    count = entry_kernels.leaving(adjoint, c, keep_zeros, sources, rates) if n_leaving else 0
-    return sources[:count], rates[:count]
+    n = int(adjoint.starts[-1])
+    if n > COUNTED:
+        n = int(entry_kernels.leaving(adjoint, c, keep_zeros, np.empty(0, dtype=np.int64), np.empty(0)))
+    sources, rates = np.empty(n, dtype=np.int64), np.empty(n)
+    count = entry_kernels.leaving(adjoint, c, keep_zeros, sources, rates) if n else 0
+    return sources[:count].copy(), rates[:count].copy()

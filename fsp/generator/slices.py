@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fsp.generator.kernels import Plan
 
 PLACES_32 = 2**31 - 2**16  # entries of a vector, and of the tables, whose places fit 32 bits
-LONG = 32.0  # mean length of a run from which on setting up a pass costs less than half of it; measured
+LONG = 32.0  # mean length of a run from which on setting up a pass costs less than half; 16 to 64 choose alike
 # Bytes of written-out rates that are read faster than scalars and tables are looked up, measured: where no loop is
 # compiled for the number of slices, or more of the states than these are at ends of runs, which not all slices reach.
 EXPANDED_BYTES = 2**23

@@ -142,7 +142,7 @@ def test_threads_share_the_runs_of_a_block(rng, monkeypatch):
     for model in NETWORKS.values():
         generator = Generator(model, StateSpace.box(model, 11))
         op = on_runs(generator.plans[0], generator.sinks)
-        assert len(op._shares) == 3
+        assert len(op._shares.inner) == 3
         check_block(op, generator.to_csr(), 9, rng)
 
 

@@ -187,6 +187,7 @@ def test_long_runs_in_pieces(rng, name, monkeypatch):
 def test_several_threads(rng, name, monkeypatch):
     monkeypatch.setattr(operator.threads, "n_threads", lambda: 3)
     monkeypatch.setattr(operator, "STATES_PER_THREAD", 10)
+    monkeypatch.setattr(operator, "ROWS_PER_THREAD", 10)
     model = NETWORKS[name]
     for space in spaces(model, rng):
         generator = Generator(model, space)

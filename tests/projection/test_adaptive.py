@@ -352,7 +352,7 @@ def test_levels_count_what_lies_below(values, mass):
     assert highest == len(levels.numbers) - 2 or levels.masses[highest + 1] > mass
 
 
-@pytest.mark.parametrize("power", [*range(-1070, 1020, 110), -2])
+@pytest.mark.parametrize("power", [*range(-290, 1020, 109), -2])
 def test_values_are_not_below_their_level(power):
     """The logarithm of the number below a power of two is rounded to that power."""
     largest = np.nextafter(2.0**power, 0.0)
