@@ -18,12 +18,12 @@ BESIDE = 8 * 30  # bytes of a state with its key and its row of the generator, w
 
 
 @dataclass(slots=True, eq=False)
-class _Memory:
+class _MemoryLimit:
     limit: int
     kept: int = 0  # bytes that stay
 
 
-_ACTIVE: ContextVar[_Memory | None] = ContextVar("memory", default=None)
+_ACTIVE: ContextVar[_MemoryLimit | None] = ContextVar("memory", default=None)
 
 
 @contextmanager
@@ -33,8 +33,8 @@ def limited(limit: int | None) -> Iterator[None]:
     What is kept within is forgotten at the end.
     """
     around = _ACTIVE.get()
-    within = around and _Memory(around.limit, around.kept)
-    token = _ACTIVE.set(within if limit is None else _Memory(int(limit)))
+    within = around and _MemoryLimit(around.limit, around.kept)
+    token = _ACTIVE.set(within if limit is None else _MemoryLimit(int(limit)))
     try:
         yield
     finally:

@@ -121,7 +121,7 @@ MUTANTS = [
     mutant(
         "what-solutions-kept-is-kept-for-ever",
         "memory.py",
-        "    within = around and _Memory(around.limit, around.kept)",
+        "    within = around and _MemoryLimit(around.limit, around.kept)",
         "    within = around",
         "memory",
         only="is_forgotten",

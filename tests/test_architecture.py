@@ -72,6 +72,28 @@ def test_circles_are_seen_however_something_is_imported():
     assert set(circle({name: imports_of(text) for name, text in texts.items()})) == set(texts)
 
 
+# What is spread over ranks has the public name of what is not; `Plan` is public, and compiled code has one of its own.
+NAMES_OF_TWO = {"Distribution", "Generator", "StateSpace", "Plan"}
+
+
+def repeated(texts, kind):
+    """Return the names that definitions of a kind share, with or without an underscore, and where they are."""
+    places = {}
+    for module, text in texts.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, kind):
+                places.setdefault(node.name.lstrip("_"), []).append(module)
+    return {name: modules for name, modules in places.items() if len(modules) > 1}
+
+
+def test_a_class_name_stands_for_one_thing():
+    texts = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items()}
+    assert repeated(texts, ast.ClassDef).keys() == NAMES_OF_TWO
+    assert repeated({"a": "class Chain: ...", "b": "if True:\n    class _Chain: ..."}, ast.ClassDef) == {
+        "Chain": ["a", "b"]
+    }
+
+
 def test_every_room_is_on_the_map():
     text = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
     map_of_rooms = text[: text.index("\n## ", text.index("## Data flow") + 1)]

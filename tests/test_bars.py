@@ -15,7 +15,7 @@ import pytest
 import fsp
 from fsp import bars
 from fsp.command.main import main
-from fsp.command.progress import Lines
+from fsp.command.progress import LineProgress
 from fsp.errors import ArgumentError
 from fsp.projection import Progress, SweepProgress
 
@@ -138,7 +138,7 @@ def test_whatever_solves_says_how_far_it_is():
 
 
 def test_a_log_has_every_stage_and_a_line_now_and_then(capsys):
-    lines = Lines(every=3600.0)
+    lines = LineProgress(every=3600.0)
     for moment in (Progress(1.0, 2.0, 7, 0.0, ""), bars.Stage("what may be wrong"), Progress(2.0, 2.0, 7, 0.0, "")):
         lines(moment)
     assert capsys.readouterr().err == "fsp: what may be wrong\n"

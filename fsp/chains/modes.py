@@ -54,7 +54,7 @@ Apply: TypeAlias = "Callable[[FloatArray], FloatArray]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Block:
+class CommunicatingClass:
     """A class of communicating states."""
 
     matrix: Any  # its generator, the diagonal with all that leaves each state, (n, n) CSR
@@ -94,7 +94,7 @@ class Modes:
         )
 
 
-def slowest(block: Block, n_modes: int) -> Modes:
+def slowest(block: CommunicatingClass, n_modes: int) -> Modes:
     """Return the modes whose eigenvalues have the greatest real parts, zero itself apart, in falling order of those.
 
     They are looked for among more eigenvalues of least modulus, and for few states among all.
@@ -122,7 +122,9 @@ def slowest(block: Block, n_modes: int) -> Modes:
     return modes
 
 
-def _tried(way: Callable[[Block, int], Modes], block: Block, wanted: int) -> tuple[Modes | None, str]:
+def _tried(
+    way: Callable[[CommunicatingClass, int], Modes], block: CommunicatingClass, wanted: int
+) -> tuple[Modes | None, str]:
     try:
         modes = way(block, wanted)
     except ARNOLDI_ERRORS as failure:
@@ -162,7 +164,7 @@ def joined(parts: Sequence[Modes]) -> Modes:
 # ---- by a shift ----------------------------------------------------------------------------------------------------
 
 
-def _shifted(block: Block, wanted: int) -> Modes:
+def _shifted(block: CommunicatingClass, wanted: int) -> Modes:
     matrix, p = block.matrix, block.p
     rate, n = block.largest_rate, matrix.shape[0]
     if n <= max(DENSE_STATES, 3 * wanted):
@@ -187,7 +189,7 @@ def _shifted(block: Block, wanted: int) -> Modes:
 # ---- by an elimination ---------------------------------------------------------------------------------------------
 
 
-def _eliminated(block: Block, wanted: int) -> Modes:
+def _eliminated(block: CommunicatingClass, wanted: int) -> Modes:
     n, p = block.matrix.shape[0], block.p
     killed, adjoint = _killed(block)
     forward, backward = _deflated(killed, adjoint, p)
@@ -211,7 +213,7 @@ def _eliminated(block: Block, wanted: int) -> Modes:
     return _ordered(Modes(-1.0 / inverse, residuals, errors, right, left))
 
 
-def _killed(block: Block) -> tuple[Apply, Apply]:
+def _killed(block: CommunicatingClass) -> tuple[Apply, Apply]:
     """Return the mean times before the chain ends, and the transpose: where it leaves the class, or meets a state."""
     system: Eliminated | ExitTimes
     if block.p is None:

@@ -23,7 +23,7 @@ from scipy.sparse import csgraph, linalg
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains.classes import reached
 from fsp.chains.elimination import BYTES_OF_ENTRY, check_factors
-from fsp.chains.modes import Block, Modes, joined, slowest
+from fsp.chains.modes import CommunicatingClass, Modes, joined, slowest
 from fsp.defaults import MODES
 from fsp.errors import ArgumentError, ConvergenceError
 
@@ -46,7 +46,7 @@ def transient_modes(matrix: Any, kills: FloatArray, n_modes: int | None) -> Mode
         raise ArgumentError(f"`n_modes` must be at most the number of transient states {n}, but is {n_modes}.")
     n_classes, label = csgraph.connected_components(matrix, directed=True, connection="strong")
     if n_classes == 1:
-        return slowest(Block(matrix, None, kills), wanted)
+        return slowest(CommunicatingClass(matrix, None, kills), wanted)
     candidates = _candidates(matrix, kills, label.astype(np.int64), wanted)
     rates = np.array([-float(modes.values[0].real) for _, modes in candidates])
     chosen: list[Modes] = []
@@ -78,7 +78,7 @@ def _candidates(matrix: Any, kills: FloatArray, label: IntArray, n_modes: int) -
     starts = np.concatenate([[0], np.cumsum(sizes)])
     for c in np.flatnonzero(sizes > 1):
         members = np.sort(order[starts[c] : starts[c + 1]])
-        block = Block(matrix[members][:, members].tocsr(), None, leaving[members])
+        block = CommunicatingClass(matrix[members][:, members].tocsr(), None, leaving[members])
         modes = slowest(block, min(n_modes, len(members)))
         modes_of += [(members, modes.take(slice(k, k + 1))) for k in range(len(modes.values))]
     return modes_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import fsp
-from fsp.command.endings import PARAMETERS, TIMES, Ending, Slopes, names_in
+from fsp.command.endings import PARAMETERS, TIMES, DerivativeOptions, Ending, names_in
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.fisher import OBSERVED
 from fsp.command.laws import instruments_in
@@ -27,7 +27,7 @@ from fsp.quantities import number, points
 @with_options(*OBSERVED)
 @with_options(*ENDING)
 @guarded
-@takes(source=Source, slopes=Slopes, ending=Ending)
+@takes(source=Source, slopes=DerivativeOptions, ending=Ending)
 def design(
     source: Source,
     times: str,
@@ -37,7 +37,7 @@ def design(
     condition: tuple[str, ...],
     observe: tuple[str, ...],
     instrument: tuple[str, ...],
-    slopes: Slopes,
+    slopes: DerivativeOptions,
     ending: Ending,
 ) -> int:
     """Choose how many cells of MODEL, a file, to observe at each time, so that they tell most about its parameters."""

@@ -61,7 +61,7 @@ class DrawnEnding(Ending):
 
 
 @dataclass(frozen=True, slots=True)
-class Slopes:
+class DerivativeOptions:
     """By which parameters an answer is differentiated, and how."""
 
     parameters: str

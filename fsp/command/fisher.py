@@ -9,7 +9,7 @@ import click
 
 import fsp
 from fsp import defaults
-from fsp.command.endings import LINEAR, PARAMETERS, START, TIMES, Ending, Slopes
+from fsp.command.endings import LINEAR, PARAMETERS, START, TIMES, DerivativeOptions, Ending
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.laws import INSTRUMENT, instruments_in
 from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
@@ -39,14 +39,14 @@ OBSERVED = (  # what `fsp fisher` and `fsp design` take of what is seen, and how
 @with_options(*OBSERVED)
 @with_options(*ENDING)
 @guarded
-@takes(source=Source, slopes=Slopes, ending=Ending)
+@takes(source=Source, slopes=DerivativeOptions, ending=Ending)
 def fisher(
     source: Source,
     times: str,
     cells: str,
     observe: tuple[str, ...],
     instrument: tuple[str, ...],
-    slopes: Slopes,
+    slopes: DerivativeOptions,
     ending: Ending,
 ) -> int:
     """Print the Fisher information of cells of MODEL, a file, about its parameters, as intervals."""

@@ -9,7 +9,7 @@ import click
 
 import fsp
 from fsp import defaults
-from fsp.command.endings import LINEAR, PARAMETERS, START, TIMES, Ending, Slopes
+from fsp.command.endings import LINEAR, PARAMETERS, START, TIMES, DerivativeOptions, Ending
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
 from fsp.command.wording import saying
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Half of the width of each interval.")
 @with_options(*ENDING)
 @guarded
-@takes(source=Source, slopes=Slopes, ending=Ending)
-def gradient(source: Source, formula: str, times: str, slopes: Slopes, ending: Ending) -> int:
+@takes(source=Source, slopes=DerivativeOptions, ending=Ending)
+def gradient(source: Source, formula: str, times: str, slopes: DerivativeOptions, ending: Ending) -> int:
     """Print how a probability or a mean of MODEL, a file, changes with its parameters, as intervals."""
     asked, network = points(times, "--times"), source.load()
     with saying(time="--times"), ending.reporting() as report:

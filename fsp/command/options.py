@@ -146,7 +146,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CommandRequest:
     """What was asked for on the command line, whatever the command."""
 
     source: Source
@@ -157,7 +157,7 @@ class Request:
     drawing: Drawing
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Request:
+    def of(cls, options: Mapping[str, Any]) -> CommandRequest:
         """Return what the shared options, and those that some commands add, ask for."""
         left = dict(options)
 
@@ -312,7 +312,7 @@ def takes(**parts: type[Any]) -> Callable[[Callable[..., int]], Callable[..., in
     return given
 
 
-shared_options = with_options(*_SHARED)  # they make a `Request`
+shared_options = with_options(*_SHARED)  # they make a `CommandRequest`
 
 
 def named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, str]]:

@@ -50,7 +50,7 @@ def shown_progress(quiet: bool, progress: bool = False) -> Iterator[Report | Non
     if quiet:
         yield None
     elif not sys.stderr.isatty():
-        yield Lines(SECONDS_ASKED_FOR if progress else SECONDS_BETWEEN_LINES)
+        yield LineProgress(SECONDS_ASKED_FOR if progress else SECONDS_BETWEEN_LINES)
     else:
         from rich import console
         from rich import progress as parts
@@ -73,7 +73,7 @@ def shown_progress(quiet: bool, progress: bool = False) -> Iterator[Report | Non
             yield report
 
 
-class Lines:
+class LineProgress:
     """Print progress as plain lines: every stage of the work, and one line in so many seconds between."""
 
     def __init__(self, every: float = SECONDS_BETWEEN_LINES) -> None:

@@ -9,7 +9,7 @@ import click
 
 import fsp
 from fsp import defaults
-from fsp.command.endings import LINEAR, PARAMETERS, START, TIMES, Ending, Slopes
+from fsp.command.endings import LINEAR, PARAMETERS, START, TIMES, DerivativeOptions, Ending
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
 from fsp.quantities import points
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
 @with_options(*ENDING)
 @guarded
-@takes(source=Source, slopes=Slopes, ending=Ending)
-def sensitivity(source: Source, times: str, slopes: Slopes, ending: Ending) -> int:
+@takes(source=Source, slopes=DerivativeOptions, ending=Ending)
+def sensitivity(source: Source, times: str, slopes: DerivativeOptions, ending: Ending) -> int:
     """Print how means of MODEL, a file, change with its parameters, and the errors of all derivatives."""
     asked = points(times, "--times")
     with ending.reporting() as report:

@@ -16,7 +16,7 @@ import click
 
 import fsp
 from fsp.command.exits import ABOVE_TOLERANCE, code_of, error_line, printing_if
-from fsp.command.options import Request
+from fsp.command.options import CommandRequest
 from fsp.command.printing import print_of
 from fsp.command.progress import reporting
 from fsp.command.wording import in_options, options_of_command, saying
@@ -45,7 +45,7 @@ def ranks_of(backend: str) -> Iterator[Communicator]:
         yield comm
 
 
-def run_on_ranks(request: Request, task: str, backend: str, asked: Callable[[], dict[str, Any]]) -> int:
+def run_on_ranks(request: CommandRequest, task: str, backend: str, asked: Callable[[], dict[str, Any]]) -> int:
     """Do what `run` does, on all ranks, with the options that `asked` returns; the first one prints."""
     with ranks_of(backend) as comm:
         from fsp.petsc.options import Options
@@ -58,7 +58,7 @@ def run_on_ranks(request: Request, task: str, backend: str, asked: Callable[[], 
             return run(request, task, model, **options)
 
 
-def run(request: Request, task: str, model: Model | None = None, **options: Any) -> int:
+def run(request: CommandRequest, task: str, model: Model | None = None, **options: Any) -> int:
     """Solve, print the answer, write the files, return the exit status."""
     options |= request.limits.given()
     model = _checked_model(request, task) if model is None else model
@@ -75,7 +75,7 @@ def run(request: Request, task: str, model: Model | None = None, **options: Any)
     return _judge(answer, request.tol)
 
 
-def _solve(request: Request, task: str, model: Model, options: dict[str, Any], report: Report | None) -> Answer:
+def _solve(request: CommandRequest, task: str, model: Model, options: dict[str, Any], report: Report | None) -> Answer:
     """Solve, from where --resume says; where a signal comes, save what was reached and leave."""
     if task in ("stationary", "mixture"):
         solved: Answer = getattr(fsp, task)(model, progress=report, **options)
@@ -94,7 +94,7 @@ def _solve(request: Request, task: str, model: Model, options: dict[str, Any], r
             raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
 
 
-def _earlier(request: Request, task: str) -> Any:
+def _earlier(request: CommandRequest, task: str) -> Any:
     """Return what --resume goes on from, None where nothing was begun."""
     if not request.files.resume or request.files.out is None or not request.files.out.exists():
         return None
@@ -118,7 +118,7 @@ def keep(error: KeyboardInterrupt, out: Path | None, reached: str = "what was re
     click.echo(f"fsp: {error or 'stopped'}; {kept}", err=True)
 
 
-def _write(answer: Answer, request: Request) -> None:
+def _write(answer: Answer, request: CommandRequest) -> None:
     if request.files.out:
         answer.save(request.files.out)
     if request.files.plot:
@@ -141,7 +141,7 @@ def _judge(answer: Answer, tol: float) -> int:
     return 0 if answer.error.total <= tol else ABOVE_TOLERANCE
 
 
-def _checked_model(request: Request, task: str) -> Model:
+def _checked_model(request: CommandRequest, task: str) -> Model:
     """Return the model, once it is known that the answer can be written, and what it may replace."""
     from fsp.output.pictures import SUFFIXES
     from fsp.output.replace import Output, require_outputs

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import BACKEND, SWEEP, PassesOptions, Request, shared_options, with_options
+from fsp.command.options import BACKEND, SWEEP, CommandRequest, PassesOptions, shared_options, with_options
 from fsp.command.solve import run, run_on_ranks
 from fsp.command.sweeps import refuse_without_sweep, swept
 from fsp.errors import ArgumentError
@@ -38,7 +38,7 @@ def stationary(
     **shared: Any,
 ) -> int:
     """Find the stationary distribution of MODEL, a file."""
-    request = Request.of(shared)
+    request = CommandRequest.of(shared)
     options: dict[str, Any] = {"method": method, "lyapunov": lyapunov}
     if sweeps and backend != "serial":
         raise ArgumentError(f"`--sweep` must come with --backend serial, but that is '{backend}'.")

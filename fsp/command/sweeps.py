@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fsp.command.options import Request, named
+from fsp.command.options import CommandRequest, named
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -16,7 +16,7 @@ def refuse_without_sweep(pairs: bool, processes: int | None) -> None:
             raise ArgumentError(f"`--{name}` must come with --sweep, but there is none.")
 
 
-def swept(request: Request, sweeps: Sequence[str], pairs: bool) -> dict[str, list[float]]:
+def swept(request: CommandRequest, sweeps: Sequence[str], pairs: bool) -> dict[str, list[float]]:
     """Return the values of --sweep by name."""
     values = {name: points(text, f"--sweep {name}") for name, text in named(sweeps, "--sweep", "NAME=VALUES")}
     twice = [name for name, _ in named(request.source.settings, "--set", "NAME=VALUE") if name in values]

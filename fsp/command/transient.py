@@ -11,7 +11,7 @@ import click
 from fsp.command.completion import SolverOption
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.laws import EXTRINSIC, extrinsic_in
-from fsp.command.options import BACKEND, SWEEP, PassesOptions, Request, shared_options, with_options
+from fsp.command.options import BACKEND, SWEEP, CommandRequest, PassesOptions, shared_options, with_options
 from fsp.command.solve import run, run_on_ranks
 from fsp.command.sweeps import refuse_without_sweep, swept
 from fsp.command.wording import saying
@@ -58,7 +58,7 @@ def transient(
 
     Options that name one thing, like --times or --set, may be given several times.
     """
-    request = Request.of(shared)
+    request = CommandRequest.of(shared)
     if laws := extrinsic_in(extrinsic):
         _refuse_beside_laws(request, sweeps=sweeps, backend=backend, start=start, solver=solver, checkpoint=checkpoint)
         refuse_without_sweep(pairs, processes)
@@ -85,7 +85,7 @@ def transient(
     return run(request, "sweep", values=values, pairs=pairs, processes=processes, errors="keep", **options)
 
 
-def _times(times: Sequence[str], request: Request) -> list[float]:
+def _times(times: Sequence[str], request: CommandRequest) -> list[float]:
     """Return the times that are asked for, on the command line or by the file."""
     if times:
         return points(",".join(times), "--times")
@@ -97,7 +97,7 @@ def _times(times: Sequence[str], request: Request) -> list[float]:
     return course
 
 
-def _refuse_beside_laws(request: Request, **given: Any) -> None:
+def _refuse_beside_laws(request: CommandRequest, **given: Any) -> None:
     """Refuse what cells that differ are not solved with."""
     files = request.files
     given |= {"resume": files.resume or None, "save-every": files.save_every}
@@ -124,7 +124,9 @@ def _started(start: Path | None) -> dict[str, Any]:
     return {"start": there}
 
 
-def _asked_of_ranks(request: Request, backend: str, checkpoint: Path | None, sweeps: Sequence[str]) -> dict[str, Any]:
+def _asked_of_ranks(
+    request: CommandRequest, backend: str, checkpoint: Path | None, sweeps: Sequence[str]
+) -> dict[str, Any]:
     """Return what a transient on ranks is told of its checkpoints."""
     if sweeps:
         raise ArgumentError(f"`--sweep` must come with --backend serial, but that is '{backend}'.")

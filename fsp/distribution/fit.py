@@ -29,7 +29,7 @@ NEAR = 1e-6  # of a logarithm: an estimate is at its bound
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Start:
+class FitStart:
     """What became of one start of a fit."""
 
     begin: FloatArray  # (q,) parameters
@@ -112,7 +112,7 @@ class Fit(Displayed):
     likelihood: Interval
     n_cells: int
     level: float
-    starts: tuple[Start, ...] = ()
+    starts: tuple[FitStart, ...] = ()
     panels: tuple[Panel, ...] = ()
     notes: tuple[str, ...] = ()
     asked: str = ""

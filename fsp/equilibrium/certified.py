@@ -69,13 +69,13 @@ class StationaryCertifier:
         A `ToleranceWarning` says that the bound is above the tolerance, a NoDriftCondition that nothing can be proved
         although no probability flows out.
         """
-        first, proof = growth.with_states(growth.first(), self.excepted()), _Proof(self._tol, report)
+        first, proof = growth.with_states(growth.first(), self.excepted()), _CertificateJudge(self._tol, report)
         try:
             grow_until(growth, first, self.attempt, proof)
         except StateSpaceError:
             if self._tries == POCKETED:
                 raise
-            self._tries, proof = 0, _Proof(self._tol, report)  # it may do without the ways out of pockets
+            self._tries, proof = 0, _CertificateJudge(self._tol, report)  # it may do without the ways out of pockets
             grow_until(growth, first, self.attempt, proof)
         if proof.best is None and self.condition is None and proof.leaks:
             raise NoDriftCondition("a bound needs all of the finitely many states, which are too many to store")
@@ -303,7 +303,7 @@ def _bounded(generator: Generator, certificate: Certificate) -> Bounded:
     return Bounded(generator, certificate.p, certificate.lower, certificate.upper, error, certificate.p)
 
 
-class _Proof:
+class _CertificateJudge:
     """Ends where the bound meets the tolerance, or growing does not help."""
 
     def __init__(self, tol: float, report: ProgressCallback) -> None:

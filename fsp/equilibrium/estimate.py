@@ -130,7 +130,7 @@ def converged_answer(
 
     `follow` returns a larger space to solve on, where what leaves one does not come back.
     """
-    criterion = _Change(model, growth, tol, report, follow)
+    criterion = _ChangeJudge(model, growth, tol, report, follow)
     try:
         return grow_until(growth, growth.first(), solve, criterion), criterion.change
     except ConvergenceError:
@@ -138,7 +138,7 @@ def converged_answer(
         raise
 
 
-class _Change:
+class _ChangeJudge:
     """Ends where the answer changes by less than the tolerance, twice, and what leaves the space comes back."""
 
     suffices = False

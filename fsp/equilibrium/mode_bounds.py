@@ -126,7 +126,7 @@ def _of_symmetric(
 ) -> FloatArray:
     around = np.full(len(values), np.inf)
     generator = Generator(model, StateSpace.from_states(model.species, states))
-    parts = _Parts.of(generator, weight, states[0], absorbed=absorbed)
+    parts = _SymmetricParts.of(generator, weight, states[0], absorbed=absorbed)
     if parts is None:
         return around
     first, theta = int(not absorbed), np.inf if weight is None else weight.theta
@@ -165,7 +165,7 @@ def _weight(model: Model, least: float) -> _Weight | None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Parts:
+class _SymmetricParts:
     """The symmetric matrices of (1) and (2), and what row sums of their entries may be off by."""
 
     above: Any
@@ -173,7 +173,9 @@ class _Parts:
     charge: float
 
     @classmethod
-    def of(cls, generator: Generator, weight: _Weight | None, state: IntArray, *, absorbed: bool) -> _Parts | None:
+    def of(
+        cls, generator: Generator, weight: _Weight | None, state: IntArray, *, absorbed: bool
+    ) -> _SymmetricParts | None:
         """Return those of a generator around a `state` (d,); None where there is a way out and no W, or no way back."""
         matrix, exits = generator.to_csr(), generator.exit_rates
         jumps = sparse.csr_array(matrix - sparse.diags_array(matrix.diagonal()))

@@ -33,7 +33,7 @@ EXACT_SUM = 2**53  # size of the terms of a law below which sums of some of them
 NOTE = "the chain moves one way, and ends in one state"
 
 
-class _Unknown(Exception):  # noqa: N818 - control flow inside this module only
+class _UnknownEnd(Exception):  # noqa: N818 - control flow inside this module only
     """Where the chain ends is not known."""
 
 
@@ -45,7 +45,7 @@ def one_way(model: Model) -> Bounded | None:
     ends = _Ends(model, moves)
     try:
         places = {tuple(ends.of(start)) for start in model.initial_states}
-    except _Unknown:
+    except _UnknownEnd:
         return None
     if len(places) > 1:
         return None
@@ -70,7 +70,7 @@ class _Ends:
         return [law is not None and structural(law, largest) is not None for law in self._laws]
 
     def of(self, start: IntArray) -> list[int]:
-        """Return the state; raises `_Unknown`."""
+        """Return the state; raises `_UnknownEnd`."""
         end = self._on_the_way(start) if len(self._moves) == 1 else self._among_all(start)
         return [int(n) for n in end]
 
@@ -88,7 +88,7 @@ class _Ends:
                     return end
             elif not self._leaves(*np.sort(start + np.array([[first], [last]]) * move, axis=0)):
                 pending += [(middle + 1, last), (first, middle)]
-        raise _Unknown
+        raise _UnknownEnd
 
     def _among_all(self, start: IntArray) -> IntArray:
         boxes, pending = [], [(np.zeros_like(self._top), self._top)]
@@ -103,7 +103,7 @@ class _Ends:
             elif self._stops(low[None])[0] and same_lattice(self._moves, low[None] - start)[0]:
                 boxes.append(low)
         if pending or len(boxes) != 1:
-            raise _Unknown
+            raise _UnknownEnd
         return boxes[0]
 
     def _is_kept_from(self, low: IntArray, high: IntArray, start: IntArray) -> bool:
@@ -123,13 +123,13 @@ class _Ends:
         return min(least) >= 0.0 and any(a > 0.0 and known for a, known in zip(least, self._known, strict=True))
 
     def _stops(self, states: IntArray) -> BoolArray:
-        """Tell which states (n, d) no jump leaves; raises `_Unknown` where rounding leaves it open."""
+        """Tell which states (n, d) no jump leaves; raises `_UnknownEnd` where rounding leaves it open."""
         self._rows += len(states)
         rates = self._model.propensities(states)[self._moving].sum(axis=0)
         errors = self._model.propensity_errors(states)[self._moving].sum(axis=0)
         stops: BoolArray = rates <= 0.0
         if self._rows > MOST_ROWS or np.where(stops, errors > 0.0, errors >= rates).any():
-            raise _Unknown
+            raise _UnknownEnd
         return stops
 
 

@@ -52,7 +52,7 @@ THIN = 1e-20  # Poisson probability of the stored states
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Weights:
+class _CountWeights:
     """Weights of the counts of one species, relative to its mode."""
 
     first: int  # count of the first
@@ -105,7 +105,7 @@ def product_form(model: Model, growth: Growth, tol: float) -> Bounded | None:
         balance = None if graph is None else complex_balance(graph)
         if graph is None or balance is None or not graph.constants:  # without reactions there is nothing to weigh
             return None
-        closed = _ClosedClass(model, graph, balance, start)
+        closed = _BalancedClass(model, graph, balance, start)
         known = next(
             (k for k, (part, _) in enumerate(parts) if closed.inner is not None and closed.inner in part.space), None
         )
@@ -121,14 +121,14 @@ def product_form(model: Model, growth: Growth, tol: float) -> Bounded | None:
     return joined_parts(model, parts, NOTE)
 
 
-class _ClosedClass:
+class _BalancedClass:
     """The closed class of one state of a complex-balanced network."""
 
     def __init__(self, model: Model, graph: ComplexGraph, balance: Equilibrium, start: IntArray) -> None:
         self._model, self._graph, self._start = model, graph, start
         moving = graph.change.any(axis=0) | (start > 0)
         self._species = np.flatnonzero(moving)
-        self._weights: list[_Weights] = []
+        self._weights: list[_CountWeights] = []
         log, error = _within_laws(graph, balance, start, self._species)
         self.refuse_too_many(log)
         for value, off in zip(log.tolist(), error.tolist(), strict=True):
@@ -313,7 +313,7 @@ def _within_laws(
     return log + potential @ laws, error + UNIT_ROUNDOFF * (len(laws) + 3.0) * (moved + np.abs(log))
 
 
-def _poisson(log: float, error: float) -> _Weights:
+def _poisson(log: float, error: float) -> _CountWeights:
     """Tabulate the weights of one species."""
     c = math.exp(log)
     mode = math.floor(c)
@@ -324,7 +324,7 @@ def _poisson(log: float, error: float) -> _Weights:
     safe = SAFE * (1.0 + 8.0 * UNIT_ROUNDOFF * sum(map(abs, terms)))  # at 10⁹ molecules a logarithm has five decimals
     at_mode = math.exp(terms[0] - terms[1] - terms[2])
     # a ratio is rounded once, like the product with it; c is off by its logarithm and the exponential
-    return _Weights(
+    return _CountWeights(
         mode - len(down),
         np.concatenate([down, [1.0], up]),
         mode,

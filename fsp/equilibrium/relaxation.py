@@ -29,7 +29,7 @@ from scipy import sparse
 from fsp.bars import silent
 from fsp.chains.chain import led_back
 from fsp.chains.classes import Classes, close_leaks, closed_classes, reached
-from fsp.chains.modes import Block, Modes, slowest
+from fsp.chains.modes import CommunicatingClass, Modes, slowest
 from fsp.chains.null_vectors import null_vector
 from fsp.chains.transient_modes import transient_modes
 from fsp.checks import check_whole
@@ -283,7 +283,7 @@ def _modes_on(model: Model, n_modes: int | None, mode: IntArray | None, space: B
         raise ArgumentError(f"`n_modes` must be less than the number of states {len(members)}, but is {n_modes}.")
     block = closed[members][:, members].tocsr()
     p = null_vector(block).p
-    modes = slowest(Block(block, p, np.zeros(len(members))), n_modes)
+    modes = slowest(CommunicatingClass(block, p, np.zeros(len(members))), n_modes)
     return ModesOnSpace(generator, members, len(members), modes, p, n_left_out=len(passed))
 
 

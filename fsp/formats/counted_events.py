@@ -15,7 +15,7 @@ import numpy as np
 from fsp.errors import ModelError
 from fsp.model.draws import Draw
 from fsp.model.event import Event, named_draws
-from fsp.model.similar import Laws
+from fsp.model.similar import CompiledLaws
 from fsp.model.tree import Call, Expression, Number, Symbol, call, substitute, symbols
 from fsp.model.values import nearest_whole
 
@@ -119,5 +119,5 @@ def _is_whole(count: Expression, converted: Converted) -> bool:
     """Tell whether a formula gives whole numbers, as far as can be seen at some states."""
     known = {name: substitute(tree, converted.amounts) for name, tree in converted.values.items()}
     states = np.random.default_rng(0).integers(0, 1000, (TRIED, len(converted.species)))
-    values = Laws([substitute(count, known)], list(converted.species))(states)
+    values = CompiledLaws([substitute(count, known)], list(converted.species))(states)
     return not np.isnan(nearest_whole(np.abs(values))).any()

@@ -14,7 +14,7 @@ from fsp.arrays import IntArray
 from fsp.errors import ModelError
 from fsp.model.definition import Definition, resolve
 from fsp.model.initial import reached
-from fsp.model.similar import Laws
+from fsp.model.similar import CompiledLaws
 from fsp.model.tree import ONE, ZERO, Expression, Number, at_time, depends_on_time, substitute, walk
 
 GRID = (1e-2, 1.0, 1e2, 1e4)  # times at which a law is looked at where its formula holds none; chosen
@@ -46,7 +46,7 @@ def later_laws(
         given = {name: substitute(tree, resolved) for name, tree in event.formulas.items()}
         numbers = {name: tree for name, tree in given.items() if name in resolved and isinstance(tree, Number)}
         yield from _with(definition, known, used, numbers, f" once event '{event.name}' has set ")
-    silent = Laws(trees.values(), list(definition.species))(states)  # (n, n_states)
+    silent = CompiledLaws(trees.values(), list(definition.species))(states)  # (n, n_states)
     never = {k: law for (k, law), values in zip(known.items(), silent, strict=True) if not values.any()}
     yield from _with(definition, never, used, _zeros(definition), " with a value other than 0 of ")
 

@@ -23,7 +23,7 @@ from fsp.model.compiled import Compiled, compile_definition
 from fsp.model.definition import Definition, Law, change_matrix, resolve
 from fsp.model.infix import to_text
 from fsp.model.reaction import Reaction
-from fsp.model.similar import Laws
+from fsp.model.similar import CompiledLaws
 from fsp.model.structure import different_rows
 from fsp.model.tree import ZERO, Expression, Number, substitute, symbols
 
@@ -57,13 +57,15 @@ def judged(
 # ---------------------------------------------------------------------- states that are looked at
 
 
-def _evaluated(compiled: Compiled) -> Laws:
+def _evaluated(compiled: Compiled) -> CompiledLaws:
     """Return the laws of the reactions that were written, ready to be evaluated; 0 for callables."""
     laws = compiled.laws[: len(compiled.definition.reactions)]
-    return Laws((law if isinstance(law, Expression) else ZERO for law in laws), list(compiled.definition.species))
+    return CompiledLaws(
+        (law if isinstance(law, Expression) else ZERO for law in laws), list(compiled.definition.species)
+    )
 
 
-def _states(compiled: Compiled, laws: Laws) -> IntArray:
+def _states(compiled: Compiled, laws: CompiledLaws) -> IntArray:
     """Return states that the network reaches, (n, d): along random walks in which net laws go both ways."""
     rng = np.random.default_rng(0)
     change = change_matrix(compiled.definition)
@@ -165,14 +167,14 @@ def _check(definition: Definition, compiled: Compiled, states: IntArray, in_file
     several = [k for k, r in enumerate(definition.reactions) if any(n > 1 for _, n in _needed(r))]
     now = [Later(k, law, "") for k, law in enumerate(laws) if isinstance(law, Expression)]
     missing = [
-        _Missing(k, name, n, left, substitute(law, {name: Number(float(left))}), name in symbols(law), when)
+        _ReactantLeft(k, name, n, left, substitute(law, {name: Number(float(left))}), name in symbols(law), when)
         for k, law, when in (*now, *later_laws(definition, compiled.resolved, several, states))
         for name, n in _needed(definition.reactions[k])
         if not (name in never_less and least[name] >= n)
         if n > 1 or not has_factor(law, name)
         for left in _fewer(n)
     ]
-    rates = Laws((m.law for m in missing), list(definition.species))(states)  # (n_missing, n)
+    rates = CompiledLaws((m.law for m in missing), list(definition.species))(states)  # (n_missing, n)
     column = {name: j for j, name in enumerate(definition.species)}
     for m, values in zip(missing, rates, strict=True):
         seen = (values > 0.0) & (m.in_law | (states[:, column[m.name]] == m.left))
@@ -194,7 +196,7 @@ def _fewer(n: int) -> Iterator[int]:
     yield from range(max(n - LEFT, LEFT), n)
 
 
-class _Missing(NamedTuple):
+class _ReactantLeft(NamedTuple):
     """What is left of a reactant of which a reaction consumes n, with its law there."""
 
     reaction: int
@@ -207,7 +209,7 @@ class _Missing(NamedTuple):
 
 
 def _positive(
-    definition: Definition, missing: _Missing, value: float, x: IntArray, in_file: Mapping[str, Expression]
+    definition: Definition, missing: _ReactantLeft, value: float, x: IntArray, in_file: Mapping[str, Expression]
 ) -> ModelError:
     name, n = missing.name, missing.n
     reaction, law = definition.reactions[missing.reaction], definition.laws[missing.reaction]

@@ -21,13 +21,13 @@ from fsp.formats.powers import product, total
 from fsp.model.definition import Definition, Law, free_name
 from fsp.model.infix import to_text
 from fsp.model.reaction import Reaction, Stoichiometry
-from fsp.model.similar import Laws
+from fsp.model.similar import CompiledLaws
 from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, substitute, symbols
 
 Pair = tuple[Expression, Expression]  # the laws of the forward and the reverse direction
 
 
-class _Known(NamedTuple):
+class _ModelOnStates(NamedTuple):
     """What is known of a model."""
 
     definition: Definition
@@ -40,11 +40,11 @@ class _Known(NamedTuple):
 
     def values(self, trees: list[Expression]) -> FloatArray:
         """Return trees at the states, (n_trees, n)."""
-        laws = Laws((substitute(tree, self.resolved) for tree in trees), list(self.definition.species))
+        laws = CompiledLaws((substitute(tree, self.resolved) for tree in trees), list(self.definition.species))
         return laws(self.states)
 
 
-class _Term(NamedTuple):
+class _SignedTerm(NamedTuple):
     """A term of a law, which is the sum of them."""
 
     tree: Expression
@@ -58,7 +58,7 @@ def with_directions(
 
     `resolved`: parameters as trees of species and time; `every`: the laws at the states, (n_reactions, n).
     """
-    known = _Known(definition, resolved, states)
+    known = _ModelOnStates(definition, resolved, states)
     reactions: list[Reaction] = []
     laws: list[Law] = []
     steps = []
@@ -86,13 +86,13 @@ def with_directions(
 # ---------------------------------------------------------------------- by their form
 
 
-def _reversible(known: _Known) -> dict[int, Pair]:
+def _reversible(known: _ModelOnStates) -> dict[int, Pair]:
     """Return the two laws of each reversible reaction, whatever the start, by its number.
 
     So ``k (A - B)`` of A -> B is one; ``k (N - B)``, ``k A (N - B)`` and ``k A (A - 1)`` are laws of one direction.
     """
     species = frozenset(known.definition.species)
-    terms: dict[int, list[_Term]] = {}
+    terms: dict[int, list[_SignedTerm]] = {}
     for k, (reaction, law) in enumerate(zip(known.definition.reactions, known.definition.laws, strict=True)):
         if isinstance(law, Expression) and _has_two_sides(reaction, law):
             changed = frozenset(name for name, n in reaction.change.items() if n and name in species)
@@ -107,7 +107,7 @@ def _reversible(known: _Known) -> dict[int, Pair]:
     return pairs
 
 
-def _without(known: _Known, k: int, pair: Pair) -> Iterator[Expression]:
+def _without(known: _ModelOnStates, k: int, pair: Pair) -> Iterator[Expression]:
     """Yield what must vanish for two laws to be those of directions: each law without each species that it takes.
 
     A direction that takes nothing must not depend on what is changed.
@@ -128,7 +128,7 @@ def _has_two_sides(reaction: Reaction, law: Expression) -> bool:
     return reaction.reversible and isinstance(law, Call) and law.function in ("+", "-")
 
 
-def _terms(tree: Expression, known: _Known, changed: frozenset[str] | None) -> list[_Term]:
+def _terms(tree: Expression, known: _ModelOnStates, changed: frozenset[str] | None) -> list[_SignedTerm]:
     """Return the terms of a law; what is multiplied with a sum, or divides it, is with each term.
 
     Of a product, only one factor may depend on what the reaction has `changed`; on anything where that is None.
@@ -136,26 +136,29 @@ def _terms(tree: Expression, known: _Known, changed: frozenset[str] | None) -> l
     if isinstance(tree, Symbol):
         rule = known.definition.parameters.get(tree.name)
         term_list = _terms(rule, known, changed) if isinstance(rule, Call) else []
-        return term_list if len(term_list) > 1 else [_Term(tree)]
+        return term_list if len(term_list) > 1 else [_SignedTerm(tree)]
     if not isinstance(tree, Call) or tree.function not in ("+", "-", "neg", "*", "/"):
-        return [_Term(tree)]
+        return [_SignedTerm(tree)]
     species = frozenset(known.definition.species)
     if not known.varies(tree, species):
-        return [_Term(tree)]
+        return [_SignedTerm(tree)]
     arguments = tree.arguments
     if tree.function not in ("*", "/"):
         less = len(arguments) - 1 if tree.function in ("-", "neg") else len(arguments)  # from which on they are taken
         terms = [(k >= less, term) for k, a in enumerate(arguments) for term in _terms(a, known, changed)]
-        return [_Term(term.tree, term.less != flipped) for flipped, term in terms]
+        return [_SignedTerm(term.tree, term.less != flipped) for flipped, term in terms]
     places = range(1 if tree.function == "/" else len(arguments))
     varying = [k for k in places if known.varies(_above(arguments[k]), species if changed is None else changed)]
     inner = {k: _terms(arguments[k], known, changed) for k in varying}
     if changed is None:
-        inner = {k: term_list for k, term_list in inner.items() if term_list != [_Term(arguments[k])]}
+        inner = {k: term_list for k, term_list in inner.items() if term_list != [_SignedTerm(arguments[k])]}
     if len(inner) != 1:
-        return [_Term(tree)]
+        return [_SignedTerm(tree)]
     ((k, term_list),) = inner.items()
-    return [_Term(call(tree.function, *arguments[:k], term.tree, *arguments[k + 1 :]), term.less) for term in term_list]
+    return [
+        _SignedTerm(call(tree.function, *arguments[:k], term.tree, *arguments[k + 1 :]), term.less)
+        for term in term_list
+    ]
 
 
 def _above(tree: Expression) -> Expression:
@@ -163,7 +166,7 @@ def _above(tree: Expression) -> Expression:
     return _above(tree.arguments[0]) if isinstance(tree, Call) and tree.function == "/" else tree
 
 
-def _by_sign(terms: Mapping[int, list[_Term]], known: _Known) -> Iterator[tuple[int, Pair]]:
+def _by_sign(terms: Mapping[int, list[_SignedTerm]], known: _ModelOnStates) -> Iterator[tuple[int, Pair]]:
     """Yield the sums of the terms that are never negative and of those that are never positive, where all are such."""
     every = known.values([term.tree for group in terms.values() for term in group])  # (n_terms, n)
     row = 0
@@ -175,7 +178,7 @@ def _by_sign(terms: Mapping[int, list[_Term]], known: _Known) -> Iterator[tuple[
             yield k, pair
 
 
-def _pair(terms: list[_Term], more: BoolArray, less: BoolArray) -> Pair | None:
+def _pair(terms: list[_SignedTerm], more: BoolArray, less: BoolArray) -> Pair | None:
     """Return both sums of terms (n_terms,) that are more and less than zero somewhere; None unless there are two."""
     if (more & less).any():
         return None
@@ -234,7 +237,7 @@ def has_factor(law: Law, name: str) -> bool:
 # ---------------------------------------------------------------------- by their values
 
 
-def _parts(known: _Known, reaction: Reaction, law: Expression, values: FloatArray) -> Pair:
+def _parts(known: _ModelOnStates, reaction: Reaction, law: Expression, values: FloatArray) -> Pair:
     """Return the terms of a law that becomes negative, by their signs, or raise a `ModelError`."""
     terms = _terms(law, known, None)
     pair = dict(_by_sign({0: terms}, known)).get(0) if len(terms) > 1 and reaction.reactants is not None else None
@@ -243,7 +246,7 @@ def _parts(known: _Known, reaction: Reaction, law: Expression, values: FloatArra
     return pair
 
 
-def _negative(known: _Known, reaction: Reaction, law: Expression, values: FloatArray) -> ModelError:
+def _negative(known: _ModelOnStates, reaction: Reaction, law: Expression, values: FloatArray) -> ModelError:
     i = int(np.argmin(values))
     state = dict(zip(known.definition.species, known.states[i].tolist(), strict=True))
     return ModelError(

@@ -16,7 +16,7 @@ from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
 from fsp.model.values import nearest_whole
 
 
-class _Side(NamedTuple):
+class _SpeciesReference(NamedTuple):
     """A species on one side of a reaction."""
 
     species: str
@@ -33,15 +33,15 @@ class _Species(NamedTuple):
     constant: bool
 
 
-class Laws(NamedTuple):
+class WrittenReactions(NamedTuple):
     """The reactions of a model as written: what each consumes and makes, and its law."""
 
     elements: list[Element]
-    sides: list[list[_Side]]
+    sides: list[list[_SpeciesReference]]
     laws: list[Expression]
 
 
-def read_laws(parts: SbmlParts, model: Element) -> Laws:
+def read_laws(parts: SbmlParts, model: Element) -> WrittenReactions:
     """Read laws and stoichiometries, before the formulas that may use them by id."""
     elements = list(each(model, "Reaction"))
     for element in elements:
@@ -57,10 +57,10 @@ def read_laws(parts: SbmlParts, model: Element) -> Laws:
     parts.named.update(zip(names, laws, strict=True))
     for tree in (*parts.named.values(), *parts.species.values()):
         parts.take_named(tree)
-    return Laws(elements, sides, laws)
+    return WrittenReactions(elements, sides, laws)
 
 
-def read_reactions(parts: SbmlParts, model: Element, read: Laws) -> list[Reaction]:
+def read_reactions(parts: SbmlParts, model: Element, read: WrittenReactions) -> list[Reaction]:
     """Make reactions of what was read, once the values that stoichiometries use are known."""
     constants = resolve(parts.parameters, without=parts.changed)
     factor = model.getConversionFactor()
@@ -90,10 +90,10 @@ def _kinetic_law(parts: SbmlParts, reaction: Element, name: str) -> Expression:
     return parts.read_math(law.getMath(), f"Kinetic law of '{name}'", local)
 
 
-def _sides(parts: SbmlParts, reaction: Element, name: str) -> list[_Side]:
+def _sides(parts: SbmlParts, reaction: Element, name: str) -> list[_SpeciesReference]:
     """Return what a reaction consumes and what it makes."""
     return [
-        _Side(reference.getSpecies(), reference.getId(), kind == "Reactant", _many(parts, name, reference))
+        _SpeciesReference(reference.getSpecies(), reference.getId(), kind == "Reactant", _many(parts, name, reference))
         for kind in ("Reactant", "Product")
         for reference in each(reaction, kind)
     ]
@@ -118,7 +118,7 @@ def _stoichiometry(
     reaction: str,
     parts: SbmlParts,
     species: Mapping[str, _Species],
-    both: Iterable[_Side],
+    both: Iterable[_SpeciesReference],
     constants: Mapping[str, Expression],
 ) -> Stoichiometry:
     """Return both sides in molecules, and the net change of the species that reactions may change."""

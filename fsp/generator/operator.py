@@ -39,7 +39,7 @@ Sums = tuple[float, float, float]
 NO_FACTORS = (0.0, 0.0, 0.0, 0.0, 0.0)  # of the forms that take none
 
 
-class Shares(NamedTuple):
+class ThreadShares(NamedTuple):
     """What threads work on: ranges of runs that read own states alone, of the others, and of rows."""
 
     inner: list[tuple[int, int]]
@@ -83,7 +83,7 @@ class Operator:
         # The own states are numbered from 0.
         self._own_slices = moved(slices, -first) if first and not by_rows else slices
         starts, rows = self._own_slices.starts, np.arange(n_rows + 1)
-        self._shares = Shares(
+        self._shares = ThreadShares(
             _shares(starts, self._inner.first, self._inner.end, STATES_PER_THREAD),
             [share for pair in self._inner.others for share in _shares(starts, *pair, STATES_PER_THREAD)],
             _shares(rows, 0, n_rows, ROWS_PER_THREAD) if by_rows else [(0, n_rows)],

@@ -101,7 +101,7 @@ class Spoiled(NamedTuple):
     mass: float  # ∫ Σ m
 
 
-class Slopes:
+class DerivativeErrors:
     """What the derivatives are off, (2) and (3)."""
 
     def __init__(self, bounds: Bounds, beginning: Beginning) -> None:
@@ -167,7 +167,7 @@ class Account:
         self.bounds = bounds
         self.lacking = beginning.lacking  # at the beginning
         self.y = ErrorLedger(truncation=beginning.lacking, rounding=beginning.rounding)
-        self.slopes = Slopes(bounds, beginning)
+        self.slopes = DerivativeErrors(bounds, beginning)
         scores = beginning.scores
         self.squares = Squares(bounds.squares, scores.information.copy(), scores.off.copy())
         self.relative = beginning.known.relative  # rounding of each probability, where products keep it relative

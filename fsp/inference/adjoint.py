@@ -35,7 +35,15 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot
 from fsp.bars import silent
-from fsp.inference.backward import Chain, Path, Products, Stretch, backward, forward, relative_error
+from fsp.inference.backward import (
+    ForwardPass,
+    Products,
+    SeriesStretch,
+    UniformizedChain,
+    backward,
+    forward,
+    relative_error,
+)
 from fsp.inference.beginning import of_model
 from fsp.inference.derived import slopes_on
 from fsp.moments.parts import PartMoments, mean_over, moment_of
@@ -85,7 +93,7 @@ class Adjoint:
     With an `exit_rate`, the largest of several, it waits to be passed with them by `SideBySide`.
     """
 
-    path: Path
+    path: ForwardPass
     relative: float
 
     def __init__(
@@ -104,10 +112,10 @@ class Adjoint:
         self._model, self._slopes, self.space = model, slopes, generator.space
         self._times, self._report = times, report
         self.gauges = [bounds.followed[i] for i in bounds.of_errors]
-        self.chain = Chain.of(generator, exit_rate or 0.0)
+        self.chain = UniformizedChain.of(generator, exit_rate or 0.0)
         self._rates_off = rates_off or RatesOff(0.0, {})
         self._beginning = of_model(model, slopes)
-        self._truncation = _Truncation(model, slopes, bounds, generator, self.chain, tail)
+        self._truncation = _AdjointTruncation(model, slopes, bounds, generator, self.chain, tail)
         begun = self._beginning
         rounded = [begun.rounding * gauge.powers(begun.states).max(axis=1) for gauge in bounds.followed]
         moments = [begun.moments.of_p(gauge) + more for gauge, more in zip(bounds.followed, rounded, strict=True)]
@@ -121,11 +129,11 @@ class Adjoint:
         start[places(self.space, self._beginning.states)] = self._beginning.probabilities
         return start
 
-    def enter(self, stretch: Stretch, powers: FloatArray) -> None:
+    def enter(self, stretch: SeriesStretch, powers: FloatArray) -> None:
         """Follow what is lost over a stretch."""
         self._truncation.enter(stretch, powers)
 
-    def passed(self, path: Path) -> None:
+    def passed(self, path: ForwardPass) -> None:
         """Take note of the way that it went."""
         roundings = self._truncation.generator.roundings + self._rates_off.relative / UNIT_ROUNDOFF
         self.path, self.relative = path, relative_error(path, roundings + self._model.n_reactions)
@@ -178,7 +186,7 @@ class Adjoint:
         block[:n, 0], block[:n, 1], block[n, 1] = asked.values, asked.off, asked.height @ outside
         return block
 
-    def after(self, stretch: Stretch, later: FloatArray) -> FloatArray:
+    def after(self, stretch: SeriesStretch, later: FloatArray) -> FloatArray:
         """Return what is added to l and Ψ at the beginning of a stretch, (n + 1, 2): (4)."""
         n, (inside, _) = len(self.space), self._truncation.highest
         block = np.zeros((n + 1, 2))
@@ -197,7 +205,7 @@ class Adjoint:
         off += self._truncation.charge(later, largest, signed=signed) * (1.0 + 4.0 * self.relative)
         return Gradient(values, np.nan_to_num(off * ROUNDED_UP, nan=inf, posinf=inf), 3 * self.path.products)
 
-    def _say(self, stretch: Stretch) -> None:
+    def _say(self, stretch: SeriesStretch) -> None:
         """Say how far back it is."""
         end = float(self._times[-1])
         back = end - float(self._times[stretch.time])
@@ -233,9 +241,9 @@ class SideBySide:
 
     def __init__(self, each: Sequence[Adjoint], times: Sequence[float], tail: float) -> None:
         self._each, self._size = each, len(each[0].space) + 1
-        self._chain = Chain.side_by_side([adjoint.chain for adjoint in each])
+        self._chain = UniformizedChain.side_by_side([adjoint.chain for adjoint in each])
 
-        def entered(stretch: Stretch, powers: FloatArray) -> None:
+        def entered(stretch: SeriesStretch, powers: FloatArray) -> None:
             for i, adjoint in enumerate(each):
                 adjoint.enter(stretch, powers[:, i * self._size : (i + 1) * self._size])
 
@@ -263,10 +271,12 @@ def _later(asked: Sequence[Weights]) -> FloatArray:
     return np.cumsum([weights.height for weights in asked][::-1], axis=0)[::-1]
 
 
-class _Boundary:
+class _Outflow:
     """What leaves the stored states, and how high H is there and beyond them."""
 
-    def __init__(self, model: Model, slopes: Derivatives, bounds: Bounds, generator: Generator, chain: Chain) -> None:
+    def __init__(
+        self, model: Model, slopes: Derivatives, bounds: Bounds, generator: Generator, chain: UniformizedChain
+    ) -> None:
         states = generator.space.states
         self.edges = list[tuple[Any, Any, Any]]()  # sources (m,), rates (m,), powers of each gauge where they lead to
         led = []
@@ -284,20 +294,26 @@ class _Boundary:
         self.highest = _highest(chosen, states), _highest(chosen, np.concatenate(led))
 
 
-class _Truncation:
+class _AdjointTruncation:
     """What y lacks, m, and the integrals of the second term of (3) over each stretch."""
 
     def __init__(
-        self, model: Model, slopes: Derivatives, bounds: Bounds, generator: Generator, chain: Chain, tail: float
+        self,
+        model: Model,
+        slopes: Derivatives,
+        bounds: Bounds,
+        generator: Generator,
+        chain: UniformizedChain,
+        tail: float,
     ) -> None:
         self.generator, self._rate, self.tail = generator, chain.rate, tail
-        self._boundary = _Boundary(model, slopes, bounds, generator, chain)
+        self._boundary = _Outflow(model, slopes, bounds, generator, chain)
         self.highest = self._boundary.highest
         self._followed = bounds.followed
         gauges = (None, *(bounds.followed[i] for i in bounds.of_errors))
         self._polynomials = [[_only(bounds.remnant(k, gauge)) for gauge in gauges] for k in range(len(slopes.names))]
         self._part, self._mass, self._closed = PartMoments(self._followed), 0.0, True
-        self._stretches: list[tuple[Stretch, float, FloatArray]] = []  # with ∫ Σ m, and by polynomials
+        self._stretches: list[tuple[SeriesStretch, float, FloatArray]] = []  # with ∫ Σ m, and by polynomials
         self._moved = lru_cache(lambda h: [gauge.moved(h) for gauge in bounds.followed])
 
     def begin(self, mass: float, moments: list[FloatArray]) -> None:
@@ -309,7 +325,7 @@ class _Truncation:
         """Bound what y lacks on stored states after a time h, or may be off since rates are: (4)."""
         return LACKS * self.tail + self.generator.misjudged(0.0, h)
 
-    def enter(self, stretch: Stretch, powers: FloatArray) -> None:
+    def enter(self, stretch: SeriesStretch, powers: FloatArray) -> None:
         """Follow it over a stretch."""
         weights, h = stretch.weights, stretch.length
         stays = np.clip(1.0 - np.cumsum(weights), 0.0, 1.0) + self.tail + 4.0 * len(weights) * UNIT_ROUNDOFF

@@ -13,7 +13,7 @@ from fsp.arithmetic import SUM_ROUNDING
 from fsp.errors import ArgumentError, BackendError, ModelError
 from fsp.inference.free_laws import starting
 from fsp.inference.parameters import require_no_events, without
-from fsp.inference.quadrature import Growth
+from fsp.inference.quadrature import GrowthExponent
 from fsp.inference.sectors import Sector, is_enclosed, sector, steepness
 from fsp.model.definition import resolve
 from fsp.model.derivatives import derivative
@@ -75,10 +75,10 @@ class AffineRates:
             {name: tuple(tree for r, tree in trees if r in curved[name]) for name in names},
         )
 
-    def on(self, name: str, box: Mapping[str, Range], horizon: float) -> Growth:
+    def on(self, name: str, box: Mapping[str, Range], horizon: float) -> GrowthExponent:
         """Bound t F on a box of states and of other parameters, and what bent laws add to exponents."""
         bends = [self._bend(name, tree, box, horizon) for tree in self.bent[name]]
-        return Growth(self._linear(name, box, horizon), tuple(bends))
+        return GrowthExponent(self._linear(name, box, horizon), tuple(bends))
 
     def steepness(self, name: str) -> float:
         """Bound by how many times the rounding of a parameter rates are off, relative to themselves."""

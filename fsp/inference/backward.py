@@ -41,7 +41,7 @@ TERMS = 16  # powers that are multiplied with those of the other pass at once, a
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chain:
+class UniformizedChain:
     """P of a closed chain on n states and one more, the last, where all is that has left them."""
 
     P: Any  # (n + 1, n + 1) CSR
@@ -51,7 +51,7 @@ class Chain:
     change_of: IntArray  # (R,) which of them is that of a reaction
 
     @classmethod
-    def of(cls, generator: Generator, exit_rate: float = 0.0) -> Chain:
+    def of(cls, generator: Generator, exit_rate: float = 0.0) -> UniformizedChain:
         """Make it of a generator, with Λ so large that no entry of P has lost its digits.
 
         `exit_rate` is one that it has to serve beside the largest of the generator.
@@ -66,7 +66,7 @@ class Chain:
         return cls(P, csr_array(P.T), rate, np.where(index < 0, n, index), of_reactions.reshape(-1))
 
     @classmethod
-    def side_by_side(cls, chains: Sequence[Chain]) -> Chain:
+    def side_by_side(cls, chains: Sequence[UniformizedChain]) -> UniformizedChain:
         """Put chains of one Λ on the same states one after another, each with what has left it."""
         if len(chains) == 1:
             return chains[0]
@@ -83,7 +83,7 @@ class Chain:
         return int(self.P.shape[0]) - 1
 
 
-class Stretch(NamedTuple):
+class SeriesStretch(NamedTuple):
     """A time that is passed in one series."""
 
     start: FloatArray  # y at its beginning, (n + 1,)
@@ -94,17 +94,17 @@ class Stretch(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Path:
+class ForwardPass:
     """What the forward pass comes to."""
 
     at: list[FloatArray]  # y at each time asked for, (n + 1,)
-    stretches: list[Stretch]
+    stretches: list[SeriesStretch]
 
-    def of(self, i: int, size: int) -> Path:
+    def of(self, i: int, size: int) -> ForwardPass:
         """Return that of one of the chains of a size n + 1 that were put side by side."""
         part = slice(i * size, (i + 1) * size)
         stretches = [stretch._replace(start=stretch.start[part]) for stretch in self.stretches]
-        return Path([y[part] for y in self.at], stretches)
+        return ForwardPass([y[part] for y in self.at], stretches)
 
     @property
     def products(self) -> int:
@@ -127,18 +127,18 @@ class Products:
 
 
 def forward(
-    chain: Chain,
+    chain: UniformizedChain,
     start: FloatArray,
     times: Sequence[float],
     tail: float,
-    seen: Callable[[Stretch, FloatArray], None] | None = None,
-) -> Path:
+    seen: Callable[[SeriesStretch, FloatArray], None] | None = None,
+) -> ForwardPass:
     """Advance a start (n + 1,) through increasing times; all but `tail` of the weights of a stretch are added.
 
     `seen` is called with each stretch and the powers z_0, z_1 … of it.
     """
     at: list[FloatArray] = []
-    stretches: list[Stretch] = []
+    stretches: list[SeriesStretch] = []
     y, t = start, 0.0
     for i, end in enumerate(times):
         duration = span(t, end)
@@ -147,7 +147,7 @@ def forward(
             length = duration / count
             first, weights = poisson_window(chain.rate * length, tail)
             padded = np.concatenate([np.zeros(first), weights, np.zeros(2 if first + len(weights) < 2 else 0)])
-            stretch = Stretch(y, padded, length, i, j == count - 1)
+            stretch = SeriesStretch(y, padded, length, i, j == count - 1)
             powers = _powers(chain, stretch)
             if seen is not None:
                 seen(stretch, powers)
@@ -155,11 +155,14 @@ def forward(
             stretches.append(stretch)
         t = end
         at.append(y)
-    return Path(at, stretches)
+    return ForwardPass(at, stretches)
 
 
 def backward(
-    chain: Chain, path: Path, weights: Callable[[int], FloatArray], after: Callable[[Stretch], Any]
+    chain: UniformizedChain,
+    path: ForwardPass,
+    weights: Callable[[int], FloatArray],
+    after: Callable[[SeriesStretch], Any],
 ) -> Products:
     """Take weights, (n + 1, c), that come in at each time, back to time zero.
 
@@ -178,7 +181,7 @@ def backward(
     return Products(sums[:-1] / chain.rate, sums[-1] / chain.rate, v)
 
 
-def _through(chain: Chain, stretch: Stretch, end: FloatArray, sums: FloatArray) -> FloatArray:
+def _through(chain: UniformizedChain, stretch: SeriesStretch, end: FloatArray, sums: FloatArray) -> FloatArray:
     """Return λ at the beginning of a stretch; add (2) to sums (n_changes + 1, n, c), the last for what stays."""
     powers, weights = _powers(chain, stretch), stretch.weights
     last, n = len(weights) - 1, len(chain)
@@ -196,7 +199,7 @@ def _through(chain: Chain, stretch: Stretch, end: FloatArray, sums: FloatArray) 
     return row
 
 
-def relative_error(path: Path, operations: float) -> float:
+def relative_error(path: ForwardPass, operations: float) -> float:
     """Bound the relative rounding of all products of the passes; `operations` are those behind an entry of A."""
     terms = sum(len(stretch.weights) + 1 for stretch in path.stretches)
     return float((terms + 1) * (AMPLIFIED * (operations + 2.0) + 8.0) * UNIT_ROUNDOFF)
@@ -206,7 +209,7 @@ def _stride(states: int) -> float:
     return float(np.clip(HELD / (states + 1), SHORTEST, LONGEST))
 
 
-def _powers(chain: Chain, stretch: Stretch) -> FloatArray:
+def _powers(chain: UniformizedChain, stretch: SeriesStretch) -> FloatArray:
     """Return z_0, z_1 …, one for each weight: (size, n + 1)."""
     powers = np.empty((len(stretch.weights), len(stretch.start)))
     powers[0] = stretch.start

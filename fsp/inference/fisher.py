@@ -225,7 +225,7 @@ class _OfCell(NamedTuple):
     scores: CellScores
 
 
-class _Known(NamedTuple):
+class _PathInformation(NamedTuple):
     """What holds for every set Z."""
 
     information: FloatArray  # E[S_k²] of all paths, (q,)
@@ -269,7 +269,7 @@ def _of_time(
             for chosen in asked.of_instruments.values()
         ]
         h, v, (information, off, noise, errors) = asked.together(h, v, of_all, told, lacking, log)
-    known = _Known(information, off, noise, errors, lacking, rho)
+    known = _PathInformation(information, off, noise, errors, lacking, rho)
     tried = [_bounded(y, h, v, chosen, known) for chosen in _choices(y, rho)]
     if not np.isfinite(tried[0].above).all():  # then what is proved from below counts
         return max(tried, key=lambda bounds: float((bounds.matrix - bounds.below).trace()))
@@ -288,7 +288,7 @@ def _choices(y: FloatArray, rho: float) -> list[BoolArray]:
     return [y > level for level in least]
 
 
-def _bounded(y: FloatArray, h: FloatArray, v: FloatArray, chosen: BoolArray, known: _Known) -> _OfCell:
+def _bounded(y: FloatArray, h: FloatArray, v: FloatArray, chosen: BoolArray, known: _PathInformation) -> _OfCell:
     """Return C on a set Z with (1) to (3)."""
     information, off, noise, errors, lacking, rho = known
     y, h = y[chosen], h[:, chosen]

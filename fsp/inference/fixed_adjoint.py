@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import block_array, csr_array
 
-from fsp.inference.backward import Chain, Products, backward, forward
+from fsp.inference.backward import Products, UniformizedChain, backward, forward
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -54,7 +54,7 @@ class FixedAdjoint:
         both = csr_array(block_array([[chain.P, None], [dP, chain.P]]))
         places = np.full((len(chain.targets), 1), n)
         targets = np.concatenate([chain.targets, places, chain.targets + n + 1], axis=1)
-        doubled = Chain(both, csr_array(both.T), chain.rate, targets, chain.change_of)
+        doubled = UniformizedChain(both, csr_array(both.T), chain.rate, targets, chain.change_of)
         start = np.concatenate([self._space.start, np.zeros(n + 1)])
         path = forward(doubled, start, self._times, self._tail)
         change = changes(np.array([y[n + 1 : -1] for y in path.at]))  # (n_times, n)

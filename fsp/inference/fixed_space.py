@@ -24,7 +24,7 @@ from scipy.sparse import csr_array, dia_array
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError, ModelError
-from fsp.inference.backward import Chain
+from fsp.inference.backward import UniformizedChain
 from fsp.solvers.poisson import poisson_window
 from fsp.space.space import successors
 
@@ -160,12 +160,12 @@ class FixedSpace:
 
         return advance
 
-    def chain(self, theta: FloatArray, times: Sequence[float], max_work: float) -> Chain:
+    def chain(self, theta: FloatArray, times: Sequence[float], max_work: float) -> UniformizedChain:
         """Return the closed chain at one parameter vector (q,)."""
         rates = self._rates(theta[None])
         rate, n = self._speeds(rates, times, max_work), len(self) + 1
         P = csr_array((self._assembled(rates)[0] / rate[0] + self._unit, self._indices, self._indptr), shape=(n, n))
-        return Chain(P, csr_array(P.T), float(rate[0]), *self._moves)
+        return UniformizedChain(P, csr_array(P.T), float(rate[0]), *self._moves)
 
     def slopes(self, theta: FloatArray) -> FloatArray:
         """Return derivatives of the propensities by logarithms of parameters at one vector (q,): (q, R, n)."""

@@ -49,8 +49,8 @@ ROUNDED = 1e-14
 ALIKE = 1e-12  # relative: speeds that are the same but for rounding
 
 
-class Jumps:
-    """Those of a run."""
+class Discontinuities:
+    """The discontinuities of a run."""
 
     def __init__(self, problem: Problem) -> None:
         model, slopes = problem.model, problem.slopes
@@ -130,7 +130,7 @@ def require_apart(maps: Sequence[CountMap], moving: Moving, names: Sequence[str]
                 )
 
 
-class Side(NamedTuple):
+class TermError(NamedTuple):
     """What one of the two terms of (1) may be off, for each unit of ∂_k t*."""
 
     left: FloatArray  # what leaves the space by it, and Σ u of that for each gauge, (1 + n_gauges,)
@@ -145,10 +145,10 @@ class Shift:
 
     speeds: FloatArray  # ∂_k t*, (q,)
     change: FloatArray  # (n_after,)
-    before: Side | None = None  # M A p
-    after: Side | None = None  # A' M p
+    before: TermError | None = None  # M A p
+    after: TermError | None = None  # A' M p
 
-    def charge(self, account: Account, side: Side | None) -> None:
+    def charge(self, account: Account, side: TermError | None) -> None:
         """Enter one of the terms, while what p lacks is that of before the event or that of after it, (2)."""
         for k, speed in enumerate(np.abs(self.speeds).tolist()):
             if speed and side is not None:
@@ -170,7 +170,9 @@ def _shift(event: CountMap, model: Model, p: On, after: On, carrying: Carrying, 
     followed = [bounds.followed[i] for i in bounds.of_errors]
     late = nextafter(event.t, inf)
 
-    def side(flow: _Flow, ways: tuple[IntArray, FloatArray], sign: float, above: list[Above], lost: float) -> Side:
+    def side(
+        flow: _ProbabilityFlow, ways: tuple[IntArray, FloatArray], sign: float, above: list[Above], lost: float
+    ) -> TermError:
         """Add flows (N,) to states (N, d); `lost` is what random numbers lack of them."""
         to, flows = ways
         index, sizes = after[0].index(to), np.abs(flows)
@@ -178,7 +180,7 @@ def _shift(event: CountMap, model: Model, p: On, after: On, carrying: Carrying, 
         np.add.at(change, index[index >= 0], sign * flows[index >= 0])
         left = u[:, index < 0] @ sizes[index < 0] + lost * u.max(axis=1, initial=0.0)
         spoiled = 2.0 * flow.fastest * u.max(axis=1, initial=0.0)
-        return Side(left * MARGIN, ROUNDED * (u @ sizes), spoiled, above)
+        return TermError(left * MARGIN, ROUNDED * (u @ sizes), spoiled, above)
 
     flow, later = _flow(model, *p, late), _flow(model, *after, late)
     ways, sources, weights = event.firing.ways(flow.to)
@@ -211,7 +213,7 @@ def _above(model: Model, bounds: Bounds, lines: Sequence[tuple[float, FloatArray
     return above
 
 
-class _Flow(NamedTuple):
+class _ProbabilityFlow(NamedTuple):
     """What a generator makes of probabilities."""
 
     flows: FloatArray  # (N,)
@@ -219,11 +221,11 @@ class _Flow(NamedTuple):
     fastest: float  # the largest exit rate
 
 
-def _flow(model: Model, space: StateSpace, p: FloatArray, t: float) -> _Flow:
+def _flow(model: Model, space: StateSpace, p: FloatArray, t: float) -> _ProbabilityFlow:
     states = space.states
     rates = model.propensities(states, t)  # (R, n)
     flow = rates * p
     moved = np.concatenate([flow.reshape(-1), -flow.sum(axis=0)])
     targets = np.concatenate([*(states + change for change in model.change), states])
     there = moved != 0.0
-    return _Flow(moved[there], targets[there], float(rates.sum(axis=0).max(initial=0.0)))
+    return _ProbabilityFlow(moved[there], targets[there], float(rates.sum(axis=0).max(initial=0.0)))

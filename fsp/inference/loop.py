@@ -26,7 +26,7 @@ from fsp.inference.count_maps import asked_at, count_maps, largest_of, names_in
 from fsp.inference.derived import RateChangeBounds, refuse_new_ways
 from fsp.inference.envelopes import Bounds
 from fsp.inference.first_loss import first_loss
-from fsp.inference.jumps import Jumps
+from fsp.inference.jumps import Discontinuities
 from fsp.inference.methods import Method, method_of
 from fsp.inference.parameters import Derivatives
 from fsp.inference.parameters import derivatives as derivatives_of
@@ -135,7 +135,7 @@ class Run:
         self._method: Method | None = None
         # Time of the last growth; infinite on a space that was found for all of the run, until it does not do.
         self._changed = -math.inf if problem.space is None else math.inf
-        self._jumps = Jumps(problem)
+        self._jumps = Discontinuities(problem)
         model = problem.model
         if begun.spread:
             model = model.starting_in(begun.states, begun.probabilities)

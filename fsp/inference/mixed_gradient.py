@@ -45,17 +45,17 @@ from fsp.inference.envelopes import Bounds
 from fsp.inference.extrinsic import ROUNDINGS
 from fsp.inference.mixed_scores import MARGIN, score_squares
 from fsp.inference.mixed_slopes import SlopeShifts, rate_slopes
-from fsp.inference.mixing import Mixing, Patch, Shares
+from fsp.inference.mixing import LossShares, Mixing, Patch
 from fsp.inference.quadrature import INNERMOST, OUTERMOST
 from fsp.space.places import places
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.inference.extrinsic import ParameterLaw
-    from fsp.inference.mixed_slopes import Slopes
+    from fsp.inference.mixed_slopes import MixedParameters
     from fsp.inference.parameters import Derivatives
     from fsp.inference.problem import Limits
-    from fsp.inference.quadrature import Rule
+    from fsp.inference.quadrature import QuadratureRule
     from fsp.model import Model
     from fsp.space import StateSpace
 
@@ -79,7 +79,7 @@ class _Node(NamedTuple):
     off: FloatArray  # their rounding
 
 
-class _Rules(NamedTuple):
+class _JointRule(NamedTuple):
     """The rules of all laws together."""
 
     points: list[tuple[dict[str, float], float]]  # values by name, and weight
@@ -92,13 +92,15 @@ class _Rules(NamedTuple):
     shifts: SlopeShifts
 
     @classmethod
-    def of(cls, mixing: Mixing, rules: Sequence[Rule], loss: float, slopes: Slopes) -> _Rules:
+    def of(cls, mixing: Mixing, rules: Sequence[QuadratureRule], loss: float, slopes: MixedParameters) -> _JointRule:
         points = list(mixing.points(rules))
         error, outside, off = (sum(getattr(rule, part) for rule in rules) for part in ("error", "outside", "relative"))
         off += (len(points) + 2 * len(rules)) * UNIT_ROUNDOFF + SUM_ROUNDING
         moved = {name: rule.moved for name, rule in zip(mixing.laws, rules, strict=True)}
         shifts = SlopeShifts(mixing.model, mixing.laws, slopes.of_rates)
-        return cls(points, mixing.ranges(Shares.of(loss)), error, outside, off, moved, mixing.rates_off(rules), shifts)
+        return cls(
+            points, mixing.ranges(LossShares.of(loss)), error, outside, off, moved, mixing.rates_off(rules), shifts
+        )
 
 
 class _Bundle(NamedTuple):
@@ -123,16 +125,16 @@ class MixedAdjoint:
 
     def __init__(
         self,
-        slopes: Slopes,
+        slopes: MixedParameters,
         mixing: Mixing,
-        rules: Sequence[Rule],
+        rules: Sequence[QuadratureRule],
         patches: Sequence[Patch],
         loss: float,
         roots: FloatArray,
     ) -> None:
         self._slopes, self._mixing, self._roots = slopes, mixing, roots
         self.space = together([patch.space for patch in patches])
-        self._rules, self._tail = _Rules.of(mixing, rules, loss, slopes), TAIL * loss
+        self._rules, self._tail = _JointRule.of(mixing, rules, loss, slopes), TAIL * loss
         self._bundles = _Bundle.of(patches, self.space)
         self._kept: dict[int, tuple[list[Adjoint], SideBySide]] = {}
         n, held = len(mixing.times), 0
@@ -280,7 +282,7 @@ class MixedAdjoint:
         return float(self._mixing.laws[mixed].slope_sizes(ends[1:], np.array([logs]))[place, 0])
 
 
-def roots_of(model: Model, slopes: Slopes, mixing: Mixing) -> FloatArray:
+def roots_of(model: Model, slopes: MixedParameters, mixing: Mixing) -> FloatArray:
     """Bound √E[S²] of (1) by names; scores of those that change both rates and laws are sums."""
     roots, laws = dict.fromkeys(slopes.names, 0.0), mixing.laws
     if slopes.of_rates:
@@ -297,7 +299,7 @@ def roots_of(model: Model, slopes: Slopes, mixing: Mixing) -> FloatArray:
 
 def refined_mixture(
     model: Model,
-    slopes: Slopes,
+    slopes: MixedParameters,
     laws: Mapping[str, ParameterLaw],
     times: FloatArray,
     allowed: float,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SHIFTED = 1.0 + 1e-6  # above products of a few numbers, to first order in the rounding of nodes
 
 
-class Slopes(NamedTuple):
+class MixedParameters(NamedTuple):
     """By what a log-likelihood is differentiated: what changes rates, and what changes laws."""
 
     names: tuple[str, ...]  # in the order that was asked for
@@ -33,7 +33,7 @@ class Slopes(NamedTuple):
     of_laws: Mapping[str, Sequence[tuple[str, int]]]  # mixed parameter, and 0 for its mean or 1 for its variation
 
 
-def slopes_of(model: Model, parameters: Sequence[str], laws: Mapping[str, ParameterLaw]) -> Slopes:
+def slopes_of(model: Model, parameters: Sequence[str], laws: Mapping[str, ParameterLaw]) -> MixedParameters:
     """Say what each parameter changes; refuse those that have no value in a cell, or nothing depends on."""
     names = (parameters,) if isinstance(parameters, str) else tuple(parameters)
     of_laws: dict[str, list[tuple[str, int]]] = {}
@@ -53,7 +53,7 @@ def slopes_of(model: Model, parameters: Sequence[str], laws: Mapping[str, Parame
     AffineRates.of(model, tuple(laws))  # refuses what is no multiple
     if told:
         derivatives(fixed, told, log=True)  # refuses what has no derivative
-    return Slopes(names, tuple(told), {name: of_laws[name] for name in names if name in of_laws})
+    return MixedParameters(names, tuple(told), {name: of_laws[name] for name in names if name in of_laws})
 
 
 def _require_plain(model: Model, given: str, names: Sequence[str]) -> None:

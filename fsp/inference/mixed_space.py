@@ -17,7 +17,7 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError
 from fsp.inference.fixed_space import FixedSpace, Transients
-from fsp.inference.quadrature import Rule, rule_of
+from fsp.inference.quadrature import QuadratureRule, rule_of
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -33,7 +33,7 @@ MOST_NODES = 3_000  # of all laws together, for each value of a likelihood: seco
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Nodes:
+class _JointNodes:
     """The nodes of all laws together."""
 
     values: FloatArray  # (n, n_laws)
@@ -112,7 +112,7 @@ class MixedSpace:
             rows[:, k] = nodes[:, laws.index(name)] if name in laws else given[name]
         return rows
 
-    def _nodes(self, theta: FloatArray, times: Sequence[float], tail: float) -> _Nodes:
+    def _nodes(self, theta: FloatArray, times: Sequence[float], tail: float) -> _JointNodes:
         """Return the nodes of laws at a parameter vector (q,)."""
         given = {**self._others, **dict(zip(self._names, theta.tolist(), strict=True))}
         laws = {name: law.at(given) for name, law in self._laws.items()}
@@ -134,10 +134,10 @@ class MixedSpace:
             for name, row in zip((symbolic.mean, symbolic.cv), law.slopes(column), strict=True):
                 if isinstance(name, str):
                     slopes[name] = slopes.get(name, 0.0) + row
-        return _Nodes(values, weights, slopes, *_of_rules(rules))
+        return _JointNodes(values, weights, slopes, *_of_rules(rules))
 
 
-def _of_rules(rules: Sequence[Rule]) -> tuple[float, float, float]:
+def _of_rules(rules: Sequence[QuadratureRule]) -> tuple[float, float, float]:
     """Return error, what laws have outside, and relative rounding, of all rules together."""
     return (
         sum(rule.error for rule in rules),
@@ -146,7 +146,7 @@ def _of_rules(rules: Sequence[Rule]) -> tuple[float, float, float]:
     )
 
 
-def _mixed(parts: Sequence[Transients], nodes: _Nodes) -> Transients:
+def _mixed(parts: Sequence[Transients], nodes: _JointNodes) -> Transients:
     """Return the mixture of what is known at the nodes, by (4) of `fsp.inference.quadrature`."""
     probabilities = np.concatenate([part.probabilities for part in parts])  # (n_nodes, n_times, n)
     lacking = nodes.weights @ np.concatenate([part.lacking for part in parts])  # (n_times,)

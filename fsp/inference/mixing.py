@@ -21,7 +21,7 @@ from fsp.inference.affine_rates import AffineRates
 from fsp.inference.distributions import run_of
 from fsp.inference.loop import AMPLIFIED
 from fsp.inference.problem import Limits, Reached
-from fsp.inference.quadrature import Rule, rule_of
+from fsp.inference.quadrature import QuadratureRule, rule_of
 from fsp.projection.progress import labelled
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class LossShares:
     """What rules may be off, laws have outside, and runs lose."""
 
     rules: float
@@ -54,7 +54,7 @@ class Shares:
     runs: float
 
     @classmethod
-    def of(cls, loss: float) -> Shares:
+    def of(cls, loss: float) -> LossShares:
         """Share what may be lost in all."""
         return cls(OF_RULES * loss, OF_TAILS * loss, OF_RUNS * loss)
 
@@ -90,9 +90,9 @@ class Mixing:
 
     def reached(self, loss: float, report: Callable[[int, int], None] = lambda done, all: None) -> list[Reached]:
         """Return what is known of the mixture at each time, lacking about `loss`."""
-        shares = Shares.of(loss)
+        shares = LossShares.of(loss)
 
-        def added(rules: Sequence[Rule]) -> list[Reached]:
+        def added(rules: Sequence[QuadratureRule]) -> list[Reached]:
             mixed, off = _Sum(rules), self.rates_off(rules)
             flat = self._shifted(rules, self._box(self.ranges(shares))) if self.model.is_time_dependent else 0.0
             for done, (values, weight) in enumerate(self.points(rules)):
@@ -106,15 +106,15 @@ class Mixing:
 
         return self._on_boxes(shares, added)
 
-    def looked_at(self, loss: float, every: int) -> tuple[list[Rule], list[Patch]]:
+    def looked_at(self, loss: float, every: int) -> tuple[list[QuadratureRule], list[Patch]]:
         """Return the rules on a box that holds the states of runs at about one of `every` nodes, and what lies between.
 
         Each run loses what its node may; what others lose on the states of the runs around them is seen later.
         """
-        shares = Shares.of(loss)
+        shares = LossShares.of(loss)
         stride = max(1, round(every ** (1.0 / len(self.laws))))
 
-        def looked(rules: Sequence[Rule]) -> list[tuple[list[Rule], list[Patch]]]:
+        def looked(rules: Sequence[QuadratureRule]) -> list[tuple[list[QuadratureRule], list[Patch]]]:
             cuts = [[*range(0, len(rule) - 1, stride), len(rule) - 1] for rule in rules]
             met: dict[tuple[int, ...], StateSpace] = {}
             for corner in product(*(range(len(of_law)) for of_law in cuts)):
@@ -129,7 +129,7 @@ class Mixing:
         return rules, patches
 
     def _patches(
-        self, rules: Sequence[Rule], cuts: Sequence[Sequence[int]], met: Mapping[tuple[int, ...], StateSpace]
+        self, rules: Sequence[QuadratureRule], cuts: Sequence[Sequence[int]], met: Mapping[tuple[int, ...], StateSpace]
     ) -> list[Patch]:
         """Return the nodes from each run to the next ones, with the states of the runs around them."""
         patches = []
@@ -143,7 +143,7 @@ class Mixing:
             patches.append(Patch(list(self.points(parts)), together([met[corner] for corner in corners])))
         return patches
 
-    def _on_boxes(self, shares: Shares, visit: Callable[[Sequence[Rule]], list[Found]]) -> list[Found]:
+    def _on_boxes(self, shares: LossShares, visit: Callable[[Sequence[QuadratureRule]], list[Found]]) -> list[Found]:
         """Return what a visit of nodes comes to, with rules on a box that holds all states of its runs."""
         ranges = self.ranges(shares)
         if not self._top.any():
@@ -161,11 +161,11 @@ class Mixing:
             f"too narrow. Ask for a larger `tol`."
         )
 
-    def ranges(self, shares: Shares) -> dict[str, tuple[float, float]]:
+    def ranges(self, shares: LossShares) -> dict[str, tuple[float, float]]:
         """Return the ends of each law."""
         return {name: law.ends(0.5 * shares.tails / len(self.laws)) for name, law in self.laws.items()}
 
-    def rules(self, ranges: Mapping[str, tuple[float, float]], shares: Shares) -> list[Rule]:
+    def rules(self, ranges: Mapping[str, tuple[float, float]], shares: LossShares) -> list[QuadratureRule]:
         """Return the rule of each parameter, on the box of the largest counts."""
         box = self._box(ranges)
         many, horizon = len(self.laws), float(self.times[-1])
@@ -181,7 +181,7 @@ class Mixing:
             )
         return rules
 
-    def _lost(self, shares: Shares, weight: float) -> float:
+    def _lost(self, shares: LossShares, weight: float) -> float:
         """Return what the run at a node may lose; where rates change, steps grow short with a large loss (measured)."""
         return shares.runs if self.model.is_time_dependent else shares.of_node(weight, self.nodes)
 
@@ -190,17 +190,17 @@ class Mixing:
         tops = zip(self.model.species, self._top.tolist(), strict=True)
         return {**{name: (0.0, top) for name, top in tops}, **ranges}
 
-    def rates_off(self, rules: Sequence[Rule]) -> float:
+    def rates_off(self, rules: Sequence[QuadratureRule]) -> float:
         """Bound what rates are off at nodes that are rounded, relative: σ ε of all parameters together."""
         return sum(self._affine.steepness(name) * rule.moved for name, rule in zip(self.laws, rules, strict=True))
 
-    def _shifted(self, rules: Sequence[Rule], box: Mapping[str, Range]) -> float:
+    def _shifted(self, rules: Sequence[QuadratureRule], box: Mapping[str, Range]) -> float:
         """Bound (5) on a box, for all parameters together."""
         horizon = float(self.times[-1])
         pairs = zip(self.laws, rules, strict=True)
         return 2.0 * sum(rule.moved * self._affine.shifted(name, box, horizon) for name, rule in pairs)
 
-    def points(self, rules: Sequence[Rule]) -> Iterator[tuple[dict[str, float], float]]:
+    def points(self, rules: Sequence[QuadratureRule]) -> Iterator[tuple[dict[str, float], float]]:
         """Yield the values at each node of all parameters, and its weight."""
         for places in product(*(range(len(rule)) for rule in rules)):
             chosen = list(zip(self.laws, rules, places, strict=True))
@@ -234,7 +234,7 @@ class Mixing:
 class _Sum:
     """A sum of weights times what is known at nodes."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[QuadratureRule]) -> None:
         self._rules = rules
         self._weights: list[float] = []
         self._parts: list[list[Reached]] = []

@@ -11,7 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.inference.timed_steps import Piece
+    from fsp.inference.timed_steps import VectorOnStep
 
 ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products, on a step whose ends may be off by rounding
 
@@ -19,7 +19,7 @@ ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products, on a step
 class PathAhead:
     """Steps of y, in the order of time, which a pass back goes through once."""
 
-    def __init__(self, pieces: Sequence[Piece], alone: FloatArray, n_changing: int = 0) -> None:
+    def __init__(self, pieces: Sequence[VectorOnStep], alone: FloatArray, n_changing: int = 0) -> None:
         """Take the steps; `alone` bounds y where there are none, (n,)."""
         self._pieces, self._starts = pieces, [piece.start for piece in pieces]
         self._tops = [((1.0 + p.off.relative) * p.largest + p.off.absolute) * ROUNDED_UP for p in pieces] or [alone]
@@ -32,14 +32,14 @@ class PathAhead:
         low = max(bisect_right(self._starts, first) - 1, 0)
         return np.asarray(reduce(np.maximum, self._tops[low : max(bisect_left(self._starts, last), low + 1)]))
 
-    def meet(self, back: Piece, largest: float) -> None:
+    def meet(self, back: VectorOnStep, largest: float) -> None:
         """Go on to a step back, up to which ĝ is at most so large."""
         while self._last > 0 and self._starts[self._last] >= back.start + back.length:
             self._last -= 1
         for j, _ in self.common(back):
             self._met.setdefault(j, largest)
 
-    def common(self, back: Piece) -> Iterator[tuple[int, tuple[float, float]]]:
+    def common(self, back: VectorOnStep) -> Iterator[tuple[int, tuple[float, float]]]:
         """Yield the numbers of steps, and the time that each has in common with a step back."""
         for j in range(self._last, -1, -1):
             piece = self._pieces[j]

@@ -77,7 +77,7 @@ PLACES_OFF, SUMS_OFF = 6.0 * UNIT_ROUNDOFF, 3.0 * UNIT_ROUNDOFF
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Subinterval:
     """A part of the range of a parameter, and the number of its nodes."""
 
     low: float
@@ -86,7 +86,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rule:
+class QuadratureRule:
     """Nodes and weights of the law of a parameter."""
 
     nodes: FloatArray  # (n,)
@@ -99,32 +99,32 @@ class Rule:
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def only(self, first: int, last: int | None = None) -> Rule:
+    def only(self, first: int, last: int | None = None) -> QuadratureRule:
         """Return the nodes from one to another, with what is said of all."""
         chosen = slice(first, (first if last is None else last) + 1)
         return replace(self, nodes=self.nodes[chosen], weights=self.weights[chosen])
 
 
-class Growth(NamedTuple):
+class GrowthExponent(NamedTuple):
     """By what probabilities at complex parameters may be larger than one: the exponent of (1)."""
 
     linear: float  # t F
     bent: tuple[Callable[[Region], FloatArray], ...] = ()  # more, on regions
 
 
-def rule_of(law: ParameterLaw, growth: float | Growth, error: float, outside: float) -> Rule:
+def rule_of(law: ParameterLaw, growth: float | GrowthExponent, error: float, outside: float) -> QuadratureRule:
     """Return a rule for what grows by exp(growth (|z| - Re z)), or more, with Q <= `error` and τ <= `outside`."""
-    growth = growth if isinstance(growth, Growth) else Growth(growth)
+    growth = growth if isinstance(growth, GrowthExponent) else GrowthExponent(growth)
     low, high = law.ends(0.5 * outside)
     made = [(piece, _scaled(piece)) for piece in _pieces(law, growth, low, high, error)]
     nodes, weights = (np.concatenate(parts) for parts in zip(*(scaled for _, scaled in made), strict=True))
     density, off = law.density(nodes)
     moved = max(float((PLACES_OFF * 0.5 * (part.high - part.low) / at[0] + SUMS_OFF).max()) for part, at in made)
     off += moved * law.sensitivity(nodes) + WEIGHTS_OFF
-    return Rule(nodes, weights * density, error, outside, off, moved)
+    return QuadratureRule(nodes, weights * density, error, outside, off, moved)
 
 
-def _scaled(piece: Piece) -> tuple[FloatArray, FloatArray]:
+def _scaled(piece: Subinterval) -> tuple[FloatArray, FloatArray]:
     x, w = _legendre(piece.nodes)
     half = 0.5 * (piece.high - piece.low)
     return piece.low + half * (1.0 + x), half * w
@@ -136,7 +136,7 @@ def _legendre(n: int) -> tuple[FloatArray, FloatArray]:
     return np.asarray(x, dtype=np.float64), np.asarray(w, dtype=np.float64)
 
 
-def _pieces(law: ParameterLaw, growth: Growth, low: float, high: float, error: float) -> Iterator[Piece]:
+def _pieces(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, error: float) -> Iterator[Subinterval]:
     """Yield pieces with errors that add up to `error`, in order."""
     pending, made = [(low, high, error, _needed(law, growth, low, high, error))], 0
     while pending:
@@ -147,7 +147,7 @@ def _pieces(law: ParameterLaw, growth: Growth, low: float, high: float, error: f
             halves = [(x, y, e, _needed(law, growth, x, y, e)) for x, y, e, _ in halves]
         made += 1
         if n <= FEW or (n <= MOST_NODES and n <= sum(part[3] for part in halves)):
-            yield Piece(a, b, n)
+            yield Subinterval(a, b, n)
         elif made > MOST_PIECES or not a < middle < b:
             raise ConvergenceError(
                 f"The law of a parameter must need at most {MOST_PIECES:,} pieces, but {law} needs more up to an "
@@ -157,7 +157,7 @@ def _pieces(law: ParameterLaw, growth: Growth, low: float, high: float, error: f
             pending += halves[::-1]
 
 
-def _needed(law: ParameterLaw, growth: Growth, low: float, high: float, error: float) -> int:
+def _needed(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, error: float) -> int:
     """Return the number of nodes with which (2) is at most `error` on a piece; more than there may be where none is."""
     if high > TOO_FAR_APART * low:
         return MOST_NODES + 1
@@ -172,7 +172,7 @@ def _needed(law: ParameterLaw, growth: Growth, low: float, high: float, error: f
 
 
 def _largest(
-    law: ParameterLaw, growth: Growth, center: float, half: float, axis: FloatArray, r: FloatArray
+    law: ParameterLaw, growth: GrowthExponent, center: float, half: float, axis: FloatArray, r: FloatArray
 ) -> FloatArray:
     """Bound log M on ellipses, (RADII,): on each arc by the ends of real and imaginary parts."""
     angles = np.linspace(0.0, math.pi, ARCS + 1)

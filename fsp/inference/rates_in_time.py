@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
 
 
-class Jumps:
+class JumpPattern:
     """Where the jumps of a network lead on fixed states, and the places of their rates in a matrix."""
 
     def __init__(self, model: Model, space: StateSpace) -> None:
@@ -72,7 +72,7 @@ class Jumps:
 class RatesInTime:
     """The generator at one value of the parameters, with its derivatives, at any times."""
 
-    def __init__(self, jumps: Jumps, model: Model, slopes: Derivatives | None) -> None:
+    def __init__(self, jumps: JumpPattern, model: Model, slopes: Derivatives | None) -> None:
         self.jumps, self._model = jumps, model
         self.q, n = 0 if slopes is None else len(slopes.names), len(jumps)
         laws = [law if law is not None else ZERO for law in model.rate_expressions]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.distribution.fit import REACHED, Estimates, Fit, Panel, Start, quantile
+from fsp.distribution.fit import REACHED, Estimates, Fit, FitStart, Panel, quantile
 from fsp.distribution.ledger import Interval
 from fsp.errors import ArgumentError, ConvergenceError, FSPError, StateSpaceError
 from fsp.inference.ascent import Evaluate, Summit, UnreachableError, ascend, polish
@@ -66,7 +66,7 @@ class Search:
     def __init__(self, task: FitTask, starts: FloatArray, resume: Fit | None, progress: SweepCallback | None) -> None:
         self.task, self.starts = task, starts
         self._progress = progress
-        self._ends: list[Start | None] = [None] * len(starts)
+        self._ends: list[FitStart | None] = [None] * len(starts)
         self._gaps = [HIDDEN] * len(starts)
         self._lacking: list[FloatArray | None] = [None] * len(starts)  # of the information, by the ascents
         self._known: Likelihood | None = None  # at the best of ends
@@ -89,10 +89,10 @@ class Search:
         begin = np.exp(self.starts[i])
         if summit is None:
             self._error = error
-            self._ends[i] = Start(begin, begin, math.nan, str(error) or type(error).__name__)
+            self._ends[i] = FitStart(begin, begin, math.nan, str(error) or type(error).__name__)
         else:
             self._gaps[i], self._lacking[i] = summit.point.gap, summit.lacking
-            self._ends[i] = Start(begin, np.exp(summit.u), summit.point.value, _note(summit), summit.evaluations)
+            self._ends[i] = FitStart(begin, np.exp(summit.u), summit.point.value, _note(summit), summit.evaluations)
         self.report()
 
     def report(self, point: object = None) -> None:
@@ -163,7 +163,7 @@ class Search:
         made = [i for i, end in enumerate(self._ends) if end is not None and not math.isnan(end.value)]
         return sorted(made, key=lambda i: -self._end(i).value)
 
-    def _end(self, i: int) -> Start:
+    def _end(self, i: int) -> FitStart:
         end = self._ends[i]
         if end is None:
             raise ValueError("the start must have been made")

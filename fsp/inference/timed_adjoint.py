@@ -62,7 +62,7 @@ from fsp.inference.path_ahead import PathAhead
 from fsp.inference.statewise import Known, split
 from fsp.inference.timed import Timed
 from fsp.inference.timed_contraction import LOOSE, ROUNDED, UNSEEN, Contraction, Lost, Truncation, heights_of
-from fsp.inference.timed_steps import FixedSteps, Off, Piece, without_changes
+from fsp.inference.timed_steps import FixedSteps, Off, VectorOnStep, without_changes
 from fsp.moments.parts import Moment
 from fsp.projection.progress import Progress
 from fsp.space.places import places
@@ -113,7 +113,7 @@ class TimedAdjoint:
         inner = stops[(stops > 0.0) & (stops < times[-1])]
         self._breaks = np.union1d(np.union1d(inner, [0.0]), times).tolist()
         self._beginning, self._truncation = beginning, Truncation(bounds, self._timed, self._contraction, beginning)
-        self.pieces: list[Piece] = []
+        self.pieces: list[VectorOnStep] = []
         # By time: u, what it is off, and what has left, with its moments.
         self._at: dict[float, tuple[FloatArray, Off, float, Moment]] = {}
         self._forward()
@@ -269,7 +269,7 @@ class _Backward:
     def _weight(self) -> float:
         return WEIGHT_BACK * self._floor
 
-    def _contract(self, piece: Piece) -> None:
+    def _contract(self, piece: VectorOnStep) -> None:
         """Add a step's part of (1), (4) and (5)."""
         of, self.worst = self._of, max(self.worst, piece.off.relative)
         heights = heights_of(piece)  # (n_changing,)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fsp.inference.beginning import Beginning
     from fsp.inference.envelopes import Bounds
     from fsp.inference.timed import Timed
-    from fsp.inference.timed_steps import Piece
+    from fsp.inference.timed_steps import VectorOnStep
     from fsp.model import Model
     from fsp.moments.parts import Moment
     from fsp.space import StateSpace
@@ -45,7 +45,7 @@ class Sums(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Reaction:
+class _ReactionSlopes:
     """What parameters change of a reaction's rate."""
 
     number: int
@@ -61,7 +61,7 @@ class Contraction:
 
     targets: IntArray  # where each reaction leads, n for what leaves, (R, n)
     largest: FloatArray  # max_x D_k over each function of time, (n_changing, q)
-    reactions: list[_Reaction]
+    reactions: list[_ReactionSlopes]
     tops: FloatArray  # max_x |∂_k a_r| over each function of time, (R, n_changing, q)
 
     @classmethod
@@ -78,7 +78,9 @@ class Contraction:
         for r, terms in by_reaction.items():
             values, off = np.array([v for _, v, _ in terms]), np.array([e for _, _, e in terms])
             rows = np.flatnonzero((np.abs(values) + off).any(axis=(0, 1)))
-            reactions.append(_Reaction(r, rows, np.array([c for c, *_ in terms]), values[:, :, rows], off[:, :, rows]))
+            reactions.append(
+                _ReactionSlopes(r, rows, np.array([c for c, *_ in terms]), values[:, :, rows], off[:, :, rows])
+            )
         return cls(np.where(index < 0, n, index), timed.sizes.max(axis=2, initial=0.0), reactions, tops)
 
     def empty(self) -> list[Sums]:
@@ -86,7 +88,13 @@ class Contraction:
         return [Sums(*(np.zeros((len(r.rows), len(r.clocks))) for _ in range(3))) for r in self.reactions]
 
     def add(
-        self, sums: list[Sums], forward: Piece, back: Piece, part: tuple[float, float], off: float, floor: float
+        self,
+        sums: list[Sums],
+        forward: VectorOnStep,
+        back: VectorOnStep,
+        part: tuple[float, float],
+        off: float,
+        floor: float,
     ) -> None:
         """Add the part of time that two steps have in common; `off` is E + Ê of (4)."""
         first, last = part
@@ -167,7 +175,7 @@ class Truncation:
         """Return bounds of the moments of what has left by now."""
         return moment_of(self._bounds.followed, self._part.moments, self.gone)
 
-    def enter(self, piece: Piece) -> None:
+    def enter(self, piece: VectorOnStep) -> None:
         """Follow it over a step."""
         h, followed = piece.length, self._bounds.followed
         self._absolute = piece.off.absolute
@@ -191,7 +199,7 @@ class Truncation:
         parts = (LOOSE * ratios + 1.0, LOOSE * rest + leaves, LOOSE * begun + leaves)
         self.steps.append(Lost(*parts, list(moved), h * self.gone * ROUNDED_UP))
 
-    def _later(self, zeta: FloatArray, piece: Piece, heights: FloatArray) -> tuple[float, float]:
+    def _later(self, zeta: FloatArray, piece: VectorOnStep, heights: FloatArray) -> tuple[float, float]:
         """Return what ζ is of y when a step ends, at most, and the sum of what is more and of what leaves on the step.
 
         That is (7) of `timed_adjoint`.
@@ -227,7 +235,7 @@ class Truncation:
         return total * ROUNDED_UP
 
 
-def heights_of(piece: Piece) -> FloatArray:
+def heights_of(piece: VectorOnStep) -> FloatArray:
     """Bound the functions of time by which parameters change rates, (n_changing,)."""
     return np.array([height(clock, piece.length) for clock in piece.on_step.changing])
 

@@ -25,7 +25,7 @@ from fsp.inference.fixed_space import Transients
 from fsp.inference.moving import Moving
 from fsp.inference.parameters import Derivatives, derivatives
 from fsp.inference.quick_steps import QuickSteps
-from fsp.inference.rates_in_time import Jumps, RatesInTime
+from fsp.inference.rates_in_time import JumpPattern, RatesInTime
 from fsp.model.switches import switch_times
 from fsp.solvers.linear import ShiftedSystem
 
@@ -54,7 +54,7 @@ class TimedSpace:
 
     def __init__(self, model: Model, laws: TimedLaws, space: StateSpace) -> None:
         self.space, self._model, self._laws = space, model, laws
-        self._jumps = Jumps(model, space)
+        self._jumps = JumpPattern(model, space)
 
     def __len__(self) -> int:
         return len(self.space)

@@ -65,7 +65,7 @@ ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Piece:
+class VectorOnStep:
     """A vector on one step."""
 
     start: float  # of the step, in time, wherever it comes from
@@ -86,7 +86,7 @@ class Off(NamedTuple):
     largest: float = 0.0  # g of a single state
 
 
-class _Seen(NamedTuple):
+class _StepError(NamedTuple):
     """What a step adds to E and g: by rounding, and by what falls with the step."""
 
     rounding: Known
@@ -146,7 +146,7 @@ class _Way:
 
 
 @dataclass(slots=True)
-class _Pace:
+class _StepControl:
     """What the next step is chosen by."""
 
     fast: BoolArray  # F of the last one, (n,)
@@ -183,13 +183,13 @@ class FixedSteps:
         self.timed = transposed if back else timed
         self._stages = Stages(self.timed)
         self._apart = [(part - diags_array(part.diagonal())).tocsr() for part in self.timed.moduli]
-        self._pace = _Pace(np.zeros(len(timed.generator), dtype=np.bool_))
+        self._pace = _StepControl(np.zeros(len(timed.generator), dtype=np.bool_))
 
     # ---- the march
 
     def through(
         self, z: FloatArray, off: Off, first: float, last: float, *, fresh: bool
-    ) -> Iterator[tuple[Piece, FloatArray, Off]]:
+    ) -> Iterator[tuple[VectorOnStep, FloatArray, Off]]:
         """Go from a time to another, with no switch between; yield pieces, ends, and what these are off."""
         way = _Way(first, last, ORDERS[fresh])
         self._pace.constants = constants_on(self._by_time.clocks, min(first, last), max(first, last))
@@ -217,7 +217,7 @@ class FixedSteps:
             self._pace.fast, z, off = fast, np.maximum(points[:, -1], 0.0), after
             yield piece, z, off
 
-    def _is_in_vain(self, way: _Way, seen: _Seen, h: float) -> bool:
+    def _is_in_vain(self, way: _Way, seen: _StepError, h: float) -> bool:
         """Tell whether a step adds too much, and choose a shorter one."""
         ratio, rounding = self._ratio(seen, h), self._cost(seen.rounding)
         part = way.shortened(rounding, h)
@@ -281,7 +281,7 @@ class FixedSteps:
     def _directed(self, on_step: OnStep) -> OnStep:
         return mirrored(on_step) if self._back else on_step
 
-    def _ratio(self, seen: _Seen, h: float) -> float:
+    def _ratio(self, seen: _StepError, h: float) -> float:
         """Return what the step adds that is no rounding, over what it may."""
         truncation, rounding = self._cost(seen.truncation), self._cost(seen.rounding)
         return max(truncation - SHOWN * rounding, 0.0) / max(self._target * h + self._each, SEEN * rounding, 1e-300)
@@ -293,7 +293,7 @@ class FixedSteps:
 
     def _judged(
         self, points: FloatArray, on_step: OnStep, h: float, fast: BoolArray, off: Off
-    ) -> tuple[Piece, _Seen, Off]:
+    ) -> tuple[VectorOnStep, _StepError, Off]:
         """Return the step, what it adds, and what the vector is off at its end, (2) and (3)."""
         least, largest = range_of(points)
         directed = self._directed(on_step)
@@ -305,7 +305,7 @@ class FixedSteps:
         slowest = float(rates[fast].min()) if fast.any() else 0.0  # e_*
         held = begun * min(1.0 / max(slowest, 1e-300), h)
         peak = chebyshev_nodes(len(directed.tau)).lebesgue * h / integral  # max λ over its mean
-        flow = _Flow(self._apart, np.array([height(clock, h) for clock in on_step.clocks]), fast, rates, h, peak)
+        flow = _StepFlow(self._apart, np.array([height(clock, h) for clock in on_step.clocks]), fast, rates, h, peak)
         added, rounding, truncation = (
             split(flow.charged(r * integral, kept), profile, self._weight, by)
             for r, kept in ((fallen + noise, held), (noise, 0.0 * held), (fallen, 0.0 * held))
@@ -318,8 +318,8 @@ class FixedSteps:
         largest_rest = off.largest + (settled.largest + added.largest) * ROUNDED_UP
         after = Off(relative, absolute, (begun * np.exp(-h * slowest) + sources) * ROUNDED_UP, largest_rest)
         on_it = Known(relative + bounded.relative, absolute + bounded.absolute, largest_rest + bounded.largest)
-        piece = Piece(on_step.t, h, points, largest, least, on_it, on_step)
-        return piece, _Seen(rounding, truncation), after
+        piece = VectorOnStep(on_step.t, h, points, largest, least, on_it, on_step)
+        return piece, _StepError(rounding, truncation), after
 
     def _slowest(self, on_step: OnStep, h: float) -> FloatArray:
         """Return the exit rates at least, (n,)."""
@@ -346,7 +346,7 @@ class FixedSteps:
         )
 
 
-class _Flow(NamedTuple):
+class _StepFlow(NamedTuple):
     """What goes between states in a step."""
 
     apart: list[Any]  # |A_l| but for the diagonal

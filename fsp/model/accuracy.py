@@ -176,7 +176,7 @@ def _decided(tree: Call, values: Mapping[str, Any], pair: Pair) -> Pair:
     return holds, unsettled | (holds != exact)
 
 
-class Settled(NamedTuple):
+class ExactComparison(NamedTuple):
     """A comparison on states: as it is computed, as it is, and where even fractions do not tell; all (n,)."""
 
     computed: BoolArray
@@ -184,7 +184,7 @@ class Settled(NamedTuple):
     unsettled: BoolArray
 
 
-def settled(tree: Call, values: Mapping[str, Any], pair: Pair) -> Settled:
+def settled(tree: Call, values: Mapping[str, Any], pair: Pair) -> ExactComparison:
     """Decide a comparison by fractions where `pair`, what it is computed as, lies within its rounding."""
     computed, unsettled = (np.array(a) for a in np.broadcast_arrays(*pair, *values.values())[:2])
     exact = computed.copy()
@@ -195,7 +195,7 @@ def settled(tree: Call, values: Mapping[str, Any], pair: Pair) -> Settled:
         if left is not None and right is not None:
             exact[place] = COMPARED[tree.function]((left > right) - (left < right), 0)
             unsettled[place] = False
-    return Settled(computed, exact, unsettled)
+    return ExactComparison(computed, exact, unsettled)
 
 
 def of_comparison(tree: Call, values: Mapping[str, Any], t: float) -> Pair:
@@ -234,7 +234,7 @@ class _Shape(NamedTuple):
     largest: float
 
 
-class _Unknown(Exception):  # noqa: N818 - control flow inside this module only
+class _NoErrorBound(Exception):  # noqa: N818 - control flow inside this module only
     """The relative error does not follow from the tree."""
 
 
@@ -245,7 +245,7 @@ def structural(tree: Expression, top: float) -> float | None:
     """
     try:
         error = _shape(tree, top).error * ERRORS_ROUND
-    except (_Unknown, OverflowError, ZeroDivisionError):
+    except (_NoErrorBound, OverflowError, ZeroDivisionError):
         return None
     return error if error <= ORDINARY else None
 
@@ -262,7 +262,7 @@ def _shape(tree: Expression, top: float) -> _Shape:
     if isinstance(tree, Call) and tree.function in COMPARISONS:
         return _compared(tree, top)
     if not isinstance(tree, Call) or tree.function not in _SHAPES:
-        raise _Unknown
+        raise _NoErrorBound
     parts = [_shape(a, top) for a in tree.arguments]
     if tree.function == "*":
         parts.sort(key=lambda part: not part.is_whole)
@@ -276,13 +276,13 @@ def _compared(tree: Call, top: float) -> _Shape:
     """Return what is known of a comparison: nothing is rounded where whole numbers are compared."""
     parts = [_shape(a, top) for a in tree.arguments if not (isinstance(a, Number) and not a.value and not a.error)]
     if not all(part.is_whole and part.largest <= LARGEST_WHOLE for part in parts):
-        raise _Unknown
+        raise _NoErrorBound
     return _ONE
 
 
 def _near(shape: _Shape) -> _Shape:
     if not 1.0 / FAR < shape.smallest <= shape.largest < FAR:
-        raise _Unknown
+        raise _NoErrorBound
     return shape
 
 
@@ -294,7 +294,7 @@ def _sum(a: _Shape, b: _Shape) -> _Shape:
     if is_whole:
         return _Shape(0.0, a.positive and b.positive, True, 1.0, a.largest + b.largest)
     if not (a.positive and b.positive):
-        raise _Unknown
+        raise _NoErrorBound
     error = max(a.error, b.error)
     return _Shape(
         error + UNIT_ROUNDOFF * (1.0 + error), True, False, min(a.smallest, b.smallest), a.largest + b.largest
@@ -303,7 +303,7 @@ def _sum(a: _Shape, b: _Shape) -> _Shape:
 
 def _difference(a: _Shape, b: _Shape) -> _Shape:
     if not (a.is_whole and b.is_whole and a.largest + b.largest <= LARGEST_WHOLE):
-        raise _Unknown
+        raise _NoErrorBound
     return _Shape(0.0, False, True, 1.0, a.largest + b.largest)
 
 
@@ -323,7 +323,7 @@ def _quotient(a: _Shape, b: _Shape) -> _Shape:
 
 def _raised(a: _Shape, exponent: Expression) -> _Shape:
     if not isinstance(exponent, Number) or exponent.error or not exponent.value:
-        raise _Unknown
+        raise _NoErrorBound
     p = exponent.value
     if p == int(p) and 2 <= abs(p) <= LARGEST_POWER:
         power = a
@@ -331,7 +331,7 @@ def _raised(a: _Shape, exponent: Expression) -> _Shape:
             power = _near(_product(power, a))
         return power if p > 0 else _quotient(_ONE, power)
     if not a.positive:
-        raise _Unknown
+        raise _NoErrorBound
     off = abs(p) * -math.log1p(-a.error) + exponent.inexact * max(abs(math.log(a.smallest)), abs(math.log(a.largest)))
     units = 1.0 if p == 0.5 else roundoff.FUNCTION_UNITS
     ends = a.smallest**p, a.largest**p

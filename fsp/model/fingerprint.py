@@ -82,14 +82,14 @@ def _callable_text(law: object, values: Mapping[str, Expression]) -> tuple[str, 
     """Return what stands for a callable, with all parameters that it may ask for, and why that says too little."""
     asked = sorted((name, to_text(tree)) for name, tree in values.items())
     try:
-        return f"{_Content().of(law).hex()} {asked}", ""
+        return f"{_ContentDigest().of(law).hex()} {asked}", ""
     except _UnrepeatableError as reason:
         return f"callable {asked}", str(reason)
     except RecursionError:
         return f"callable {asked}", "it holds values within values without end"
 
 
-class _Content:
+class _ContentDigest:
     """Digests of objects by all that decides what they do."""
 
     def __init__(self) -> None:
@@ -311,18 +311,18 @@ def _named(value: Any) -> str:
     return name
 
 
-_Parts = Callable[[_Content, Any], Iterator[Any]]
+_Parts = Callable[[_ContentDigest, Any], Iterator[Any]]
 _KINDS: tuple[tuple[type, _Parts], ...] = (
     (bytes, lambda _, value: iter((bytes(value),))),
-    (np.ndarray, _Content._of_array),
-    (tuple, _Content._of_sequence),
-    (list, _Content._of_sequence),
-    (dict, _Content._of_mapping),
-    (types.MappingProxyType, _Content._of_mapping),
-    (set, _Content._of_set),
-    (frozenset, _Content._of_set),
-    (types.CodeType, _Content._of_code),
-    (types.FunctionType, _Content._of_function),
+    (np.ndarray, _ContentDigest._of_array),
+    (tuple, _ContentDigest._of_sequence),
+    (list, _ContentDigest._of_sequence),
+    (dict, _ContentDigest._of_mapping),
+    (types.MappingProxyType, _ContentDigest._of_mapping),
+    (set, _ContentDigest._of_set),
+    (frozenset, _ContentDigest._of_set),
+    (types.CodeType, _ContentDigest._of_code),
+    (types.FunctionType, _ContentDigest._of_function),
     (types.MethodType, lambda _, value: iter((value.__func__, value.__self__))),
     (functools.partial, lambda _, value: iter((value.func, value.args, value.keywords, vars(value)))),
     (functools._lru_cache_wrapper, lambda _, value: iter((value.__wrapped__,))),
@@ -330,14 +330,14 @@ _KINDS: tuple[tuple[type, _Parts], ...] = (
     (staticmethod, lambda _, value: iter((value.__func__,))),
     (classmethod, lambda _, value: iter((value.__func__,))),
     (functools.cached_property, lambda _, value: iter((value.func,))),
-    (types.BuiltinFunctionType, _Content._of_builtin),
-    (types.MethodWrapperType, _Content._of_builtin),
+    (types.BuiltinFunctionType, _ContentDigest._of_builtin),
+    (types.MethodWrapperType, _ContentDigest._of_builtin),
     (types.MemberDescriptorType, lambda _, value: iter((value.__name__,))),
     (types.GetSetDescriptorType, lambda _, value: iter((value.__name__,))),
     (types.WrapperDescriptorType, lambda _, value: iter((value.__qualname__,))),
     (types.MethodDescriptorType, lambda _, value: iter((value.__qualname__,))),
-    (np.ufunc, _Content._of_ufunc),
-    (type, _Content._of_class),
-    (_Module, _Content._of_module),
+    (np.ufunc, _ContentDigest._of_ufunc),
+    (type, _ContentDigest._of_class),
+    (_Module, _ContentDigest._of_module),
     (types.ModuleType, lambda _, value: iter((_Module(value, frozenset(vars(value))),))),
 )

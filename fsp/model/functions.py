@@ -46,7 +46,7 @@ class Function:
     named: str = ""  # how it is called where its sign does not do; its own name by default
     version: int = 1  # of SBML Level 3 that has it first
     exact: Callable[[list[Fraction]], Fraction | None] | None = None  # of fractions; None where that is not short
-    span: spans.Rule | None = None  # of values that are computed from ranges of arguments
+    span: spans.SpanRule | None = None  # of values that are computed from ranges of arguments
     series: Callable[..., intervals.Series] | None = None  # of truncated Taylor series of one or two arguments
 
     @property

@@ -77,7 +77,7 @@ def phases(model: N, rules: Rules | None, begin: float, end: float) -> Iterator[
         yield Phase(model, {}, ())
         return
     values = tuple(model.parameters[name] for name in rules.variables)
-    clock = _Clock(rules, values)
+    clock = _PhaseClock(rules, values)
     clock.go_to(begin)
     while True:
         phase_list = clock.events()
@@ -89,7 +89,7 @@ def phases(model: N, rules: Rules | None, begin: float, end: float) -> Iterator[
         yield Phase(model, now, phase_list, firing.now.t, firing, firing.now.after)
 
 
-class _Clock:
+class _PhaseClock:
     """Time, and the values of the parameters that events assign; what is done at its moment is done."""
 
     def __init__(self, rules: Rules, values: tuple[float, ...]) -> None:

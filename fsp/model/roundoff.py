@@ -25,7 +25,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF, sum_error
 from fsp.model.functions import COMPARISONS, FUNCTIONS, PARTNER
 
 Pair = tuple[Any, Any]  # value and error, or truth value and whether it is uncertain
-Rule = Callable[..., Pair]
+RoundingRule = Callable[..., Pair]
 
 FUNCTION_UNITS = 8.0  # of a value of numpy's exp, log, pow, sin, …, whose libraries promise 4 units in the last place
 LARGEST_WHOLE = 2.0**53  # whole numbers up to it are floats, so sums and products of them are exact
@@ -157,7 +157,9 @@ def _exact(a: Any, value: Any) -> Any:
     return ends | (_are_integers(value, a) & (value * value == a))
 
 
-def _moved(kernel: Callable[[Any], Any], moves: Callable[[Any, Any, Any], Any], units: float = FUNCTION_UNITS) -> Rule:
+def _moved(
+    kernel: Callable[[Any], Any], moves: Callable[[Any, Any, Any], Any], units: float = FUNCTION_UNITS
+) -> RoundingRule:
     """Return the rule of a function: `moves` (argument, its error, value) bounds its change within the error."""
 
     def rule(only: Pair) -> Pair:
@@ -169,7 +171,7 @@ def _moved(kernel: Callable[[Any], Any], moves: Callable[[Any, Any, Any], Any], 
     return rule
 
 
-def _monotone(kernel: Callable[[Any], Any]) -> Rule:
+def _monotone(kernel: Callable[[Any], Any]) -> RoundingRule:
     """Return the rule of a monotone function: it lies between its values at the ends."""
 
     def moves(a: Any, e: Any, value: Any) -> Any:
@@ -189,7 +191,7 @@ def _of_tangent(a: Any, e: Any, value: Any) -> Any:
     return np.where(cosine > e, e / (cosine * (cosine - e)), np.inf)
 
 
-_DIRECT: dict[str, Rule] = {
+_DIRECT: dict[str, RoundingRule] = {
     "sin": _moved(np.sin, lambda a, e, value: np.minimum(e, 2.0)),
     "cos": _moved(np.cos, lambda a, e, value: np.minimum(e, 2.0)),
     "tan": _moved(np.tan, _of_tangent),
@@ -204,11 +206,11 @@ _DIRECT: dict[str, Rule] = {
 _ONE: Pair = (np.float64(1.0), 0.0)  # exact
 
 
-def _reciprocal(rule: Rule) -> Rule:
+def _reciprocal(rule: RoundingRule) -> RoundingRule:
     return lambda only: divided(_ONE, rule(only))
 
 
-def _inverted(rule: Rule) -> Rule:
+def _inverted(rule: RoundingRule) -> RoundingRule:
     return lambda only: rule(divided(_ONE, only))
 
 
@@ -219,7 +221,7 @@ def _root(degree: Pair, x: Pair) -> Pair:
 
 
 # Of exp, ``|exp(a + e) - exp(a)| ≤ exp(a) expm1(|e|)``; of a root, the smaller of ``e/√a`` and √e.
-FUNCTION_RULES: dict[str, Rule] = {
+FUNCTION_RULES: dict[str, RoundingRule] = {
     "exp": _moved(np.exp, lambda a, e, value: value * np.expm1(e)),
     "ln": _moved(np.log, _of_logarithm),
     "log10": _moved(np.log10, _of_logarithm),  # which is less than half of that
@@ -247,7 +249,7 @@ def as_number(truth: Pair) -> Pair:
     return value * 1.0, uncertain * 1.0
 
 
-def _compared(name: str) -> Rule:
+def _compared(name: str) -> RoundingRule:
     kernel = COMPARISONS.get(name, np.not_equal)
 
     def rule(*arguments: Pair) -> Pair:
@@ -259,7 +261,7 @@ def _compared(name: str) -> Rule:
     return rule
 
 
-def _logical(name: str) -> Rule:
+def _logical(name: str) -> RoundingRule:
     kernel = FUNCTIONS[name].kernel
 
     def rule(*arguments: Pair) -> Pair:
@@ -282,7 +284,7 @@ def _piecewise(*arguments: Pair) -> Pair:
     return value, error
 
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, RoundingRule] = {
     "+": lambda *a: reduce(added, a) if a else (np.float64(0.0), 0.0),
     "*": lambda *a: reduce(multiplied, a) if a else _ONE,
     "-": lambda a, b: added(a, negated(b)),

@@ -22,7 +22,7 @@ class _Similar(NamedTuple):
     constants: dict[str, FloatArray]  # c0, c1, …, (n_laws, 1) each
 
 
-class Laws:
+class CompiledLaws:
     """Laws of species, ready to be evaluated at many states; what else a law names has no value."""
 
     def __init__(self, laws: Iterable[Expression], species: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 Range = tuple[float, float]
-Rule = Callable[[Sequence[Range]], Range]
+SpanRule = Callable[[Sequence[Range]], Range]
 
 ANYTHING: Range = (-math.inf, math.inf)  # of a number
 POWERS_OFF = 1e-13  # relative, far above the error of a power, or of the few products that it is computed by
@@ -69,7 +69,7 @@ def of_non_negative(parts: Sequence[Range]) -> Range:
     return 0.0, math.inf
 
 
-def of_rounding(function: Callable[[float], int]) -> Rule:
+def of_rounding(function: Callable[[float], int]) -> SpanRule:
     """Return the rule of floor or ceil."""
     return lambda parts: tuple(x if math.isinf(x) else float(function(x)) for x in parts[0])  # type: ignore[return-value]
 
@@ -81,7 +81,7 @@ def of_absolute(parts: Sequence[Range]) -> Range:
     return least, max(abs(low), abs(high))
 
 
-def of_comparison(compare: Callable[[float, float], Any]) -> Rule:
+def of_comparison(compare: Callable[[float, float], Any]) -> SpanRule:
     """Return the rule of a chain of <, <=, > or >=, which holds where it does at the ends that are worst for it."""
     rising = bool(compare(0.0, 1.0))  # a < b: worst where a is large
 
@@ -94,7 +94,7 @@ def of_comparison(compare: Callable[[float, float], Any]) -> Rule:
     return compared
 
 
-def of_equality(wanted: bool) -> Rule:
+def of_equality(wanted: bool) -> SpanRule:
     """Return the rule of ==, or of != where it is not `wanted`."""
 
     def compared(parts: Sequence[Range]) -> Range:

@@ -230,7 +230,7 @@ def _programmes(directions: IntArray, initial_states: IntArray, produced: BoolAr
     return np.array(bounds, dtype=float)
 
 
-class _Beginning(NamedTuple):
+class _StartConstraints(NamedTuple):
     """Where the chain may have started: ``states @ s`` with unknowns s, ``equal @ s = right`` within the limits."""
 
     states: FloatArray  # (d, m)
@@ -239,21 +239,21 @@ class _Beginning(NamedTuple):
     limits: list[tuple[float, float | None]]  # (m,)
 
 
-def _hull(_: IntArray, initial_states: IntArray) -> _Beginning:
+def _hull(_: IntArray, initial_states: IntArray) -> _StartConstraints:
     """Return all mixtures of the initial states."""
     states = different_rows(initial_states).T.astype(float)  # (d, m)
     m = states.shape[1]
-    return _Beginning(states, np.ones((1, m)), np.ones(1), [(0.0, None)] * m)
+    return _StartConstraints(states, np.ones((1, m)), np.ones(1), [(0.0, None)] * m)
 
 
-def _range(directions: IntArray, initial_states: IntArray) -> _Beginning:
+def _range(directions: IntArray, initial_states: IntArray) -> _StartConstraints:
     """Return all states within the range of the initial ones whose laws are; s are its counts, and the laws'."""
     laws = conservation_laws(directions)  # (k, d)
     values = np.concatenate([initial_states, initial_states @ laws.T], axis=1)  # (m, d + k)
     k, d = laws.shape
     limits = list(zip(values.min(axis=0).tolist(), values.max(axis=0).tolist(), strict=True))
     equal = np.concatenate([laws, -np.eye(k)], axis=1)
-    return _Beginning(np.eye(d, d + k), equal, np.zeros(k), limits)
+    return _StartConstraints(np.eye(d, d + k), equal, np.zeros(k), limits)
 
 
 def irreversible_gain(change: IntArray) -> npt.NDArray[np.bool_]:

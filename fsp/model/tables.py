@@ -29,7 +29,7 @@ class Tabulated(NamedTuple):
     accuracy: Accuracy
 
 
-class _Range(NamedTuple):
+class _CountRange(NamedTuple):
     """A factor over a range of counts: its values, (n_counts,), and their relative error, or else the error of each."""
 
     values: FloatArray
@@ -42,7 +42,7 @@ class Factor:
 
     def __init__(self, tree: Expression, name: str) -> None:
         self._tree, self._name = tree, name
-        self._kept: _Range | None = None
+        self._kept: _CountRange | None = None
         self._last: tuple[int, int, Tabulated] | None = None
 
     def over(self, bottom: int, top: int) -> Tabulated:
@@ -59,22 +59,22 @@ class Factor:
             return Tabulated(values, least, largest, of_values(values, error))
         return Tabulated(values, least, largest, Accuracy.of_relative(relative, max(abs(least), abs(largest))))
 
-    def _range(self, bottom: int, top: int) -> _Range:
+    def _range(self, bottom: int, top: int) -> _CountRange:
         if top >= MOST_KEPT:
             return self._computed(bottom, top)
         size, kept = max(FEWEST_KEPT, 2 ** top.bit_length()), self._kept
         if kept is None or len(kept.values) != size:
             kept = self._kept = self._computed(0, size - 1)
         values, relative, error = kept
-        return _Range(values[bottom : top + 1], relative, error[bottom : top + 1])
+        return _CountRange(values[bottom : top + 1], relative, error[bottom : top + 1])
 
-    def _computed(self, bottom: int, top: int) -> _Range:
+    def _computed(self, bottom: int, top: int) -> _CountRange:
         values, relative = tabulated(self._tree, self._name, bottom, top), structural(self._tree, max(1.0, top))
         if relative is not None:
-            return _Range(values, relative, values[:0])
+            return _CountRange(values, relative, values[:0])
         counts = np.arange(bottom, top + 1, dtype=np.float64)
         error = errors(self._tree, {self._name: counts}, 0.0)[1]
-        return _Range(values, None, np.broadcast_to(error, counts.shape))
+        return _CountRange(values, None, np.broadcast_to(error, counts.shape))
 
 
 class ProductTables(NamedTuple):

@@ -64,7 +64,7 @@ def find_triggered_reactions(
     """
     for event in rules.events:
         _check(event)
-    return _Search(rules, change, laws, initial_states).run()
+    return _ChangeEnumeration(rules, change, laws, initial_states).run()
 
 
 def _check(event: Event) -> None:
@@ -76,7 +76,7 @@ def _check(event: Event) -> None:
             )
 
 
-class _Kept(NamedTuple):
+class _Invariants(NamedTuple):
     """What all states of the chain have in common."""
 
     box: Box  # least and largest count of each species
@@ -94,7 +94,7 @@ class _Kept(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Search:
+class _ChangeEnumeration:
     """Enumerate changes until the box that was assumed holds them all."""
 
     rules: Rules
@@ -147,7 +147,7 @@ class _Search:
         caps = {name: float(cap[0]) for name, cap in self.caps.items() if cap}
         return np.array([caps.get(name, math.inf) for name in self.rules.species])
 
-    def _kept(self, known: IntArray) -> _Kept:
+    def _kept(self, known: IntArray) -> _Invariants:
         """Return what is common to all states that the changes, with those of events that are known, lead to."""
         changes = np.concatenate([self.change, known])
         largest = np.minimum(species_bounds(changes, self.initial), self._largest())
@@ -155,15 +155,15 @@ class _Search:
         laws = conservation_laws(changes)
         values = self.initial @ laws.T  # (m, n_laws)
         named = [{s: w for s, w in zip(self.rules.species, law, strict=True) if w} for law in laws.tolist()]
-        return _Kept(box, named, list(zip(values.min(axis=0).tolist(), values.max(axis=0).tolist(), strict=True)))
+        return _Invariants(box, named, list(zip(values.min(axis=0).tolist(), values.max(axis=0).tolist(), strict=True)))
 
-    def _parts(self, kept: _Kept, broken: set[str]) -> list[TriggeredReaction]:
+    def _parts(self, kept: _Invariants, broken: set[str]) -> list[TriggeredReaction]:
         parts: list[TriggeredReaction] = []
         for k in range(len(self.change)):
             parts += self._split(k, kept, broken)
         return parts
 
-    def _split(self, k: int, kept: _Kept, broken: set[str]) -> list[TriggeredReaction]:
+    def _split(self, k: int, kept: _Invariants, broken: set[str]) -> list[TriggeredReaction]:
         """Return the parts of one reaction; enter into `broken` the caps that it does not keep."""
         step = {name: int(n) for name, n in zip(self.rules.species, self.change[k], strict=True) if n}
         plain = TriggeredReaction(k, tuple(self.change[k].tolist()), Number(1.0), "")

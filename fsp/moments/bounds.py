@@ -287,12 +287,12 @@ def _certificates(model: Model, t: float, largest: FloatArray, start: FloatArray
 
 def _certify(model: Model, horizon: float, largest: FloatArray, start: FloatArray, settled: bool) -> _Certificates:
     rates_known = rates(model, horizon, largest)
-    search = _Search(with_tails(model, rates_known), horizon, largest, start, settled, {})
+    search = _DriftSearch(with_tails(model, rates_known), horizon, largest, start, settled, {})
     drift = tuple(tuple(search.conditions(i)) for i in range(model.n_species))
     return _Certificates(drift, moment_equations(rates_known, model.n_species), reasons(rates_known))
 
 
-class _Search(NamedTuple):
+class _DriftSearch(NamedTuple):
     """Look for drift conditions."""
 
     rates: Sequence[Rate]

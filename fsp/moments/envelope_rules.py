@@ -234,8 +234,8 @@ def _of_each_power(chosen: Callable[[list[Fraction]], Fraction], several: Sequen
     return {powers: c for powers, c in terms.items() if c}
 
 
-Rule = Callable[[Arithmetic, Sequence[Envelope]], Envelope]
-RULES: Mapping[str, Rule] = {
+EnvelopeRule = Callable[[Arithmetic, Sequence[Envelope]], Envelope]
+RULES: Mapping[str, EnvelopeRule] = {
     "+": lambda _, parts: total(parts),
     "-": lambda _, parts: difference(parts),
     "neg": lambda _, parts: negated(parts),

@@ -63,7 +63,7 @@ class NoDriftCondition(Exception):  # noqa: N818 - says why, to a caller that ha
 
 def drift_condition(model: Model, lyapunov: str | None = None) -> DriftCondition:
     """Find a function whose drift is negative outside a finite set."""
-    search = _Search(model)
+    search = _LyapunovSearch(model)
     if model.is_finite:
         raise NoDriftCondition("all states have to be stored where there are finitely many")
     functions = search.candidates() if lyapunov is None else [search.read(lyapunov)]
@@ -86,13 +86,13 @@ def costly_condition(model: Model, function: Polynomial, cost: Polynomial) -> Dr
 
     The drifts of the condition hold the cost.
     """
-    search = _Search(model, cost)
+    search = _LyapunovSearch(model, cost)
     proofs = (search.prover.prove(scaled(function, factor)) for factor in _MULTIPLES)
     conditions = (search.listed(proof) for proof in proofs if proof is not None)
     return next((condition for condition in conditions if condition is not None), None)
 
 
-class _Search:
+class _LyapunovSearch:
     """Propose functions and prove their drifts, which hold a `cost` where there is one."""
 
     def __init__(self, model: Model, cost: Polynomial = NOTHING) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fsp.distribution.fit import Estimates, Fit, Panel, Start
+from fsp.distribution.fit import Estimates, Fit, FitStart, Panel
 from fsp.distribution.ledger import Interval
 from fsp.output.fields import array, attribute, child, texts
 
@@ -75,14 +75,14 @@ def read_fit(file: Any) -> Fit:
     )
 
 
-def _read_starts(group: Any, q: int) -> tuple[Start, ...]:
+def _read_starts(group: Any, q: int) -> tuple[FitStart, ...]:
     heights = array(group, "heights", "f", (None,), gaps=True)  # none of a start that failed
     values = array(group, "values", "f", (len(heights), 2, q))
     notes = map(str, texts(group, "notes", 1))
     known = "evaluations" in group  # earlier files lack them
     evaluations = array(group, "evaluations", "iu", (len(heights),)).tolist() if known else [0] * len(heights)
     rows = zip(values, heights.tolist(), notes, evaluations, strict=True)
-    return tuple(Start(begin, end, height, note, count) for (begin, end), height, note, count in rows)
+    return tuple(FitStart(begin, end, height, note, count) for (begin, end), height, note, count in rows)
 
 
 def _read_panels(file: Any) -> tuple[Panel, ...]:

@@ -61,7 +61,7 @@ def accumulate(
             f"A reward must be reached with {MOST_WORK:.0e} multiply-adds, but {work:.1e} are needed up to t = "
             f"{times[-1]:.6g} at rates of up to {generator.largest_exit_rate:.3g}; ask for earlier times."
         )
-    system = _System(generator, Λ, rates, jumps)
+    system = _PoissonPowers(generator, Λ, rates, jumps)
     rounding = AMPLIFIED * (roundings(generator) + 4.0 * UNIT_ROUNDOFF) + OF_SUMS * UNIT_ROUNDOFF  # (1), (2)
     w, sums, t, relative = np.stack([start, np.zeros(len(start))], axis=1), np.zeros(2), 0.0, SUM_ROUNDING
     for end in times.tolist():
@@ -72,7 +72,7 @@ def accumulate(
         yield Accumulated(float(w[:, 0].sum()), float(sums[0]), float(sums[1]), relative)
 
 
-class _System:
+class _PoissonPowers:
     """The powers of P on (y, z), and on both means."""
 
     def __init__(self, generator: Generator, Λ: float, rates: FloatArray, jumps: Any | None) -> None:

@@ -64,7 +64,7 @@ def from_start(
             f"`start` must be at time 0 where rates or events depend on time, but is at t = {begin.t:.6g}; ask for "
             f"what is correlated with the model's initial states."
         )
-    question = _Question(model, pair, lags, start, begin, limit, report)
+    question = _CorrelationQuestion(model, pair, lags, start, begin, limit, report)
     asked = SHARE * tol
     best = question.answer(asked)
     for _ in range(ATTEMPTS):
@@ -120,7 +120,7 @@ class _Found:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Question:
+class _CorrelationQuestion:
     model: Model
     pair: tuple[Observable, Observable]
     lags: FloatArray

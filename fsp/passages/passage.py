@@ -118,7 +118,7 @@ def passage(
     if isinstance(orders, bool) or not isinstance(orders, int) or not 0 <= orders <= 4:
         raise ArgumentError(f"`orders` must be a number from 0 to 4, but is {orders!r}.")
     with shown(progress) as report:
-        question = _Question.ask(model, target, start, tol, max_states, report)
+        question = _PassageQuestion.ask(model, target, start, tol, max_states, report)
         if times is None and (question.timed or not orders):
             raise ArgumentError(f"`times` must be given where {question.law_alone}, but are missing.")
         asked = np.zeros(0) if times is None else checked_times(times)
@@ -129,12 +129,12 @@ def passage(
 
 def law(model: Model, target: Condition, times: FloatArray, tol: float) -> PassageLaw:
     """Return the law of a passage from the initial states, at times (n,), and nothing else of it."""
-    question = _Question.ask(model, target, None, tol, None, None)
+    question = _PassageQuestion.ask(model, target, None, tol, None, None)
     return question.law(times, question.solved(times))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Question:
+class _PassageQuestion:
     """A passage that is asked for."""
 
     model: Model  # with the states of the start
@@ -155,7 +155,7 @@ class _Question:
         tol: float,
         max_states: int | None,
         progress: ProgressCallback | None,
-    ) -> _Question:
+    ) -> _PassageQuestion:
         """Read what is asked for."""
         targets = Targets.read(model, target)
         limit = max_states or most_states(model)
@@ -190,7 +190,7 @@ class _Question:
             progress=self.report,
         )
 
-    def on_growing_space(self, orders: int) -> _Judge:
+    def on_growing_space(self, orders: int) -> _PassageJudge:
         """Bound probabilities and moments on a space that grows until the tolerance is met."""
         condition, reason = None, ""
         if not self.model.is_finite:
@@ -200,7 +200,7 @@ class _Question:
                 reason = str(missing)
         growth = Growth(self.begin.model, self.max_states, None, stationary=not reason)
         certifier = PassageCertifier(self.model, self.begin.model, self.targets, condition, orders)
-        judge = _Judge(self, growth, certifier, reason)
+        judge = _PassageJudge(self, growth, certifier, reason)
         grow_until(growth, growth.with_states(growth.first(), judge.excepted()), certifier.attempt, judge)
         if judge.width > self.tol and not judge.reason:
             warnings.warn(
@@ -212,7 +212,7 @@ class _Question:
         judge.conclude()
         return judge
 
-    def answer(self, times: FloatArray, solution: Solution | None, judge: _Judge | None) -> Passage:
+    def answer(self, times: FloatArray, solution: Solution | None, judge: _PassageJudge | None) -> Passage:
         """Put everything together."""
         model = self.model
         n = len(self.targets.names)
@@ -245,10 +245,10 @@ class _Question:
         return PassageLaw(of_all, tuple(first or [of_all]), solution, self.targets.inflow(self.model))
 
 
-class _Judge:
+class _PassageJudge:
     """Keeps what is proved, and tells whether a larger space is wanted."""
 
-    def __init__(self, question: _Question, growth: Growth, certifier: PassageCertifier, reason: str) -> None:
+    def __init__(self, question: _PassageQuestion, growth: Growth, certifier: PassageCertifier, reason: str) -> None:
         self._question, self._growth, self._certifier = question, growth, certifier
         self.reason = reason  # why there is no drift condition
         self.bounds: PassageBounds | None = None

@@ -162,7 +162,7 @@ def reward(
     if times is None and targets is not None:
         answer = totals(model, stopping, targets, gain, begin, tol, limit, report)
     else:
-        answer = Question(stopping, gain, targets, begin, asked, tol, limit, report).on_growing_space()
+        answer = RewardQuestion(stopping, gain, targets, begin, asked, tol, limit, report).on_growing_space()
     width = max(mean.width / (1.0 + mean.upper) if mean.upper < inf else 0.0 for mean in answer.means)
     if width > tol:
         warnings.warn(
@@ -187,7 +187,7 @@ def reward(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Question:
+class RewardQuestion:
     """A reward that is asked for."""
 
     model: Model  # stops where the reward ends

@@ -37,7 +37,7 @@ MARGIN = Fraction(1, 10**9)  # relative, of what is paid for, above the rounding
 IMPROVES, PATIENCE = 0.9, 2  # growths in a row that leave more of the width are of no use; chosen
 
 
-class Laws(Protocol):
+class ObservedPair(Protocol):
     """Both observables under the stationary law on a space."""
 
     @property
@@ -52,7 +52,7 @@ class Laws(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Candidate(OnStationaryLaw):
+class _SpectrumCandidate(OnStationaryLaw):
     spectrum: Spectrum
 
 
@@ -63,8 +63,8 @@ class Spectra:
         self,
         model: Model,
         pair: tuple[Observable, Observable],
-        known: Laws,
-        growing: tuple[StationaryLawCertifier, Growth, Callable[[BaseSpace, FloatArray | None], Laws]] | None,
+        known: ObservedPair,
+        growing: tuple[StationaryLawCertifier, Growth, Callable[[BaseSpace, FloatArray | None], ObservedPair]] | None,
         condition: DriftCondition | None,
         tol: float,
     ) -> None:
@@ -82,13 +82,13 @@ class Spectra:
         if not growth.affords(len(wanted)):
             return Excursions(rest, laws, (None, None)).spectrum(frequencies)
 
-        def on(space: BaseSpace, guess: FloatArray | None) -> _Candidate:
+        def on(space: BaseSpace, guess: FloatArray | None) -> _SpectrumCandidate:
             two = self._known if space is rest.generator.space else attempt(space, guess)
             paid = [met(f, space, two.rest.generator) for f in self.paid]
-            return _Candidate(two.rest, Excursions(two.rest, two.laws, paid).spectrum(frequencies))
+            return _SpectrumCandidate(two.rest, Excursions(two.rest, two.laws, paid).spectrum(frequencies))
 
         stored = bool((rest.generator.space.index(wanted) >= 0).all())
-        judge = _Judge(self._tol)
+        judge = _SpectrumJudge(self._tol)
         grow_until(
             growth, rest.generator.space if stored else growth.with_states(rest.generator.space, wanted), on, judge
         )
@@ -109,7 +109,7 @@ class Spectra:
         return [first, paying(self._model, self._condition, scaled(times(cost, first.function), 1 + MARGIN), first)]
 
 
-class _Judge:
+class _SpectrumJudge:
     """Ends where the spectrum is sharp, or growing does not help."""
 
     suffices = True
@@ -119,7 +119,7 @@ class _Judge:
         self._unknown, self._width, self._outside = sys.maxsize, inf, inf  # the least of each so far
         self.best: Spectrum
 
-    def judge(self, candidate: _Candidate, guess: FloatArray | None) -> NextSpace | None:
+    def judge(self, candidate: _SpectrumCandidate, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None to end."""
         spectrum, outside = candidate.spectrum, candidate.rest.outside
         sizes, known = np.abs(spectrum.value), np.isfinite(spectrum.radius)

@@ -53,12 +53,12 @@ def exit_system(matrix: Any, exits: FloatArray, roundings: float) -> ExitSystem:
     Rates have relative errors of `roundings`; every state leads out.
     """
     try:
-        return _Eliminated(ExitTimes(matrix, exits, roundings), roundings)
+        return _EliminatedBounds(ExitTimes(matrix, exits, roundings), roundings)
     except RuntimeError:  # too long, or products of rates that are no normal numbers
-        return _Factorised(matrix, roundings)
+        return _FactorisedBounds(matrix, roundings)
 
 
-class _Eliminated:
+class _EliminatedBounds:
     def __init__(self, system: ExitTimes, roundings: float) -> None:
         self._system = system
         self._off = (system.relative + roundings + RIGHT) * (1.0 + system.relative)
@@ -79,7 +79,7 @@ class _Eliminated:
         return low, np.where(told, v * (1.0 + 2.0 * self._off) + tiny, np.inf)
 
 
-class _Factorised:
+class _FactorisedBounds:
     def __init__(self, matrix: Any, roundings: float) -> None:
         self._matrix = (-matrix).tocsr()
         self._roundings = roundings + RIGHT
@@ -90,11 +90,11 @@ class _Factorised:
                 f"States must be left in a time that double precision can tell, but the equations for it cannot be "
                 f"solved: {failure}."
             ) from None
-        self._integrals = _Side(self._matrix.T.tocsr(), self._factors, "T", self._roundings)
+        self._integrals = _CertifiedEquations(self._matrix.T.tocsr(), self._factors, "T", self._roundings)
 
     @cached_property
-    def _occupations(self) -> _Side:
-        return _Side(self._matrix, self._factors, "N", self._roundings)
+    def _occupations(self) -> _CertifiedEquations:
+        return _CertifiedEquations(self._matrix, self._factors, "N", self._roundings)
 
     def bounds(self, right: FloatArray) -> tuple[FloatArray, FloatArray]:
         return self._integrals.bounds(right)
@@ -106,7 +106,7 @@ class _Factorised:
         return self._occupations.bounds(start)
 
 
-class _Side:
+class _CertifiedEquations:
     """The equations with `matrix`, which stands for M in (1), or for its transpose."""
 
     def __init__(self, matrix: Any, factors: Any, side: str, roundings: float) -> None:

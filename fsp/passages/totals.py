@@ -66,7 +66,7 @@ def totals(
     model = model.starting_in(begin.model.initial_states, begin.model.initial_probabilities)
     certifier = TotalCertifier(model, begin.model, targets, gain)
     growth = Growth(begin.model, limit, None, stationary=certifier.is_paid)
-    judge = _Judge(begin, gain, targets, tol, certifier, report)
+    judge = _TotalsJudge(begin, gain, targets, tol, certifier, report)
     excepted = certifier.excepted()
     if not growth.affords(len(excepted)):
         certifier.forget(f"a bound needs {len(excepted):,} states")
@@ -250,7 +250,7 @@ def _moved(condition: DriftCondition, change: IntArray) -> dict[tuple[int, ...],
     return {alpha: c for alpha, c in shifted(condition.function, change.tolist()).items() if c > 0}
 
 
-class _Judge:
+class _TotalsJudge:
     """Averages over the start, and ends where the bounds are sharp, or growing does not help."""
 
     suffices = True

@@ -89,10 +89,10 @@ def _solved(problem: NullVectorProblem, name: str, guess: FloatArray | None) -> 
         vectors(matrix, 2) as work,
         solver(problem.comm, matrix, problem.options, inner, singular=True) as system,
     ):
-        return _corrected(_Chain(problem, system, work), x)
+        return _corrected(_SpreadChain(problem, system, work), x)
 
 
-class _Chain:
+class _SpreadChain:
     """A chain with a solver of its systems; vectors are this rank's parts, (n_local,)."""
 
     def __init__(self, problem: NullVectorProblem, system: LinearSolver, work: tuple[Any, ...]) -> None:
@@ -143,7 +143,7 @@ class _Chain:
         return gain
 
 
-def _corrected(chain: _Chain, x: FloatArray) -> NullVector:
+def _corrected(chain: _SpreadChain, x: FloatArray) -> NullVector:
     """Correct a vector until it is at rest."""
     x = chain.normalised(x)
     r = chain.product(x)
@@ -162,7 +162,7 @@ def _corrected(chain: _Chain, x: FloatArray) -> NullVector:
     return _checked(chain, x, hidden)
 
 
-def _checked(chain: _Chain, x: FloatArray, hidden: float) -> NullVector:
+def _checked(chain: _SpreadChain, x: FloatArray, hidden: float) -> NullVector:
     """Return the distribution that a vector is but for little; raise a ConvergenceError if it is not one."""
     negative = -chain.sum(np.minimum(x, 0.0))
     if not negative <= MOST_NEGATIVE:

@@ -82,7 +82,7 @@ class _Stepping(Stepper):
         super().__init__(generator, solver)
         self._PETSc, self._kind, self._comm = load().PETSc, solver.kind, generator.comm
         self._operator = generator.operator
-        self._system = _System(generator, stack)
+        self._system = _TSProblem(generator, stack)
         self._share = FIRST_SHARE
         self._shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
         self._length = self._shortest
@@ -161,7 +161,7 @@ class _Stepping(Stepper):
         return int(ts.getStepNumber())
 
 
-class _System:
+class _TSProblem:
     """``u' - A(t) u = 0`` as PETSc calls it; counts products."""
 
     def __init__(self, generator: Generator, stack: ExitStack) -> None:

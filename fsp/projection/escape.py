@@ -95,7 +95,7 @@ def escape(
 
 def returning_ratio(model: Model, i: int, m: int) -> float | None:
     """Return about the least θ of (6) for species i and the level m, rounded up; None where there is none."""
-    bounds = _Bounds(model, i, m, 0.0, MARGIN)
+    bounds = _RateBounds(model, i, m, 0.0, MARGIN)
     steps = {k: step for k, step in enumerate(model.change[:, i].tolist()) if step}
     rates = {k: bounds.below(k) if step > 0 else bounds.above(k) for k, step in steps.items()}
     known = {k: rate for k, rate in rates.items() if rate is not None}
@@ -130,7 +130,7 @@ def _is_likely(n: int, c: float, remaining: float) -> bool:
     return c > 0.0 and 1.0 - m / n - exp(-m * c * remaining) >= LIKELY
 
 
-class _Bounds:
+class _RateBounds:
     """Bounds of rates that hold wherever species i has at least m molecules."""
 
     def __init__(self, model: Model, i: int, m: int, horizon: float, margin: Fraction) -> None:
@@ -184,7 +184,7 @@ def _along(model: Model, i: int, n: int, horizon: float, remaining: float) -> Es
     steps = {k: step for k, step in enumerate(model.change[:, i].tolist()) if step}
     if m <= max(0, -min(steps.values(), default=0)):
         return None
-    bounds = _Bounds(model, i, m, horizon, MARGIN)
+    bounds = _RateBounds(model, i, m, horizon, MARGIN)
     rates = {k: bounds.below(k) if step > 0 else bounds.above(k) for k, step in steps.items()}
     changes = [(steps[k], rate) for k, rate in rates.items() if rate is not None]
     if len(changes) < len(rates):
@@ -194,13 +194,13 @@ def _along(model: Model, i: int, n: int, horizon: float, remaining: float) -> Es
     # with t = n - m, n² = t (t - 1) + (2m + 1) t + m²
     c = min(D[2], D[1] / (2 * m + 1), D[0] / (m * m)) if leaves else Fraction(0)
     explodes = _is_likely(n, float(c), remaining)
-    if not leaves and not _lingers(_Bounds(model, i, m, horizon, Fraction(0)), steps):
+    if not leaves and not _lingers(_RateBounds(model, i, m, horizon, Fraction(0)), steps):
         return None
     strongest = max(steps, key=lambda k: steps[k] * sum(c * (n - m) ** j for j, c in (rates[k] or {}).items()))
     return Escape(model.species[i], n, str(model.reactions[strongest].name), m, explodes, leaves)
 
 
-def _lingers(bounds: _Bounds, steps: dict[int, int]) -> bool:
+def _lingers(bounds: _RateBounds, steps: dict[int, int]) -> bool:
     """Tell whether (4) holds for constants as they are: a change by 1e-12 of them may make the time finite."""
     rates = {k: bounds.above(k) for k in steps}
     if not all(rate is not None and not any(c for j, c in rate.items() if j > 1) for rate in rates.values()):

@@ -59,7 +59,7 @@ SUSPECT_GROWTHS = 10  # between looks for a proof that what flows out runs away
 AROUND: tuple[int, ...] = ()  # in the place of a change: all reactions
 
 
-class _Pace:
+class _LineLengths:
     """How far to follow each kind of jump: twice as far as last time where that served too short, less where long."""
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class Growth:
                 raise ArgumentError(f"`{name}` must allow at least one state, but is {value!r}.")
         self._max_states = min(max_states, sys.maxsize)  # any whole number is a limit; doubles hold this one
         self._max_memory, self._of_state = max_memory, of_state
-        self._pace = _Pace()
+        self._pace = _LineLengths()
         self._kept: BaseSpace | None = None  # of the last answer
         self.count = 0
 

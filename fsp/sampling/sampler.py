@@ -111,7 +111,7 @@ def ssa(
     for k, phase in enumerate(phases):
         asked, left, until = split_at_events(left, phase.until, included=phase.output_first)
         stretch = np.append(asked, until) if len(left) else asked  # where it ends, events need the states
-        network = _Network.of(phase.model(starts, p), begin, float(stretch[-1]))
+        network = _SamplerNetwork.of(phase.model(starts, p), begin, float(stretch[-1]))
         tell = _share(callback(progress), k, len(phases))
         states = _sample(network, stretch, at, runs, (key, k), max_jumps, threads, tell)
         done = len(grid) - len(left)
@@ -135,7 +135,7 @@ def _share(progress: Progress | None, k: int, n: int) -> Progress | None:
 
 
 def _sample(
-    network: _Network,
+    network: _SamplerNetwork,
     times: FloatArray,
     at: IntArray,
     runs: int,
@@ -171,7 +171,7 @@ def _sample(
 
 
 @dataclass(frozen=True, slots=True)
-class _Network:
+class _SamplerNetwork:
     """What the compiled loop reads of a network: programs, starts, changes, and functions of time."""
 
     model: Model
@@ -185,7 +185,7 @@ class _Network:
         return (*self.programs, *self.starts, at, *self.changes)
 
     @classmethod
-    def of(cls, model: Model, begin: float, t_end: float) -> _Network:
+    def of(cls, model: Model, begin: float, t_end: float) -> _SamplerNetwork:
         laws = [law for law in model.rate_expressions if law is not None]
         timed = model.time_dependent
         functions: list[Expression] = []  # of time

@@ -111,7 +111,7 @@ class _ImplicitPropagator(MatrixPropagator):
         self._shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
         self._passed = -np.inf  # the time until which the solution was last held
         self._systems: dict[float, tuple[BaseGenerator, list[ShiftedSystem]]] = {}
-        self._course: type[_Course] = _Course
+        self._course: type[_GeneratorOnStep] = _GeneratorOnStep
         self._parts: list[Operator] = []  # A_l, where A(t) is a sum of functions of time times these
         if not generator.is_constant:
             self._course = _PolynomialCourse if generator.is_scalable else _SampledCourse
@@ -198,13 +198,13 @@ class _ImplicitPropagator(MatrixPropagator):
         factor: float = min(8.0, max(0.125, 0.8 * ratio ** (1.0 / self._table.n_stages)))
         return factor if not self.generator.is_scalable else 2.0 ** floor(log2(factor))
 
-    def _kept(self, stages: _Stages, lost: float, limit: LossLimit, h: float) -> int:
+    def _kept(self, stages: _RadauStages, lost: float, limit: LossLimit, h: float) -> int:
         """Return up to which stage the probability lost keeps to the limit."""
         gone = lost + stages.values[:, self._n :].sum(axis=1)  # (s,)
         within = gone <= limit.offset + limit.rate * h * self._table.nodes
         return int(len(within) if within.all() else np.argmin(within))
 
-    def _step(self, p: FloatArray, t: float, h: float, allowed: float, t1: float = 0.0) -> _Stages:
+    def _step(self, p: FloatArray, t: float, h: float, allowed: float, t1: float = 0.0) -> _RadauStages:
         table = self._table
         frozen = self.generator.at(t + 0.5 * h)
         systems = self._factors(frozen, h)
@@ -231,7 +231,7 @@ class _ImplicitPropagator(MatrixPropagator):
             self._systems.clear()  # of another time, they may have served too long
         flow = max(self._noise(np.abs(U[: self._n]), h) for U in values)
         rounding = flow + 8.0 * UNIT_ROUNDOFF * table.n_stages + shape.rounding
-        return _Stages(values, stage_error, shape_error, rounding, n_matvec, shape.certified)
+        return _RadauStages(values, stage_error, shape_error, rounding, n_matvec, shape.certified)
 
     def _correction(
         self, defect: FloatArray, systems: list[ShiftedSystem], frozen: BaseGenerator, h: float
@@ -273,7 +273,7 @@ class _ImplicitPropagator(MatrixPropagator):
 
 
 @dataclass(frozen=True, slots=True)
-class _Stages:
+class _RadauStages:
     values: FloatArray  # (s, n + n_sinks)
     stage_error: float  # of the residuals at the nodes
     shape_error: float  # of the residual between them, which falls with the step
@@ -293,7 +293,7 @@ class _Residual:
     certified: bool = True
 
 
-class _Course:
+class _GeneratorOnStep:
     """The generator in the course of one step: one that does not change.
 
     What the error is taken of must be what the stages are solved with, to the last bit of time: it may jump at the end.
@@ -314,7 +314,7 @@ class _Course:
         return _Residual(self._h * float(np.abs(self._generator.operator.apply(leading)).sum()) * table.node_integral)
 
 
-class _PolynomialCourse(_Course):
+class _PolynomialCourse(_GeneratorOnStep):
     """One whose functions of time are replaced by polynomials; what these miss is added to the error."""
 
     sees_shape_only = False
@@ -369,7 +369,7 @@ def _in_nodes(n_stages: int, count: int) -> tuple[FloatArray, FloatArray]:
     return radau(n_stages).interpolate(0.5 * (1.0 + chebyshev_nodes(count).z))
 
 
-class _SampledCourse(_Course):
+class _SampledCourse(_GeneratorOnStep):
     """One whose rates are no sums of products of functions of time and of the state."""
 
     sees_shape_only = False

@@ -100,7 +100,7 @@ class _RationalPropagator(MatrixPropagator):
 
     def __init__(self, generator: BaseGenerator, solver: Rational) -> None:
         super().__init__(generator, solver)
-        self._system = _System(generator)
+        self._system = _ShiftedSystems(generator)
         self._size = min(solver.dimension, len(generator) + generator.n_sinks)
         self._is_new = True
         self._last_size = 0
@@ -142,12 +142,12 @@ class _RationalPropagator(MatrixPropagator):
             with np.errstate(all="ignore"):  # where a basis is of no use yet, its exponential overflows
                 basis.extend()
                 if basis.complete or (basis.size >= check.due and check.met(basis, h, tol_rate)):
-                    path = _Path(basis, h, tol_rate)
+                    path = _ExponentialPath(basis, h, tol_rate)
         self._last_size = basis.size
         self._adapt(h, path, basis.size)
         return self._end(basis, path, limit)
 
-    def _end(self, basis: _Basis, path: _Path, limit: LossLimit) -> Step:
+    def _end(self, basis: _Basis, path: _ExponentialPath, limit: LossLimit) -> Step:
         kept, beyond = path.kept(limit)
         z = basis.combine(path.u[:, kept])
         error, rounding = float(path.errors[kept]) + kernels.clip(z), float(path.roundings[kept])
@@ -158,7 +158,7 @@ class _RationalPropagator(MatrixPropagator):
         length = float(path.times[kept])
         return Step(z, length, error, rounding, basis.n_products, rejected, tries_again=rejected is None)
 
-    def _adapt(self, h: float, path: _Path, size: int) -> None:
+    def _adapt(self, h: float, path: _ExponentialPath, size: int) -> None:
         """Choose the next step: longer where few vectors sufficed, shorter where many did not."""
         if not path.reaches_end:
             self.step_length = min(0.5 * h, max(float(path.times[path.reached]), h / 16.0))
@@ -187,7 +187,7 @@ class _Checks:
         return False
 
 
-class _System:
+class _ShiftedSystems:
     """The closed chain and its factorised shifted systems.
 
     Poles are powers of two, so that one serves steps of like length.
@@ -233,7 +233,7 @@ class _System:
 class _Basis:
     """A rational Krylov basis that grows by one vector at a time."""
 
-    def __init__(self, system: _System, pole: tuple[float, ShiftedSystem], p: FloatArray, limit: int) -> None:
+    def __init__(self, system: _ShiftedSystems, pole: tuple[float, ShiftedSystem], p: FloatArray, limit: int) -> None:
         self.system = system
         self.gamma, self._solver = pole
         self._V = np.empty((limit + 1, system.n + system.n_sinks))
@@ -347,7 +347,7 @@ class _Basis:
         return leak
 
 
-class _Path:
+class _ExponentialPath:
     """The small exponential over one step, with the bounds of error and rounding at every point of its grid.
 
     `times` (m,) are 0 and the points of the grid, `u` (size, m) is ``exp(s G) e_1`` there, `errors` and `roundings` are

@@ -103,7 +103,7 @@ class Squaring(Solver):
 
 
 @dataclass(frozen=True, eq=False)
-class _Power:
+class _ExponentialPowers:
     """``exp(sA)`` of the closed chain."""
 
     matrix: FloatArray  # M but for the relative error of its entries, (N, N)
@@ -131,7 +131,7 @@ class _SquaringPropagator(MatrixPropagator):
         self._terms = self.roundings + int(np.diff(self._P.indptr).max()) + 4  # that round in a product and its weight
         jumps = max(FEWEST_JUMPS, float(self._size))
         self._first = 2.0 ** min(floor(log2(jumps) - log2(self._rate)), _LARGEST_POWER) if self._rate > 0.0 else inf
-        self._powers: list[_Power] = []
+        self._powers: list[_ExponentialPowers] = []
         self._products, self._t = 0, 0.0
 
     def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
@@ -205,7 +205,7 @@ class _SquaringPropagator(MatrixPropagator):
         y, relative = self._sum(s, z)
         return y, (relative + 2.0 * TAIL) * float(z.sum())
 
-    def _power(self, level: int) -> _Power:
+    def _power(self, level: int) -> _ExponentialPowers:
         """Return ``exp(2^level h A)``."""
         if not self._powers:
             self._powers.append(self._first_power())
@@ -214,18 +214,18 @@ class _SquaringPropagator(MatrixPropagator):
             self.heart.tell(self._t)
         return self._powers[level]
 
-    def _first_power(self) -> _Power:
+    def _first_power(self) -> _ExponentialPowers:
         matrix, relative = self._sum(self._first, np.eye(self._size))
-        return _Power(matrix, _rounded_up(_made_stochastic(matrix, relative), TAIL))
+        return _ExponentialPowers(matrix, _rounded_up(_made_stochastic(matrix, relative), TAIL))
 
-    def _squared(self, power: _Power) -> _Power:
+    def _squared(self, power: _ExponentialPowers) -> _ExponentialPowers:
         M, B = power.matrix, power.off
         matrix = M @ M
         self._products += 1
         off = _made_stochastic(matrix, self._of_product())
         label, c = _groups(M)
         off += np.abs(M - c[:, label]) @ B + c @ _sums(B, label) + B @ (M + B)  # (1)
-        return _Power(matrix, _rounded_up(off, self._size * NEGLIGIBLE))
+        return _ExponentialPowers(matrix, _rounded_up(off, self._size * NEGLIGIBLE))
 
 
 def _made_stochastic(matrix: FloatArray, relative: float) -> FloatArray:

@@ -40,7 +40,7 @@ LEAST_EXPECTED = 5  # runs beyond a limit that must be missing before they are c
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class DiscardRule:
     """A limit on the counts of a species, and when runs that are beyond it are left out."""
 
     column: int
@@ -61,13 +61,13 @@ class Rule:
         return f"runs with {beyond} {when} are left out"
 
 
-def rules(samples: Runs, reference: tuple[Distribution, ...]) -> Iterator[tuple[str, Rule]]:
+def rules(samples: Runs, reference: tuple[Distribution, ...]) -> Iterator[tuple[str, DiscardRule]]:
     """Yield limits beyond which runs are expected and none is, with the name of the species."""
     for i, name in enumerate(samples.species):
         column = reference[0].species.index(name)
         for above, extreme in ((True, np.max), (False, np.min)):
             for when, first in (("ever", 0), ("outputs", 0), ("last", len(samples.times) - 1)):
-                rule = Rule(column, int(extreme(samples.counts[:, first:, i])), above, when)
+                rule = DiscardRule(column, int(extreme(samples.counts[:, first:, i])), above, when)
                 expected = max(float(law.probabilities[~rule.keeps(law.states)].sum()) for law in reference[first:])
                 if expected * samples.n > LEAST_EXPECTED and (when != "outputs" or len(samples.times) > 1):
                     yield name, rule
@@ -97,7 +97,7 @@ class VisitedChain:
         start[generator.space.index(model.initial_states)] = model.initial_probabilities
         return cls(model, times, generator.space.states, matrix, start)
 
-    def law(self, rule: Rule) -> tuple[Distribution, ...]:
+    def law(self, rule: DiscardRule) -> tuple[Distribution, ...]:
         """Return the law of the runs that a rule keeps, by (1)."""
         kept = rule.keeps(self.states)
         place = np.flatnonzero(kept) if rule.when == "ever" else np.arange(len(kept))
@@ -119,7 +119,7 @@ class VisitedChain:
             f = propagated(matrix.T, masks[k] * f, lengths[k])
         return tuple(laws[::-1])
 
-    def returns(self, rule: Rule) -> bool:
+    def returns(self, rule: DiscardRule) -> bool:
         """Return whether a run that is beyond the limit may come back: else it does not matter when it is judged."""
         kept = rule.keeps(self.states)
         return bool(self.matrix[kept][:, ~kept].nnz)

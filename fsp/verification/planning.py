@@ -227,7 +227,7 @@ def plan(
     seen, notes = _seen(wrong, reference, names, alpha, power)
     chosen = recommended(np.array([mistake.runs for mistake in seen if mistake.required]).reshape(-1, len(offered)))
     needs = tuple(sorted((mistake.at(chosen, offered) for mistake in seen), key=lambda need: -need.runs))
-    study = Settled(network, names, require, alpha, power, max_runs, max_states, report)
+    study = SampleSize(network, names, require, alpha, power, max_runs, max_states, report)
     made: dict[str, Any] = {"model_name": network.name, "require": require, "power": power, "alpha": alpha}
     required = tuple(mistake for mistake in needs if mistake.required)
     made |= study.runs(offered[chosen], max((mistake.runs for mistake in required), default=inf), required)
@@ -244,7 +244,7 @@ def candidates(times: Sequence[float] | FloatArray | float) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _RunsForMistake:
     """How many runs a mistake takes at each time alone, and by what test."""
 
     mistake: str
@@ -264,7 +264,7 @@ def _seen(
     names: tuple[str, ...],
     alpha: float,
     power: float,
-) -> tuple[list[_Seen], list[str]]:
+) -> tuple[list[_RunsForMistake], list[str]]:
     """Return what each mistake takes, and notes of those that were passed over or change nothing."""
     times, notes = reference.times, []
     level = alpha / number_of_tests(Planned(FIRST_RUNS, np.arange(3.0), names))
@@ -272,7 +272,7 @@ def _seen(
         Power(Battery((distribution,), FIRST_RUNS), Planned(FIRST_RUNS, times[k : k + 1], names), level)
         for k, distribution in enumerate(reference)
     ]
-    seen: list[_Seen] = []
+    seen: list[_RunsForMistake] = []
     for words, wrong, required in mistakes:
         try:
             law = tuple(transient(wrong, times, tol=VARIANT_TOL))
@@ -284,7 +284,9 @@ def _seen(
             notes.append(f"{words}: changes nothing at these times")
             continue
         shares = [looker.share(other, power, _LOOKED_AT) for looker, other in zip(lookers, others, strict=True)]
-        seen.append(_Seen(words, required, [FIRST_RUNS * share**2 for share, _ in shares], [by for _, by in shares]))
+        seen.append(
+            _RunsForMistake(words, required, [FIRST_RUNS * share**2 for share, _ in shares], [by for _, by in shares])
+        )
     return seen, notes
 
 
@@ -344,7 +346,7 @@ def _cost(runs: FloatArray) -> tuple[int, float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class SampleSize:
     """What a number of runs is settled for."""
 
     model: Model

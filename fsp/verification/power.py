@@ -211,7 +211,7 @@ def detectable(
     little = solution.n_matvec * len(solution[-1]) > MUCH_WORK
     changes = []
     for name, value, changed in knobs(model):
-        search = _Search(looker, solution.times, changed, power, 1 if little else MOST_SOLVED)
+        search = _ChangeSearch(looker, solution.times, changed, power, 1 if little else MOST_SOLVED)
         up, by = search.smallest(+1.0)
         down, other = search.smallest(-1.0)
         if search.matters and search.solved:
@@ -257,7 +257,7 @@ def _with_rate(model: Model, k: int, factor: float) -> Model:
     return variants.scaled(model, {k: factor})
 
 
-class _Search:
+class _ChangeSearch:
     """The search for the smallest change of one number."""
 
     def __init__(

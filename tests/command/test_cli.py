@@ -355,7 +355,7 @@ def test_only_given_limits_are_passed_on(model, monkeypatch):
 def test_plain_progress_is_rare(monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    lines = progress.Lines()
+    lines = progress.LineProgress()
     for step in range(100):
         now[0] = 0.2 * step
         lines(Progress(step / 10, 10.0, 1000 + step, 1e-9, "krylov"))
@@ -380,7 +380,7 @@ def test_progress_on_a_terminal(t, monkeypatch):
 
 
 def test_progress_of_a_sweep_counts_points(capsys):
-    progress.Lines(0.0)(SweepProgress(3, 12, 1, 4321, 2e-7, "k = 2"))
+    progress.LineProgress(0.0)(SweepProgress(3, 12, 1, 4321, 2e-7, "k = 2"))
     line = "fsp: 3 of 12 points (1 failed), last k = 2, up to 4,321 states, error 2.0e-07, 0 s\n"
     assert capsys.readouterr().err == line
     assert SweepProgress(3, 12, 1, 4321, 2e-7, "").share == (3, 12)

@@ -28,7 +28,7 @@ from fsp.equilibrium.certificate import (
     stopped_at,
 )
 from fsp.model.elimination import echelon
-from fsp.moments.lyapunov import _Search, drift_condition
+from fsp.moments.lyapunov import _LyapunovSearch, drift_condition
 
 rationals = np.vectorize(Fraction, otypes=[object])
 
@@ -211,7 +211,7 @@ def test_the_glued_function_falls_at_all_stored_states(name, top, eliminate):
 def test_heights_are_those_of_the_function_within_the_slack(name):
     """A quadratic form around the mean is a difference of larger terms, whose roundings its precision counts."""
     model = CASES[name].model
-    (quadratic,) = _Search(model).quadratic()
+    (quadratic,) = _LyapunovSearch(model).quadratic()
     space = fsp.StateSpace.box(model, dict.fromkeys(model.species, 60))
     generator = fsp.Generator(model, space)
     for condition in (drift_condition(model), quadratic):

@@ -47,7 +47,7 @@ def test_chains_that_escape_have_no_drift_condition(name):
 def quadratic_forms(monkeypatch):
     """Quadratic forms are tried whatever the number of excepted states."""
     monkeypatch.setattr(lyapunov, "_MANY", -1)
-    monkeypatch.setattr(lyapunov._Search, "candidates", lambda self: [])
+    monkeypatch.setattr(lyapunov._LyapunovSearch, "candidates", lambda self: [])
 
 
 def cascade():

@@ -107,7 +107,7 @@ def test_bounds_hold_on_few_states():
     for more in (0, 3):
         most = int(weight.condition.states.max()) + more
         space = fsp.StateSpace.reachable(model, constraints=[f"X <= {most}"])
-        parts = mode_bounds._Parts.of(fsp.Generator(model, space), weight, np.array([0]), absorbed=False)
+        parts = mode_bounds._SymmetricParts.of(fsp.Generator(model, space), weight, np.array([0]), absorbed=False)
         above, below = (np.linalg.eigvalsh(part.toarray())[:2] for part in (parts.above, parts.below))
         assert (np.minimum(below, weight.theta) <= [0.0, 1.0]).all()
         assert (above >= [0.0, 1.0]).all()
@@ -172,7 +172,7 @@ def test_all_rates_of_a_row_may_be_rounded(birth, death, top):
     weight = mode_bounds._weight(model, 6.0)
     space = fsp.StateSpace.reachable(model, constraints=[f"X <= {int(weight.condition.states.max()) + top}"])
     generator = fsp.Generator(model, space)
-    parts = mode_bounds._Parts.of(generator, weight, np.array([0]), absorbed=False)
+    parts = mode_bounds._SymmetricParts.of(generator, weight, np.array([0]), absorbed=False)
     rows = np.abs(parts.above.toarray()).sum(axis=1)
     back = (parts.above - parts.below).diagonal()
     assert back[-1] > 0.0
@@ -180,13 +180,13 @@ def test_all_rates_of_a_row_may_be_rounded(birth, death, top):
     assert parts.charge <= 1000.0 * UNIT_ROUNDOFF * (rows + back).max()
     closed = network({"S": 200, "P": 0}, ("S -> P", "mass_action", birth), ("P -> S", "mass_action", death))
     generator = fsp.Generator(closed, fsp.StateSpace.reachable(closed))
-    parts = mode_bounds._Parts.of(generator, None, closed.initial_states[0], absorbed=False)
+    parts = mode_bounds._SymmetricParts.of(generator, None, closed.initial_states[0], absorbed=False)
     rows = np.abs(parts.above.toarray()).sum(axis=1)
     assert roundings(generator) * rows.max() <= parts.charge <= 100.0 * UNIT_ROUNDOFF * rows.max()
 
 
 def test_what_a_count_is_unsure_of_is_in_the_bound(monkeypatch):
-    parts = mode_bounds._Parts("above", "below", 1e-15)
+    parts = mode_bounds._SymmetricParts("above", "below", 1e-15)
     monkeypatch.setattr(mode_bounds, "negative_pivots", lambda part, at, charge: (int(part == "above") + 1, 0.25))
     low, high = parts.bounds(1, 1.0, 10.0)
     assert 0.75 - 1e-11 <= low <= 0.75

@@ -10,7 +10,7 @@ import pytest
 
 from fsp.distribution import ErrorLedger
 from fsp.inference import account as of_account
-from fsp.inference.account import Account, Slopes, Spoiled, Squares
+from fsp.inference.account import Account, DerivativeErrors, Spoiled, Squares
 from fsp.inference.derived import RateChangeBounds
 
 ROUNDED = 1.0 - 1e-12  # sums here round as well
@@ -50,7 +50,7 @@ def test_squares_of_scores_are_charged_wherever_the_errors_are(seed):
 def test_mass_that_is_missing_feeds_the_errors_of_derivatives_wherever_it_is(seed):
     """The last term of (2): twice D_k at any stored state, where nothing has left them."""
     course, _, random = drawn(seed)
-    slopes, mass = Slopes.__new__(Slopes), random.random()
+    slopes, mass = DerivativeErrors.__new__(DerivativeErrors), random.random()
     slopes.polynomials = [[[None]], [[None]]]
     for k in range(2):
         (bound,), bounded = slopes.remnant(k, None, course, mass, closed=True)

@@ -23,7 +23,7 @@ def passed(request, monkeypatch):
     monkeypatch.setattr(passes, "HELD", request.param)
     monkeypatch.setattr(passes, "SHORTEST", 4.0)
     generator = fsp.Generator(MODEL, fsp.StateSpace.box(MODEL, {"X": 12}))
-    chain = passes.Chain.of(generator)
+    chain = passes.UniformizedChain.of(generator)
     start = np.zeros(14)
     start[3] = 1.0
     path = passes.forward(chain, start, TIMES, TAIL)

@@ -234,7 +234,7 @@ def test_boxes_of_rules_hold_all_runs(monkeypatch):
     monkeypatch.setattr(mixing, "rule_of", watched)
     monkeypatch.setattr(mixing, "WIDER", 0.5)
     own = mixing.Mixing(immigration_death(), {"g": fsp.Gamma(1.0, 0.3)}, np.array([1.0]), Limits())
-    own.rules({"g": (0.3, 3.0)}, mixing.Shares.of(1e-2))
+    own.rules({"g": (0.3, 3.0)}, mixing.LossShares.of(1e-2))
     monkeypatch.setattr(mixing, "WIDER", 1.0)
     reached = own.reached(1e-2)[-1]
     assert used[-1] >= reached.distribution.states.max()

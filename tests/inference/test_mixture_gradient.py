@@ -18,7 +18,7 @@ from fsp.inference.derived import slopes_on
 from fsp.inference.mixed_gradient import MixedAdjoint, roots_of, stored_bounds
 from fsp.inference.mixed_scores import score_squares
 from fsp.inference.mixed_slopes import SlopeShifts, slopes_of
-from fsp.inference.mixing import Mixing, Shares
+from fsp.inference.mixing import LossShares, Mixing
 from fsp.inference.parameters import derivatives
 from fsp.inference.problem import Limits
 
@@ -192,7 +192,7 @@ def test_adjoints_side_by_side_say_what_each_says_alone():
 
 def test_nodes_of_little_weight_may_lose_more_and_all_lose_what_runs_may():
     weights = np.array([1e-30, 1e-9, 0.1, 0.6, 0.3])
-    shares = Shares.of(1e-6)
+    shares = LossShares.of(1e-6)
     lost = np.array([shares.of_node(weight, len(weights)) for weight in weights])
     assert (np.diff(lost[:4]) <= 0.0).all()
     assert lost[0] > 1e3 * lost[3]

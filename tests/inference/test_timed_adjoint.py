@@ -392,7 +392,7 @@ def test_what_a_fast_state_holds_is_bounded_wherever_the_residual_is_largest(jum
     for i in range(len(tau) - 1):
         held[i + 1] = held[i] * np.exp(-rate * d) - size[i] * np.expm1(-rate * d) / rate
     mean = float(nodes.integrals.sum())
-    flow = timed_steps._Flow([], np.zeros(0), np.array([True]), np.array([rate]), 1.0, nodes.lebesgue / mean)
+    flow = timed_steps._StepFlow([], np.zeros(0), np.array([True]), np.array([rate]), 1.0, nodes.lebesgue / mean)
     bound = float(flow.kept(np.array([mean]))[0])
     assert 0.6 * bound < held.max() < bound
 

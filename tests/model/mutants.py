@@ -214,8 +214,8 @@ MUTANTS = [
     mutant(
         "errors-of-other-counts",
         "model/tables.py",
-        "return _Range(values[bottom : top + 1], relative, error[bottom : top + 1])",
-        "return _Range(values[bottom : top + 1], relative, error[: top + 1 - bottom])",
+        "return _CountRange(values[bottom : top + 1], relative, error[bottom : top + 1])",
+        "return _CountRange(values[bottom : top + 1], relative, error[: top + 1 - bottom])",
         "rounding",
         only="asked_of_it_before",
     ),

@@ -29,7 +29,7 @@ from fsp.model.expression import (
 from fsp.model.formula import parse, parse_functions
 from fsp.model.model import Model
 from fsp.model.reaction import Reaction, mass_action_law
-from fsp.model.similar import Laws
+from fsp.model.similar import CompiledLaws
 from fsp.model.size import MOST_LEVELS, extent
 
 NAMES = ("X", "Y", "k", "S_1")
@@ -180,7 +180,7 @@ def test_laws_that_differ_in_names_and_numbers_are_evaluated_together(laws, name
     other = dict(zip(NAMES, map(Symbol, names), strict=True))
     laws = [*laws, *(substitute(law, other) for law in laws), call("*", Number(3.0), Symbol("X"), Symbol("Y"))]
     states = np.random.default_rng(1).integers(0, 9, (5, len(NAMES)))
-    together = Laws(laws, NAMES)(states)
+    together = CompiledLaws(laws, NAMES)(states)
     with np.errstate(over="ignore"):
         alone = [np.broadcast_to(evaluate(law, dict(zip(NAMES, states.T * 1.0, strict=True))), 5) * 1.0 for law in laws]
     np.testing.assert_allclose(together, np.where(np.isfinite(alone), alone, 0.0), rtol=1e-12)
@@ -188,7 +188,7 @@ def test_laws_that_differ_in_names_and_numbers_are_evaluated_together(laws, name
 
 def test_what_is_no_species_has_no_value():
     laws = [read("a*X"), read("X + 1"), read("piecewise(1, X > 2, a)")]
-    np.testing.assert_array_equal(Laws(laws, ["X"])(np.array([[2], [3]])), [[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])
+    np.testing.assert_array_equal(CompiledLaws(laws, ["X"])(np.array([[2], [3]])), [[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])
 
 
 # ---------------------------------------------------------------------- factorisation

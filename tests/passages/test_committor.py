@@ -296,7 +296,7 @@ def test_a_factorisation_has_a_bound_on_either_side():
     np.fill_diagonal(jumps, 0.0)
     exits = rng.uniform(0.01, 1.0, 6)
     matrix = sparse.csr_array(jumps.T - np.diag(jumps.sum(axis=1) + exits))
-    system = systems._Factorised(matrix, 1e-15)
+    system = systems._FactorisedBounds(matrix, 1e-15)
     sharp = systems.exit_system(matrix, exits, 1e-15)
     right = rng.uniform(0.0, 1.0, 6)
     for name in ("bounds", "occupation_bounds"):

@@ -434,7 +434,7 @@ def test_factorised_systems_bound_what_eliminated_ones_give(monkeypatch):
 def test_residuals_are_charged():
     """A solver that is off by a thousandth has bounds that say so."""
     matrix = sparse.csr_array(np.array([[-2.0, 1.0], [1.0, -3.0]]))
-    system = systems._Factorised(matrix, 1e-15)
+    system = systems._FactorisedBounds(matrix, 1e-15)
     for side, dense, bounds in (
         (system._integrals, -matrix.toarray().T, system.bounds),
         (system._occupations, -matrix.toarray(), system.occupation_bounds),

@@ -19,7 +19,7 @@ from written_networks import network
 import fsp
 from fsp.command.main import main
 from fsp.passages import accumulation
-from fsp.passages.reward import Gain, Question
+from fsp.passages.reward import Gain, RewardQuestion
 from fsp.projection.start import starting_point
 
 TIMES = np.array([0.0, 0.5, 2.0, 6.0])
@@ -162,7 +162,7 @@ def test_what_leaves_few_states_is_in_the_bounds():
         gain = Gain.of_reaction(model, text) if firings else Gain.of_formula(model, text)
         times = np.array([1.0])
         begin = starting_point(model, None, 0.5)
-        small = Question(model, gain, None, begin, times, 0.5, 1000, lambda progress: None).bounded(space)
+        small = RewardQuestion(model, gain, None, begin, times, 0.5, 1000, lambda progress: None).bounded(space)
         assert exact in small.means[0]
         assert small.means[0].certified
         assert small.means[0].value < exact - 1e-3

@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import diags_array
 
 from fsp.chains.hitting_times import ExitTimes
-from fsp.passages.systems import _Eliminated, _Factorised
+from fsp.passages.systems import _EliminatedBounds, _FactorisedBounds
 
 OFF = 1e-14  # relative error of rates
 
@@ -29,8 +29,8 @@ def test_factorisations_agree_with_eliminations_and_refine_no_more_than_is_neede
     down[0] = 0.0
     A = diags_array([down[1:], -(up + down), up[:-1]], offsets=[1, 0, -1]).tocsr()
     exits = np.where(np.arange(n) == n - 1, up, 0.0)
-    exact = _Eliminated(ExitTimes(A, exits, OFF), OFF)
-    fast = _Factorised(A, OFF)
+    exact = _EliminatedBounds(ExitTimes(A, exits, OFF), OFF)
+    fast = _FactorisedBounds(A, OFF)
     fast._integrals._factors = counting = Counting(fast._factors)
     for right in (np.ones(n), exits):
         low, high = fast.bounds(right)
@@ -51,6 +51,6 @@ class Endless:
 
 
 def test_times_that_no_double_holds_are_not_infinite_from_below():
-    low, high = _Eliminated(Endless(), OFF).bounds(np.ones(2))
+    low, high = _EliminatedBounds(Endless(), OFF).bounds(np.ones(2))
     assert 1.0 - 1e-12 <= low[0] <= 1.0 <= high[0] <= 1.0 + 1e-12
     assert (low[1], high[1]) == (0.0, np.inf)

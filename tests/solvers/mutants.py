@@ -698,7 +698,7 @@ MUTANTS = [
         "jumps-of-callables-are-not-passed",
         "solvers/implicit.py",
         "if self._course is not _SampledCourse or t",
-        "if self._course is not _Course or t",
+        "if self._course is not _GeneratorOnStep or t",
         "firing",
         only="that_jumps",
     ),

@@ -169,11 +169,11 @@ def test_what_rational_solves_leave_is_in_the_error(monkeypatch):
 
 def rational_step(name="immigration", dimension=12, h=0.7):
     bound = bind(name)
-    basis = rational._Basis(rational._System(bound.generator), (0.0, None), bound.p, dimension)
+    basis = rational._Basis(rational._ShiftedSystems(bound.generator), (0.0, None), bound.p, dimension)
     basis.gamma, basis._solver = basis.system.pole_for(h, last=False)
     while not basis.complete:
         basis.extend()
-    return bound, basis, rational._Path(basis, h, 1.0)
+    return bound, basis, rational._ExponentialPath(basis, h, 1.0)
 
 
 @pytest.mark.parametrize("dimension", [6, 9, 14])

@@ -14,7 +14,7 @@ from written_networks import network
 import fsp
 from fsp.arithmetic import span
 from fsp.solvers import LossLimit
-from fsp.solvers.squaring import _Power
+from fsp.solvers.squaring import _ExponentialPowers
 
 DIGITS = 50
 
@@ -153,7 +153,7 @@ def test_a_square_is_off_by_no_more_than_its_factor_makes_it(alike):
             T /= T.sum(axis=0)
             E = 1e-6 * T * rng.choice([-1.0, 1.0], (n, n))
             E -= T * E.sum(axis=0)
-            square = propagator._squared(_Power(T + E, np.abs(E)))
+            square = propagator._squared(_ExponentialPowers(T + E, np.abs(E)))
             gap = np.abs((T + E) @ (T + E) - T @ T)
             assert (gap <= square.off + 1e-14).all()
             assert square.off.sum() <= 4.0 * np.abs(E).sum() + 1e-10

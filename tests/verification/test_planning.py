@@ -15,7 +15,7 @@ from fsp.command.main import main
 from fsp.errors import ArgumentError
 from fsp.verification.battery import Battery
 from fsp.verification.misreadings import MISREADINGS, OTHERS
-from fsp.verification.planning import Settled, candidates, number_of_tests, plan, recommended, rounded
+from fsp.verification.planning import SampleSize, candidates, number_of_tests, plan, recommended, rounded
 from fsp.verification.samples import Planned
 
 DECAY = fsp.Model(species={"X": 30}, parameters={"k": 1.0}, reactions=[fsp.Reaction("X -> 0", rate="k*X")])
@@ -47,7 +47,7 @@ def test_what_is_planned_is_enough_and_half_of_it_is_not(rng):
 
 def test_the_number_of_runs_is_raised_until_it_is_enough():
     found = plan(DECAY, 2.0, require=0.05)
-    study = Settled(DECAY, ("X",), 0.05, found.alpha, found.power, 10_000, None, lambda line: None)
+    study = SampleSize(DECAY, ("X",), 0.05, found.alpha, found.power, 10_000, None, lambda line: None)
     raised = study.runs(np.array(found.times), 400.0, found.needs)
     assert 0.9 * found.runs < raised["runs"] < 1.3 * found.runs
     assert max(one.relative for one in raised["detectable"]) <= 0.05

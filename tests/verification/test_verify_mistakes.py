@@ -17,7 +17,7 @@ from fsp.command.main import main
 from fsp.verification import variants
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import SampleLikelihood, _apart
-from fsp.verification.discarded import Rule, VisitedChain
+from fsp.verification.discarded import DiscardRule, VisitedChain
 from fsp.verification.hypotheses import Hypothesis, after_jump, families, tau_leaping
 from fsp.verification.independence import first_repeat
 from fsp.verification.samples import Runs
@@ -206,7 +206,7 @@ def test_the_law_of_runs_that_are_left_out_is_that_of_a_small_chain_by_hand():
     """One molecule that lives with probability e^-t: those that live at 2 were there at 1."""
     model = fsp.Model(species={"X": 2}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
     chain = VisitedChain.of(model, np.array([1.0, 2.0]))
-    first, last = chain.law(Rule(0, 1, above=False, when="last"))
+    first, last = chain.law(DiscardRule(0, 1, above=False, when="last"))
     alive, later = np.exp(-1.0), np.exp(-2.0)
     both = alive**2 * (1 - (1 - alive) ** 2)  # two at 1, and one at least at 2
     one = 2 * alive * (1 - alive) * alive
