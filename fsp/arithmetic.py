@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
 UNIT_ROUNDOFF = 2.0**-53  # u of doubles: an operation is rounded by at most u times its result
+ROUNDED_UP = 1.0 + 1e-9  # times a bound of sums and products: above nine million roundings
+SLIGHTLY_UP = 1.0 + 1e-12  # times a bound of a few operations: above nine thousand roundings
 
 
 def as_double(number: Any) -> float:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 METHODS = ("profile", "fisher", "observed")
 CONFIDENCE = "a confidence interval holds the true value in most experiments, not in each"
 REACHED = 0.1  # nats: starts that end so close to the best have found the same optimum; chosen
-NEAR = 1e-6  # of a logarithm: an estimate is at its bound
+AT_BOUND = 1e-6  # of a logarithm: an estimate is at its bound
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.model.ranges import Box
 
-MOST_NUMBERS = 64  # whole numbers in conditions on a species, whose neighbours are tried; chosen
-LARGEST = 2.0**40  # whole numbers whose sums, and those with counts, are exact in double precision
+MOST_CONDITION_NUMBERS = 64  # whole numbers in conditions on a species, whose neighbours are tried; chosen
+LARGEST_EXACT = 2.0**40  # whole numbers whose sums, and those with counts, are exact in double precision
 COMPARED = {"<", "<=", ">", ">=", "==", "!="}
-WHOLE = {"+", "-", "neg"}  # functions that make whole numbers of whole numbers
+WHOLE_FUNCTIONS = {"+", "-", "neg"}  # functions that make whole numbers of whole numbers
 
 
 class Barriers:
@@ -51,7 +51,7 @@ class Barriers:
         conditions = [node for node in nodes if isinstance(node, Call) and node.function in COMPARED]
         parts = [part for condition in conditions if name in symbols(condition) for part in walk(condition)]
         numbers = sorted({int(part.value) for part in parts if isinstance(part, Number) and _is_whole(part)})
-        return [n + k for n in numbers[:MOST_NUMBERS] for k in (-1, 0, 1) if n + k >= 0]
+        return [n + k for n in numbers[:MOST_CONDITION_NUMBERS] for k in (-1, 0, 1) if n + k >= 0]
 
     def _is_kept(self, i: int, m: int, sign: int) -> bool:
         """Tell whether no reaction changes species i from ``sign (x_i - m) <= 0`` to beyond."""
@@ -75,11 +75,16 @@ class Barriers:
 def _is_whole(tree: Expression) -> bool:
     """Tell whether a formula of whole counts has whole values that are computed exactly."""
     calls = [node for node in walk(tree) if isinstance(node, Call)]
-    if len(calls) > 1 or any(call.function not in WHOLE for call in calls):
+    if len(calls) > 1 or any(call.function not in WHOLE_FUNCTIONS for call in calls):
         return False
     return all(
         isinstance(node, Call | Symbol)
-        or (isinstance(node, Number) and node.value.is_integer() and not node.inexact and abs(node.value) < LARGEST)
+        or (
+            isinstance(node, Number)
+            and node.value.is_integer()
+            and not node.inexact
+            and abs(node.value) < LARGEST_EXACT
+        )
         for node in walk(tree)
     )
 
@@ -96,7 +101,7 @@ def _vanishes(tree: Expression, box: Box) -> bool:
     if tree.function == "piecewise":
         possible = _possible(tree, box)
         return possible is not None and all(_vanishes(part, box) for part in possible)
-    if tree.function in WHOLE and all(_vanishes(part, box) for part in parts):
+    if tree.function in WHOLE_FUNCTIONS and all(_vanishes(part, box) for part in parts):
         return True
     return _is_whole(tree) and enclosure(tree, box) == (0.0, 0.0)
 

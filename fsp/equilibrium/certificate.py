@@ -58,12 +58,13 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.moments.lyapunov import DriftCondition
 
-SLACK = 2e-14  # relative: pairwise sums over states, 20 + log2(n) additions in a row, and the operations on them
-KEPT = 1e-6  # of the right-hand sides that is added, so that a solution with roundings is above the exact one
+SUM_SLACK = 2e-14  # relative: pairwise sums over states, 20 + log2(n) additions in a row, and the operations on them
+# Of the right-hand sides that is added, so that a solution with roundings is above the exact one.
+RIGHT_SIDE_MARGIN = 1e-6
 LARGEST_RATE_ERROR = 0.01  # of a rate: what is proved of the rates that are computed says nothing of others
-UNKNOWN = 1e300  # stands for an infinite error: nothing times it is nothing
+UNKNOWN_ERROR = 1e300  # stands for an infinite error: nothing times it is nothing
 LEAST_DRIFT = 0.1  # that the function inside must show before it is scaled
-ABOVE = 1e-6  # of α, by which it is larger than needed, so that rounding does not undo it
+ALPHA_MARGIN = 1e-6  # of α, by which it is larger than needed, so that rounding does not undo it
 NO_MASS = 1e-300  # in place of a mass that is not positive: then nothing is known from above
 
 
@@ -163,7 +164,7 @@ def boundary_of(generator: Generator, condition: DriftCondition | None) -> Bound
         condition.values(targets) / gamma,
         condition.values(generator.space.states) / gamma,
         place[place >= 0],
-        max(SLACK, 2.0 * condition.precision),
+        max(SUM_SLACK, 2.0 * condition.precision),
     )
 
 
@@ -185,7 +186,7 @@ def hitting_times(generator: Generator, system: StoppedChain, boundary: Boundary
         return None
     leaving, alpha = np.zeros(n), 0.0
     if len(boundary.sources):
-        spread = 0.0 if known else KEPT / max(1.0, float(solved.max()))
+        spread = 0.0 if known else RIGHT_SIDE_MARGIN / max(1.0, float(solved.max()))
         leaving = system.solve_adjoint(outflow + spread) * above + system.tiny
         core = boundary.excepted[boundary.excepted != z]
         lift = lifted(solved[core], leaving[core], boundary.within[core] * (1.0 - boundary.slack))
@@ -215,7 +216,7 @@ def lifted(solved: FloatArray, leaving: FloatArray, outer: FloatArray) -> float 
     back = 1.0 - leaving
     if not (back > 0.0).all():
         return None
-    alpha = max(0.0, float(((solved - outer) / back).max(initial=0.0))) * (1.0 + ABOVE)
+    alpha = max(0.0, float(((solved - outer) / back).max(initial=0.0))) * (1.0 + ALPHA_MARGIN)
     return None if (solved + alpha * leaving > (alpha + outer) * (1.0 - 4.0 * UNIT_ROUNDOFF)).any() else alpha
 
 
@@ -246,7 +247,7 @@ def _drift(
 def roundings(generator: Generator) -> float:
     """Relative error of a rate, of a product with it and of a sum over the jumps of a state."""
     of_sums = UNIT_ROUNDOFF * (generator.operations + len(generator.model.reactions) + 4.0)
-    return of_sums + min(generator.rate_errors.worst, UNKNOWN)
+    return of_sums + min(generator.rate_errors.worst, UNKNOWN_ERROR)
 
 
 def _bounded(
@@ -264,7 +265,7 @@ def _bounded(
     leaked = boundary.rates * y[boundary.sources]
     lost = float((leaked * times.beyond).sum()) * (1.0 + roundings(generator)) * (1.0 + min(1.0, rounded))
     total = float(y.sum())
-    scale = (total + lost) * (1.0 + SLACK)  # S
+    scale = (total + lost) * (1.0 + SUM_SLACK)  # S
     leaving = float(leaked.sum()) * (1.0 + rounded)  # R
     coming = min(
         _returning(leaving + float((residual + charge).sum()), times.leaving[entries]),  # (5)
@@ -275,11 +276,11 @@ def _bounded(
     upper, lower = y + single.gained + error, y - error  # (7), (8)
     return Certificate(
         y / scale,
-        np.maximum(lower / (scale + solved + rounded) * (1.0 - SLACK), 0.0),  # (3), (8)
-        np.minimum(upper / max(total - solved - rounded, NO_MASS) * (1.0 + SLACK), 1.0),  # (3), (7)
-        lost / scale * (1.0 + SLACK),  # (4)
+        np.maximum(lower / (scale + solved + rounded) * (1.0 - SUM_SLACK), 0.0),  # (3), (8)
+        np.minimum(upper / max(total - solved - rounded, NO_MASS) * (1.0 + SUM_SLACK), 1.0),  # (3), (7)
+        lost / scale * (1.0 + SUM_SLACK),  # (4)
         2.0 * solved / scale,  # (4)
-        2.0 * rounded / scale + 2.0 * SLACK,  # (4); once for the sums, once for what is taken off by the scale
+        2.0 * rounded / scale + 2.0 * SUM_SLACK,  # (4); once for the sums, once for what is taken off by the scale
     )
 
 
@@ -334,10 +335,10 @@ def _single_states(
     sources = np.zeros(n)
     sources[entries] = 1.0
     if np.isfinite(system.relative):
-        gained = coming * (system.solve(sources) * (1.0 + system.relative) + system.tiny) * (1.0 + SLACK)
+        gained = coming * (system.solve(sources) * (1.0 + system.relative) + system.tiny) * (1.0 + SUM_SLACK)
         gained[z] = 0.0
         return _Single(gained, system.relative * y + system.tiny)
-    spread = KEPT * max(1, len(entries)) / n
+    spread = RIGHT_SIDE_MARGIN * max(1, len(entries)) / n
     w = system.solve(sources + spread)
     matrix = generator.to_csr()
     # what the equations really have as sources, less all roundings
@@ -346,9 +347,9 @@ def _single_states(
     unlimited = np.full(n, np.inf)
     if not (held > 0.0).all():
         return _Single(unlimited if len(entries) else np.zeros(n), unlimited)
-    error = float((residual / held).max()) * w * (1.0 + SLACK)
+    error = float((residual / held).max()) * w * (1.0 + SUM_SLACK)
     if not len(entries):
         return _Single(np.zeros(n), error)
-    gained = coming / float(held[entries].min()) * w * (1.0 + SLACK)
+    gained = coming / float(held[entries].min()) * w * (1.0 + SUM_SLACK)
     gained[z] = error[z] = 0.0
     return _Single(gained, error)

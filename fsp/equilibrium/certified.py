@@ -28,7 +28,7 @@ from fsp.chains.null_vectors import null_vector
 from fsp.distribution import ErrorLedger
 from fsp.equilibrium.bounded import Bounded, class_notes, example, warn_if_above, with_start
 from fsp.equilibrium.certificate import Certificate, certify, rate_outside, roundings
-from fsp.equilibrium.estimate import NEGLIGIBLE
+from fsp.equilibrium.estimate import NEGLIGIBLE_CLASS
 from fsp.equilibrium.growth_loop import NextSpace, grow_until
 from fsp.equilibrium.reachability import Reachability
 from fsp.errors import ConvergenceError, StateSpaceError
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from fsp.space.base import BaseSpace
 
 SPARE = 0.25  # share of the drift elsewhere that excepted states may lack without being stored
-HIDDEN = "rounding hides how states lead to each other, or one does not lead to the others"
+HIDDEN_WAYS = "rounding hides how states lead to each other, or one does not lead to the others"
 IMPROBABLE = 0.1  # of the most probable state, below which a state is not good to build bounds around
 POCKETED = 12  # growths for the ways out of pockets; chosen: lines double, so some thousand jumps
-ROUNDED = 0.5  # share of the tolerance that rounding takes, beyond which growing does not help
+ROUNDING_SHARE = 0.5  # share of the tolerance that rounding takes, beyond which growing does not help
 
 
 class StationaryCertifier:
@@ -80,7 +80,7 @@ class StationaryCertifier:
         if proof.best is None and self.condition is None and proof.leaks:
             raise NoDriftCondition("a bound needs all of the finitely many states, which are too many to store")
         if proof.best is None:
-            raise NoDriftCondition(HIDDEN)
+            raise NoDriftCondition(HIDDEN_WAYS)
         warn_if_above(proof.best, self._tol, stacklevel=5)
         return proof.best
 
@@ -190,7 +190,7 @@ class StationaryCertifier:
     def _best(self, generator: Generator, z: int, condition: DriftCondition | None) -> Certificate | None:
         """Certify by a factorisation, and without subtractions where rounding is what keeps from the tolerance."""
         fast = certify(generator, z, condition)
-        if fast is not None and fast.integration + fast.rounding <= (1.0 - ROUNDED) * self._tol:
+        if fast is not None and fast.integration + fast.rounding <= (1.0 - ROUNDING_SHARE) * self._tol:
             return fast
         slow = certify(generator, z, condition, eliminate=True)
         return fast if slow is None or (fast is not None and fast.total <= slow.total) else slow
@@ -230,7 +230,7 @@ class StationaryCertifier:
         upper[doubtful] = off.total
         classed: list[tuple[str, float]] = []
         for members, weight in zip(classes.members, end.weights.tolist(), strict=True):
-            if weight <= NEGLIGIBLE:
+            if weight <= NEGLIGIBLE_CLASS:
                 upper[members] = weight + off.total
                 error += ErrorLedger(truncation=weight)
                 continue
@@ -337,6 +337,6 @@ def _ends(bounded: Bounded, tol: float) -> bool:
     if not generator.n_sinks:
         return True
     if bounded.proved:
-        return bounded.error.total <= tol or bounded.error.truncation <= (1.0 - ROUNDED) * tol
+        return bounded.error.total <= tol or bounded.error.truncation <= (1.0 - ROUNDING_SHARE) * tol
     outflow = float(generator.leak_rates @ bounded.p)
     return outflow <= UNIT_ROUNDOFF * float(generator.exit_rates @ bounded.p)

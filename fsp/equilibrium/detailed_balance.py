@@ -37,13 +37,14 @@ if TYPE_CHECKING:
     from fsp.moments.lyapunov import DriftCondition
     from fsp.projection.growth import Growth
 
-OFF = 16.0 * UNIT_ROUNDOFF  # relative error of a ratio of rates and of the product with it, but for that of the rates
+# Relative error of a ratio of rates and of the product with it, but for that of the rates.
+RATIO_ROUNDING = 16.0 * UNIT_ROUNDOFF
 LARGEST_LOG_ERROR = 0.1  # of the logarithm of a probability, beyond which nothing is said here
-BLOCK = 500  # factors between 1/2 and 1 whose product is a normal number
-FIRST = 256  # states
-LONG = 2**16  # places of a line up to which all of them may be stored; chosen: some hundredths of a second
-SHARES = 0.25, 0.1  # of the tolerance, for what lies beyond the window and for each end cut off from it; chosen
-NOTE = "detailed balance: the chain moves on a line, and stored probabilities are exact but for rounding"
+FACTORS_AT_ONCE = 500  # factors between 1/2 and 1 whose product is a normal number
+FIRST_STATES = 256  # states
+SHORT_LINE = 2**16  # places of a line up to which all of them may be stored; chosen: some hundredths of a second
+END_SHARES = 0.25, 0.1  # of the tolerance, for what lies beyond the window and for each end cut off from it; chosen
+BALANCE_NOTE = "detailed balance: the chain moves on a line, and stored probabilities are exact but for rounding"
 
 
 def detailed_balance(model: Model, growth: Growth, tol: float) -> Bounded | None:
@@ -51,9 +52,9 @@ def detailed_balance(model: Model, growth: Growth, tol: float) -> Bounded | None
     line = Line.of(model)
     if line is None:
         return None
-    condition, n = None, FIRST
+    condition, n = None, FIRST_STATES
     try:
-        part = _around_mode(line, growth.limit, tol) if LONG < line.n_most < np.inf else None
+        part = _around_mode(line, growth.limit, tol) if SHORT_LINE < line.n_most < np.inf else None
         part = part or _stored(line, n, None, tol)  # enough where the line ends
         if part is None and not model.is_finite:
             condition = drift_condition(model)
@@ -63,7 +64,7 @@ def detailed_balance(model: Model, growth: Growth, tol: float) -> Bounded | None
             n *= 2
     except (NoDriftCondition, ModelError):
         return None
-    return None if part is None else joined_parts(model, [(part, 1.0)], NOTE)
+    return None if part is None else joined_parts(model, [(part, 1.0)], BALANCE_NOTE)
 
 
 def _stored(line: Line, n: int, condition: DriftCondition | None, tol: float) -> ExactPart | None:
@@ -103,7 +104,7 @@ def _around_mode(line: Line, limit: int, tol: float) -> ExactPart | None:
 
     The rest is bounded by `tail` on either side, which also shows that every place leads back to those states.
     """
-    top, reach = int(line.n_most), FIRST
+    top, reach = int(line.n_most), FIRST_STATES
     mode = _mode(line, top)
     while 2 * reach < limit:
         first, last = max(0, mode - reach), min(top, mode + reach)
@@ -116,8 +117,8 @@ def _around_mode(line: Line, limit: int, tol: float) -> ExactPart | None:
         total = float(weight.sum())
         outside = [tail(line, first, 0, mode - first), tail(line, last, top, last - mode)]
         missing = (outside[0] * float(weight[0]) + outside[1] * float(weight[-1])) / total
-        if missing <= SHARES[0] * tol:
-            least = SHARES[1] * tol * total
+        if missing <= END_SHARES[0] * tol:
+            least = END_SHARES[1] * tol * total
             kept = (np.cumsum(weight) > least) & (np.cumsum(weight[::-1])[::-1] > least)
             off = _logarithm_off(off_up + off_down, peak)
             dropped = float(weight[~kept].sum()) / float(weight[kept].sum())
@@ -140,8 +141,8 @@ def _mode(line: Line, top: int) -> int:
 
 def _logarithm_off(off: FloatArray, mode: int) -> FloatArray:
     """Return the error of the logarithm of each weight (n + 1,) from those of the ratios (n,), relative to a mode."""
-    total = np.concatenate([[0.0], np.cumsum(off + OFF)])
-    relative: FloatArray = np.abs(total - total[mode]) + 4.0 * OFF
+    total = np.concatenate([[0.0], np.cumsum(off + RATIO_ROUNDING)])
+    relative: FloatArray = np.abs(total - total[mode]) + 4.0 * RATIO_ROUNDING
     return relative
 
 
@@ -174,8 +175,8 @@ def _products(ratios: FloatArray) -> tuple[FloatArray, int]:
     mantissa, exponent = np.frexp(ratios)
     product, power = np.ones(len(ratios) + 1), np.zeros(len(ratios) + 1, dtype=np.int64)
     last, next_exponent = 1.0, 0
-    for first in range(0, len(ratios), BLOCK):
-        chosen = slice(first, first + BLOCK)
+    for first in range(0, len(ratios), FACTORS_AT_ONCE):
+        chosen = slice(first, first + FACTORS_AT_ONCE)
         block, shift = np.frexp(last * np.cumprod(mantissa[chosen]))
         product[1:][chosen], power[1:][chosen] = block, next_exponent + np.cumsum(exponent[chosen]) + shift
         last, next_exponent = float(block[-1]), int(power[1:][chosen][-1])

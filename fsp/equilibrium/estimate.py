@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from fsp.space.base import BaseSpace
 
 GAINING_GROWTHS = 5  # of the space, before it is looked at whether molecules are made and never lost
-NEGLIGIBLE = 1e-14  # probability of a closed class that is not solved
+NEGLIGIBLE_CLASS = 1e-14  # probability of a closed class that is not solved
 PASSING = 0.5  # share of the jumps that leave the space, from which on its closed classes only pass probability on
-KNOWN = 0.5  # share of the weight of a class that a guess must hold to be one; chosen, not measured
+GUESSED_SHARE = 0.5  # share of the weight of a class that a guess must hold to be one; chosen, not measured
 UNDONE = 1e-9  # share of all jumps that a reaction must have for what it adds to matter
 NO_FLOW = 1e-300  # jumps in unit time, so that shares of them are finite
 
@@ -106,12 +106,12 @@ def weighted(
     p = np.zeros(len(end.occupation))
     error, solved = 0.0, []
     for closed, weight in zip(classes, end.weights.tolist(), strict=True):
-        if weight <= NEGLIGIBLE:
+        if weight <= NEGLIGIBLE_CLASS:
             error += 2.0 * weight
             continue
         begin = None if guess is None else guess[closed.members]
         mass = 0.0 if begin is None else float(generator.space.comm.sum(float(begin.sum())))
-        vector = closed.solve(begin / mass if begin is not None and mass > KNOWN * weight else None)
+        vector = closed.solve(begin / mass if begin is not None and mass > GUESSED_SHARE * weight else None)
         p[closed.members] = weight * vector.p
         error += weight * vector.error
         solved.append((f"closed class of {closed.n_states:,} states around ({closed.example})", weight))

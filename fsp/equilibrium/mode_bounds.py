@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.projection.growth import Growth
 
-MOST_STATES = 20_000  # of a symmetric matrix that is factorised several times for each mode; chosen
+MOST_FACTORISED = 20_000  # of a symmetric matrix that is factorised several times for each mode; chosen
 DENSE_STATES = 300  # all of whose eigenvalues are bounded at once, in about a second
 EXPONENTS = (1, 2, 3, 4, 6, 8, 12)  # of 1 + g that are tried
-ABOVE = 4  # θ over the fastest rate that is asked for; more needs higher powers
+THETA_OVER_FASTEST = 4  # θ over the fastest rate that is asked for; more needs higher powers
 # Relative distances from a rate at which eigenvalues are counted: the first that succeeds is taken.
 DISTANCES = (1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
 
@@ -75,13 +75,13 @@ def radii(
     states are among these where they are `closed`.
     """
     unknown = np.full(len(values), np.inf)
-    if model.events or model.start_lacks or len(states) > MOST_STATES:
+    if model.events or model.start_lacks or len(states) > MOST_FACTORISED:
         return unknown
     if _in_detailed_balance(model, absorbed=absorbed):
-        weight = None if closed else _weight(model, ABOVE * float(-values.real.min()))
+        weight = None if closed else _weight(model, THETA_OVER_FASTEST * float(-values.real.min()))
         if weight is not None:
             states = _with_excepted(model, states, weight.condition.states)
-        if len(states) > MOST_STATES or not growth.affords(len(states)) or (weight is None and not closed):
+        if len(states) > MOST_FACTORISED or not growth.affords(len(states)) or (weight is None and not closed):
             return unknown
         return _of_symmetric(model, states, values, weight, absorbed=absorbed)
     if closed and not absorbed and len(states) <= DENSE_STATES:

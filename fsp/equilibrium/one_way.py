@@ -30,7 +30,7 @@ ROWS = 2**16  # states of a way whose rates are evaluated at once
 MOST_ROWS = 2**24  # states whose rates are evaluated, a second or a few, before the end is left unknown
 MOST_BOXES = 2000  # halvings, a second or a few, before the end is left unknown
 EXACT_SUM = 2**53  # size of the terms of a law below which sums of some of them are exact
-NOTE = "the chain moves one way, and ends in one state"
+ONE_WAY_NOTE = "the chain moves one way, and ends in one state"
 
 
 class _UnknownEnd(Exception):  # noqa: N818 - control flow inside this module only
@@ -50,7 +50,7 @@ def one_way(model: Model) -> Bounded | None:
     if len(places) > 1:
         return None
     space = StateSpace.from_states(model.species, np.array(list(places)))
-    return joined_parts(model, [(ExactPart(space, np.ones(1), 0.0, np.zeros(1)), 1.0)], NOTE)
+    return joined_parts(model, [(ExactPart(space, np.ones(1), 0.0, np.zeros(1)), 1.0)], ONE_WAY_NOTE)
 
 
 class _Ends:

@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from fsp.projection.growth import Growth
 
 MANY_STARTS = 64  # initial states, beyond which their classes are not looked at
-WHOLE = 50_000  # states of a finite class that are stored whatever their probability
-ROUNDS = 6  # of wider intervals: the second one meets the tolerance but for correlations; chosen, not measured
+STORED_ANYWAY = 50_000  # states of a finite class that are stored whatever their probability
+INTERVAL_ROUNDS = 6  # of wider intervals: the second one meets the tolerance but for correlations; chosen, not measured
 NEWTON_STEPS = 200  # any result is an equilibrium, so that stopping early costs states alone
 CLIMBS = 10_000  # lines of steps to the mode; each doubles its length, so that few are needed
-NOTE = "product form: the network is complex balanced, and stored probabilities are exact but for rounding"
-SAFE = 1.0 + 1e-6  # for tails, whose logarithms round
-LINE = 64  # states on a line that count; any number is right
-LARGEST = 2.0**31 - 1.0  # count that a space holds
+PRODUCT_FORM_NOTE = "product form: the network is complex balanced, and stored probabilities are exact but for rounding"
+TAIL_SAFETY = 1.0 + 1e-6  # for tails, whose logarithms round
+LINE_STATES = 64  # states on a line that count; any number is right
+LARGEST_STORED = 2.0**31 - 1.0  # count that a space holds
 THIN = 1e-20  # Poisson probability of the stored states
 
 
@@ -75,14 +75,14 @@ class _CountWeights:
         if count - 1 < self.first:
             return LEAST_BOUND
         next_ = float(self.relative[count - 1 - self.first])
-        return max(self.highest * next_ / (1.0 - (count - 1) / self.c) * SAFE, LEAST_BOUND)
+        return max(self.highest * next_ / (1.0 - (count - 1) / self.c) * TAIL_SAFETY, LEAST_BOUND)
 
     def above(self, count: int) -> float:
         """Bound the probability of more than `count` molecules; `count` is at least the mode."""
         if count + 1 > self.largest:
             return LEAST_BOUND
         next_ = float(self.relative[count + 1 - self.first])
-        return max(self.highest * next_ / (1.0 - self.c / (count + 2)) * SAFE, LEAST_BOUND)
+        return max(self.highest * next_ / (1.0 - self.c / (count + 2)) * TAIL_SAFETY, LEAST_BOUND)
 
     def interval(self, least: float) -> tuple[int, int]:
         """Return the smallest interval around the mode beyond which tails are at most `least` on each side."""
@@ -118,7 +118,7 @@ def product_form(model: Model, growth: Growth, tol: float) -> Bounded | None:
         if part is None:
             return None
         parts.append((part, weight))
-    return joined_parts(model, parts, NOTE)
+    return joined_parts(model, parts, PRODUCT_FORM_NOTE)
 
 
 class _BalancedClass:
@@ -138,10 +138,10 @@ class _BalancedClass:
     def refuse_too_many(self, log: FloatArray) -> None:
         """Raise a StateSpaceError where a mean, of logarithms `log`, is above all counts that a space may hold."""
         place = int(np.argmax(log))
-        if log[place] > math.log(LARGEST):
+        if log[place] > math.log(LARGEST_STORED):
             name = self._model.species[self._species[place]]
             raise StateSpaceError(
-                f"A copy number must be at most {int(LARGEST):,}, but '{name}' has a mean of about "
+                f"A copy number must be at most {int(LARGEST_STORED):,}, but '{name}' has a mean of about "
                 f"10^{log[place] / math.log(10.0):.3g} at rest; count in larger units, or scale the network down."
             )
 
@@ -174,7 +174,7 @@ class _BalancedClass:
     def _log_of_line(self, x: IntArray, needs: IntArray, step: IntArray) -> float:
         """Return the logarithm of Σ_m w(x + m ν)/w(x) over some states that a reaction leads to from x."""
         weight, last = 1.0, x
-        for _ in range(LINE):
+        for _ in range(LINE_STATES):
             if (last < needs).any():
                 break
             last = last + step
@@ -187,11 +187,11 @@ class _BalancedClass:
         largest[self._species] = self._model.species_bounds[self._species]
         if np.isfinite(largest).all():
             nothing, all_ = np.zeros(len(largest), dtype=np.int64), largest.astype(np.int64)
-            states = lattice_states(self._graph.change, self._start, nothing, all_, min(WHOLE, growth.limit))
+            states = lattice_states(self._graph.change, self._start, nothing, all_, min(STORED_ANYWAY, growth.limit))
             if states is not None:
                 return self._connected(states, 0.0)
         share = tol / (4.0 * len(self._species))
-        for _ in range(ROUNDS):
+        for _ in range(INTERVAL_ROUNDS):
             low, high, tails = self._intervals(share)
             states = lattice_states(self._graph.change, self._start, low, high, growth.limit)
             if states is None or not growth.affords(len(states)):
@@ -270,7 +270,7 @@ class _BalancedClass:
         doubtful = float(weight[outside & ~linked].sum())
         if not stored * scale > THIN:
             return None
-        missing = (tails / (scale * stored) + doubtful / stored) * SAFE
+        missing = (tails / (scale * stored) + doubtful / stored) * TAIL_SAFETY
         kept = space if linked.all() else space.restrict(linked)
         return ExactPart(kept, weight[linked] / (stored * (1.0 + missing)), missing, off[linked])
 
@@ -321,7 +321,8 @@ def _poisson(log: float, error: float) -> _CountWeights:
     up = np.cumprod(c / np.arange(mode + 1, mode + reach + 1))
     down = np.cumprod(np.arange(mode, max(0, mode - reach), -1) / c)[::-1]
     terms = mode * log, c, math.lgamma(mode + 1)
-    safe = SAFE * (1.0 + 8.0 * UNIT_ROUNDOFF * sum(map(abs, terms)))  # at 10⁹ molecules a logarithm has five decimals
+    # At 10⁹ molecules a logarithm has five decimals.
+    safe = TAIL_SAFETY * (1.0 + 8.0 * UNIT_ROUNDOFF * sum(map(abs, terms)))
     at_mode = math.exp(terms[0] - terms[1] - terms[2])
     # a ratio is rounded once, like the product with it; c is off by its logarithm and the exponential
     return _CountWeights(

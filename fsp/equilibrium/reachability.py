@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space import StateSpace
 
-FEW = 64  # states to start from, beyond which all are taken to be reached: so nothing is left out
+FEW_STARTS = 64  # states to start from, beyond which all are taken to be reached: so nothing is left out
 
 
 class Reachability:
@@ -36,7 +36,7 @@ class Reachability:
     def possible(self, states: IntArray, start: IntArray) -> BoolArray:
         """Tell which states (m, d) may be reached from one of `start` (k, d): lattice, species present, barriers."""
         change = self._model.change
-        if len(start) > FEW:
+        if len(start) > FEW_STARTS:
             return np.ones(len(states), dtype=np.bool_)
         marks = np.zeros(len(states), dtype=np.bool_)
         for x in start:

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from fsp.projection.progress import ProgressCallback
     from fsp.space.base import BaseSpace
 
-SETTLED = 1e-6  # relative error of an eigenvalue that is printed without ≈
+SETTLED_EIGENVALUE = 1e-6  # relative error of an eigenvalue that is printed without ≈
 STALLED = 8  # growths of the space after which the eigenvalues change no less
 GROWN_STATES = 30_000  # beyond which a space that was larger at first is grown once, and others no more
 
@@ -110,12 +110,12 @@ class ModesOnSpace:
         confirmed = np.zeros(len(size), dtype=np.bool_)
         if missing:
             notes.append(f"the eigenvalues are estimates: {missing}")
-        elif not lost <= SETTLED:
+        elif not lost <= SETTLED_EIGENVALUE:
             notes.append(f"the eigenvalues are estimates: {'; '.join(remarks)}")
         elif errors is None:
             notes.append("the eigenvalues are estimates: the space cannot grow")
         else:
-            confirmed = errors <= SETTLED * size
+            confirmed = errors <= SETTLED_EIGENVALUE * size
         if errors is not None and not (confirmed.all() or missing):
             notes.append(f"eigenvalues with ≈ have relative errors of about {float((errors / size).max()):.1e}")
         ends = np.abs(modes.right[:, 0].real) if self.absorbed else None
@@ -228,7 +228,7 @@ class _Eigenvalues:
         with space.comm.agree():
             if space.comm.rank == 0:
                 self._report(Progress(None, None, len(space), float(self.changes.max()), "modes"))
-        done = self._least <= SETTLED or self._since >= STALLED or len(space) > self._max_states
+        done = self._least <= SETTLED_EIGENVALUE or self._since >= STALLED or len(space) > self._max_states
         if done or not candidate.leaks:
             return None
         return NextSpace(ErrorLedger(truncation=2.0, certified=False), everywhere=True)

@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     from fsp.projection.progress import ProgressCallback
 
 ELIMINATED = 5_000  # states, up to which each probability is bounded up to a part of itself: a fraction of a second
-KNOWN = 0.1  # of all probability, as what is lost and as relative rounding, from which on such bounds are of no use
+# Of all probability, as what is lost and as relative rounding, from which on such bounds are of no use.
+USEFUL_BELOW = 0.1
 NO_SLOPE = 1e-300  # of a rate: smaller ones are of rates that are taken for zero since doubles end there
 MOST_EXCEPTED = 100_000  # states that are added to those of the law; chosen, not measured
 
@@ -359,7 +360,9 @@ def _sharp(generator: Generator, p: FloatArray, condition: DriftCondition | None
         return None
     certificate = certify(generator, int(np.argmax(p)), condition, eliminate=True)
     return (
-        certificate if certificate is not None and max(certificate.truncation, certificate.rounding) < KNOWN else None
+        certificate
+        if certificate is not None and max(certificate.truncation, certificate.rounding) < USEFUL_BELOW
+        else None
     )
 
 

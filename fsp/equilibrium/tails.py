@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 SEGMENTS = 1000  # tried, some tenths of a second, before the tail is left unbounded; any number is right
 FINE = 8  # segments of the first length up to twice the distance from the mode; chosen, not measured
-NEGLIGIBLE = -700.0  # logarithm of a probability relative to a stored one, below which it is bounded by e^-700, and
+LOG_NEGLIGIBLE = -700.0  # logarithm of a probability relative to a stored one, below which it is bounded by e^-700, and
 # beyond whose inverse nothing is bounded; any number within the range of a double is right
-SAFE = 1.0 + 1e-9  # rounding of logarithms below 700 and of sums of SEGMENTS terms, 1e-13 each at most
+LOG_SAFETY = 1.0 + 1e-9  # rounding of logarithms below 700 and of sums of SEGMENTS terms, 1e-13 each at most
 
 
 def tail(line: Line, start: int, end: int, scale: int) -> float:
@@ -37,17 +37,17 @@ def tail(line: Line, start: int, end: int, scale: int) -> float:
     total, log_weight = 0.0, 0.0  # of (1), and of (2)
     for _ in range(SEGMENTS):
         if place == end:
-            return total * SAFE
+            return total * LOG_SAFETY
         length = min(length, abs(end - place))
         theta = _ratio(line, place, place + sign * length, sign)
         if theta >= 1.0 and length > 1:
             length = max(1, length // 2)
             continue
-        if not math.isfinite(theta) or log_weight > -NEGLIGIBLE:
+        if not math.isfinite(theta) or log_weight > -LOG_NEGLIGIBLE:
             break
         log_theta = math.log(theta) if theta > 0.0 else -math.inf
         sum_ = theta / (1.0 - theta) if theta < 1.0 else theta  # length is 1 in the second case
-        total += math.exp(max(log_weight, NEGLIGIBLE)) * sum_  # (1)
+        total += math.exp(max(log_weight, LOG_NEGLIGIBLE)) * sum_  # (1)
         log_weight += length * log_theta  # (2)
         place += sign * length
         length *= 2

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from fsp.moments.parts import Moment
     from fsp.moments.polynomial import Polynomial
 
-OPEN = "no polynomial is known to bound what a parameter changes on states that are not stored"
+UNBOUNDED_CHANGE = "no polynomial is known to bound what a parameter changes on states that are not stored"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

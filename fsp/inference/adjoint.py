@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot
+from fsp.arithmetic import ROUNDED_UP, SUM_ROUNDING, UNIT_ROUNDOFF, dot
 from fsp.bars import silent
 from fsp.inference.backward import (
     ForwardPass,
@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     from fsp.projection.progress import ProgressCallback
 
 LACKS, LACKS_OF_SUMS = 4.0, 8.0  # times ε: above 2 and above 6 of (4)
-ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products
 
 
 class Weights(NamedTuple):

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 # Where rates depend on time: of probability, by which states are chosen, and which a stationary start may lack; jumps
 # by which states grow where too much leaves them; and how many may be kept, with 13 numbers each a step.  Chosen.
-LOSS_IN_TIME, LOST, MARGIN, MOST_STATES = 1e-14, 1e-20, 20, 10_000
-METHODS = ("auto", "adjoint", "forward")  # of gradients
+LOSS_IN_TIME, LOST, GROWN_JUMPS, MOST_KEPT_STATES = 1e-14, 1e-20, 20, 10_000
+GRADIENT_METHODS = ("auto", "adjoint", "forward")  # of gradients
 LESS, MOST_SPACES = 1e-4, 3  # times the loss, where the intervals are too wide, and spaces that are tried; chosen
 
 
@@ -48,7 +48,7 @@ def chosen_method(method: str, model: Model, start: str | None) -> str:
     The cost of adjoints is that of three or four vectors: with two parameters as much as forward, with 4 a third
     (measured).
     """
-    check_choice("method", method, METHODS)
+    check_choice("method", method, GRADIENT_METHODS)
     if method == "forward" or model.events:  # those that set counts
         return "forward"
     return "in time" if model.is_time_dependent or start is not None else "adjoint"
@@ -60,7 +60,7 @@ def require_adjoint(method: str) -> None:
         raise BackendError(
             "`method` must be 'auto' or 'forward' where the adjoint bounds nothing, but is 'adjoint'; with rates that "
             "depend on time, or a stationary start, it takes formulas that have a largest value, and "
-            f"{MOST_STATES:,} states at most, and no events that set counts."
+            f"{MOST_KEPT_STATES:,} states at most, and no events that set counts."
         )
 
 
@@ -114,10 +114,10 @@ def refined_in_time(
     beginning = of_model(model, slopes) if start is None else stationary(model, slopes, LOST, limits, law)
     space = states_of(model, times, LOSS_IN_TIME, limits, start) if met is None else met.space
     space = space.union(StateSpace.from_states(model.species, beginning.states))
-    space = space.grow(model, MARGIN)
+    space = space.grow(model, GROWN_JUMPS)
     best: Gradient | None = None
     for _ in range(MOST_SPACES):
-        if len(space) > MOST_STATES:
+        if len(space) > MOST_KEPT_STATES:
             break
         try:
             adjoint = TimedAdjoint(model, slopes, bounds, space, times.tolist(), beginning, limits.report)
@@ -129,7 +129,7 @@ def refined_in_time(
             best = gradient
         if width(gradient) <= 1.0 or not width(gradient) < 0.5 * before or not adjoint.is_open:
             break
-        space = space.grow(model, MARGIN)
+        space = space.grow(model, GROWN_JUMPS)
     return best if best is not None and np.isfinite(best.off).all() else None
 
 

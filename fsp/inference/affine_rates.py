@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.model.spans import Range
 
-MOST_COUNTS = 2_000  # of a bent law, each with 768 arcs of ellipses at a time: 12 MB a number; chosen
+MOST_ARC_COUNTS = 2_000  # of a bent law, each with 768 arcs of ellipses at a time: 12 MB a number; chosen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,11 +96,11 @@ class AffineRates:
         """Return what bounds t max_x (|a(z)| - Re a(z)) of a law on regions of a parameter."""
         counted = [species for species in self.species if species in symbols(tree)]
         tops = [int(box[species][1]) for species in counted]
-        if prod(top + 1 for top in tops) > MOST_COUNTS:
+        if prod(top + 1 for top in tops) > MOST_ARC_COUNTS:
             raise BackendError(
-                f"A rate that is no multiple of '{name}' must have at most {MOST_COUNTS:,} counts where that differs "
-                f"among cells, but has {prod(top + 1 for top in tops):,} of {', '.join(counted)}. Ask for a larger "
-                f"`tol`, or write the rate as a multiple of what differs."
+                f"A rate that is no multiple of '{name}' must have at most {MOST_ARC_COUNTS:,} counts where that "
+                f"differs among cells, but has {prod(top + 1 for top in tops):,} of {', '.join(counted)}. Ask for a "
+                f"larger `tol`, or write the rate as a multiple of what differs."
             )
         axes = np.meshgrid(*(np.arange(top + 1.0) for top in tops), indexing="ij")
         columns = {species: axis.reshape(-1, 1, 1) for species, axis in zip(counted, axes, strict=True)}

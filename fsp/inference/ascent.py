@@ -13,7 +13,7 @@ converges but linearly.  It follows from the gradients g before and g' after a s
 
 Directions in which H is negative are taken as if it were positive.  It ends where what is promised without λ is below
 `GAIN`; or where no step gains anything, as values and gradients are estimates that do not agree to that.  It has
-converged there too if less than `NEAR` is promised, which no unit of a parameter changes.
+converged there too if less than `NEAR_NATS` is promised, which no unit of a parameter changes.
 
 References
 ----------
@@ -36,13 +36,13 @@ from fsp.inference.part import Point
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
 
-FAR = math.inf  # width of the log-likelihood while a start is left: what is stored is a lower bound of it
+FAR_WIDTH = math.inf  # width of the log-likelihood while a start is left: what is stored is a lower bound of it
 HALVINGS = 6  # after which a start is within 2 % of where it is moved to
 RADIUS = 1.5  # most that a logarithm changes in a step of Fisher scoring: laws are far from quadratic beyond; chosen
 GAIN = 1e-6  # nats: a thousandth of what shifts an interval by its third digit
-NEAR = 1e-3  # nats: what shifts an interval by its third digit
+NEAR_NATS = 1e-3  # nats: what shifts an interval by its third digit
 FAR_GAIN = 1e-4  # the same far from an optimum: what is near is polished; chosen
-MOST_STEPS = 60  # of Fisher scoring, which converges linearly where the model does not fit; chosen
+MOST_SCORINGS = 60  # of Fisher scoring, which converges linearly where the model does not fit; chosen
 DAMPING = (1e-3, 1e8, 1e-8)  # first λ; the largest, beyond which no step gains anything; the smallest
 RIDGE = 1e-10  # of the largest diagonal element, and of the largest eigenvalue: a flat direction stops nothing
 
@@ -82,9 +82,9 @@ def ascend(
             break
         start = 0.5 * (start + towards)
     counted = _Counted(evaluate)
-    if not math.isfinite(counted(start, FAR, informed=False).value):
+    if not math.isfinite(counted(start, FAR_WIDTH, informed=False).value):
         raise UnreachableError("a cell has no probability at a start")
-    return _score(counted, start, low, high, FAR, np.ones(len(start), dtype=np.bool_), FAR_GAIN)
+    return _score(counted, start, low, high, FAR_WIDTH, np.ones(len(start), dtype=np.bool_), FAR_GAIN)
 
 
 def polish(
@@ -108,7 +108,7 @@ def polish(
 
 def _computable(evaluate: Evaluate, u: FloatArray) -> bool:
     try:
-        return math.isfinite(evaluate(u, FAR, informed=False).value)
+        return math.isfinite(evaluate(u, FAR_WIDTH, informed=False).value)
     except (StateSpaceError, ConvergenceError):
         return False
 
@@ -149,7 +149,7 @@ def _score(
     def left() -> float:  # nats
         return _step(point, S, u, low, high, free, 0.0)[1]
 
-    for _ in range(MOST_STEPS):
+    for _ in range(MOST_SCORINGS):
         step, promised = _step(point, S, u, low, high, free, damping)
         if promised <= gain and (damping <= DAMPING[0] or left() <= gain):
             return Summit(u, point, evaluate.count, True, S)
@@ -161,10 +161,10 @@ def _score(
             u, point = u + step, tried
             damping = max(damping * (0.1 if gained > 0.5 * promised else 1.0), DAMPING[2])
         elif damping > DAMPING[1] or (0.0 <= gained < gain and promised < 10.0 * gain):
-            return Summit(u, point, evaluate.count, damping <= DAMPING[1] or left() <= NEAR, S)
+            return Summit(u, point, evaluate.count, damping <= DAMPING[1] or left() <= NEAR_NATS, S)
         else:
             damping = 10.0 * max(damping, DAMPING[0])
-    return Summit(u, point, evaluate.count, left() <= NEAR, S)
+    return Summit(u, point, evaluate.count, left() <= NEAR_NATS, S)
 
 
 def _updated(S: FloatArray, s: FloatArray, before: Point, after: Point) -> FloatArray:

@@ -25,6 +25,7 @@ import numpy as np
 from scipy.sparse import block_array, block_diag, csr_array, diags_array
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.inference.expansion import POWERS_AT_ONCE
 from fsp.solvers.poisson import poisson_window
 from fsp.space.space import successors
 
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
 # at most 5 times the roundings of its terms.
 WIDENED, AMPLIFIED = 1.5, 5.0
 HELD = 4_000_000  # numbers of the powers of one stretch: 32 MB
-SHORTEST, LONGEST = 24.0, 1e3  # Λ times a stretch: at least, where states are many, and at most; chosen
-TERMS = 16  # powers that are multiplied with those of the other pass at once, as in `fsp.inference.expansion`
+SHORTEST_STRETCH, LONGEST_STRETCH = 24.0, 1e3  # Λ times a stretch: at least, where states are many, and at most; chosen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,9 +186,9 @@ def _through(chain: UniformizedChain, stretch: SeriesStretch, end: FloatArray, s
     powers, weights = _powers(chain, stretch), stretch.weights
     last, n = len(weights) - 1, len(chain)
     row: FloatArray = weights[last] * end  # v_m of m = last - 1
-    held = np.empty((*end.shape, TERMS))  # (n + 1, c, TERMS)
-    for high in range(last, 0, -TERMS):
-        low = max(high - TERMS, 0)
+    held = np.empty((*end.shape, POWERS_AT_ONCE))  # (n + 1, c, POWERS_AT_ONCE)
+    for high in range(last, 0, -POWERS_AT_ONCE):
+        low = max(high - POWERS_AT_ONCE, 0)
         for m in range(high - 1, low - 1, -1):
             held[:, :, m - low] = row
             row = weights[m] * end + chain.transposed @ row
@@ -206,7 +206,7 @@ def relative_error(path: ForwardPass, operations: float) -> float:
 
 
 def _stride(states: int) -> float:
-    return float(np.clip(HELD / (states + 1), SHORTEST, LONGEST))
+    return float(np.clip(HELD / (states + 1), SHORTEST_STRETCH, LONGEST_STRETCH))
 
 
 def _powers(chain: UniformizedChain, stretch: SeriesStretch) -> FloatArray:

@@ -17,7 +17,7 @@ from fsp.errors import ModelError
 from fsp.inference.statewise import Known
 from fsp.model.accuracy import errors
 from fsp.model.tree import ZERO
-from fsp.moments.initial import KnownDistribution
+from fsp.moments.initial import OVER_LACKING, KnownDistribution
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from fsp.moments.parts import Gauge
     from fsp.space import StateSpace
 
-ABOVE = 3.0  # times what is lacking, as `fsp.moments.initial` says
-PRODUCT = 4.0 * UNIT_ROUNDOFF  # relative: of a score times a probability
+SCORE_ROUNDING = 4.0 * UNIT_ROUNDOFF  # relative: of a score times a probability
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +93,7 @@ def of_model(model: Model, slopes: Derivatives) -> Beginning:
     def missing(sizes: FloatArray) -> FloatArray:
         """Bound Σ m f for functions f of the state (q, n), as `fsp.moments.initial` does."""
         largest = sizes.max(axis=1, initial=0.0)
-        return np.asarray(ABOVE * lacking * (sizes @ weights + largest), dtype=np.float64)
+        return np.asarray(OVER_LACKING * lacking * (sizes @ weights + largest), dtype=np.float64)
 
     rounding = 0.0 if lacking else abs(1.0 - math.fsum(weights.tolist()))
     scores, off = _scores(model, slopes)
@@ -127,7 +126,7 @@ def _scores(model: Model, slopes: Derivatives) -> tuple[FloatArray, FloatArray]:
     for k, tree in enumerate(slopes.start):
         if tree != ZERO:
             values[k], off[k] = errors(tree, columns, 0.0)
-            off[k] += PRODUCT * np.abs(values[k])
+            off[k] += SCORE_ROUNDING * np.abs(values[k])
     known = (np.isfinite(values) & np.isfinite(off)).all(axis=1)  # (q,)
     if not known.all():
         place = int(np.argmin(known))

@@ -43,7 +43,7 @@ from fsp.inference.stages import Stages, residuals
 from fsp.inference.statewise import RELATIVE, Known, range_of, split, weight_of
 from fsp.solvers.base import short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, reach
-from fsp.solvers.collocation import radau
+from fsp.solvers.collocation import RESIDUAL_NOISE, radau
 from fsp.solvers.linear import ShiftedSystem
 
 if TYPE_CHECKING:
@@ -52,16 +52,16 @@ if TYPE_CHECKING:
     from fsp.inference.derived import RateChangeBounds
     from fsp.inference.timed import Timed
 
-ITERATIONS = 20  # of the stages, beyond which a shorter step is cheaper; chosen, not measured
-SOLVED = 0.02  # of what is allowed, for the stages
+STAGE_ITERATIONS = 20  # of the stages, beyond which a shorter step is cheaper; chosen, not measured
+STAGE_ERROR = 0.02  # of what is allowed, for the stages
 ALONE = 1e-6  # of that, where each probability counts: iterated until nothing is gained
-SHOWN = 0.25  # times a bound of the rounding: what a step shows of it at most, about; of 0.05 to 2 it takes least work
-SEEN = 2.0  # times a bound of the rounding: what a step may add to what is known of each probability
+# Times a bound of the rounding: what a step shows of it at most, about; of 0.05 to 2 it takes least work.
+ROUNDING_SHOWN = 0.25
+ROUNDING_ADDED = 2.0  # times a bound of the rounding: what a step may add to what is known of each probability
 # Of probability that may come into empty states in a step: all that is known of them is an absolute rest, with the
 # rounding of slopes, 2e-12 of it.  Chosen.
 GAINED = 1e-4
-NOISE = 30.0  # how many times the rounding of products a residual may show
-SMALLEST = 1e-13  # of the time ahead
+SMALLEST_STEP = 1e-13  # of the time ahead
 GROWTH, CALM = 2.0, 3  # of steps, from the third after one in vain: what they show below rounding says nothing
 # Of the error that earlier steps were allowed and did not make, what a step may make beside its own; and of all, what a
 # run may begin with.  What comes into new states takes it, for which steps would be tried in vain.  Chosen.
@@ -70,7 +70,7 @@ LENT, SAVED = 0.1, 0.1
 NEARER, CLOSER = 0.6, 1.1
 # Of the error of steps that begin where a function of time bends, or are far too long; and how much shorter a step
 # becomes at most.  Chosen: with the order of the stages, steps from such times are tried 13 times in vain.
-LEAST_ORDER, SHORTEST = 3.0, 1.0 / 64.0
+LEAST_ORDER, MOST_SHORTENED = 3.0, 1.0 / 64.0
 FIRST_JUMPS = 0.5  # in the first step, on average
 
 
@@ -122,8 +122,8 @@ class Marching:
         before = -1.0
         while True:
             asked = step_to(t, short(self._length), target)
-            h = self._collocated.within(t, asked, min(asked, 4.0 * SMALLEST * target))
-            if asked <= SMALLEST * target and asked < 0.5 * span(t, target):
+            h = self._collocated.within(t, asked, min(asked, 4.0 * SMALLEST_STEP * target))
+            if asked <= SMALLEST_STEP * target and asked < 0.5 * span(t, target):
                 raise ConvergenceError(
                     f"Derivatives must be known up to the tolerance, but at t = {t:.6g} steps are {h:.1e} long. Ask "
                     f"for a larger `tol`."
@@ -138,7 +138,7 @@ class Marching:
         self._saved = max(self._saved + h - taken.ratio * (h + lent), 0.0)
         if h >= 0.99 * self._length:
             growth = GROWTH if self._since > CALM else NEARER * CLOSER**self._since * self._vain[0] / h
-            self._length = h * max(1.0, min(GROWTH, growth, _factor(max(taken.seen - 2.0 * SOLVED, 0.0))))
+            self._length = h * max(1.0, min(GROWTH, growth, _factor(max(taken.seen - 2.0 * STAGE_ERROR, 0.0))))
         yield (target if h >= span(t, target) else t + h), taken.expansion, taken.course
 
     def carry_on(self, other: Marching) -> None:
@@ -151,7 +151,7 @@ def _shortened(h: float, ratio: float, before: tuple[float, float] | None) -> fl
     order = float(STAGES)
     if before is not None and before[0] > h:
         order = min(order, max(LEAST_ORDER, math.log(before[1] / ratio) / math.log(before[0] / h)))
-    return h * min(0.7, max(SHORTEST, float((2.0 * ratio) ** (-1.0 / order))))
+    return h * min(0.7, max(MOST_SHORTENED, float((2.0 * ratio) ** (-1.0 / order))))
 
 
 def _factor(ratio: float) -> float:
@@ -197,7 +197,7 @@ class Collocated:
         z = block.T[:, None, :]  # (n, 1, 1 + q)
         values = np.repeat(z, self._table.n_stages, axis=1)  # (n, s, 1 + q)
         noise = _noise(timed, on_step, np.abs(block), h)
-        least = np.maximum(allowed, NOISE * noise)
+        least = np.maximum(allowed, RESIDUAL_NOISE * noise)
         systems = self._stages.factors(on_step, h)
         alone = len(block) == 1  # then each probability counts, and not their sum alone
         solved = least[:1] * (ALONE if alone else 1.0)
@@ -208,7 +208,7 @@ class Collocated:
         error, at_ends = self._residual(sizes, sums, on_step, h)
         noise = np.maximum(noise, _noise(timed, on_step, np.abs(values).max(axis=1).T, h))
         rounding = noise + at_ends + 8.0 * UNIT_ROUNDOFF * STAGES * np.abs(block).sum(axis=1)
-        hidden = np.minimum(error, NOISE * noise)  # of rounding
+        hidden = np.minimum(error, RESIDUAL_NOISE * noise)  # of rounding
         occupation = h * np.tensordot(_moduli(STAGES), np.abs(np.concatenate([z, values], axis=1)), (0, 1)).T
         end = np.ascontiguousarray(values[:, -1].T)
         cut = float(np.minimum(end[0], 0.0).sum())
@@ -218,7 +218,7 @@ class Collocated:
         known, ratios = self._known(points, rest, on_step, h, lent)
         expansion = Expansion(end, occupation, error - hidden, rounding + hidden, self._table.n_stages, known)
         ratio = float((error / least).max())
-        seen = float((np.maximum(error - NOISE * noise, 0.0) / least).max())
+        seen = float((np.maximum(error - RESIDUAL_NOISE * noise, 0.0) / least).max())
         if alone:
             gained = float(end[0, block[0] == 0.0].sum()) / GAINED
             ratio, seen = max(ratios[0], gained ** (STAGES / 2)), ratios[1]
@@ -243,10 +243,10 @@ class Collocated:
             return values
         values = values.copy()
         defects = self._stages.defect(on_step, z, values, forced, h)
-        for _ in range(ITERATIONS):
+        for _ in range(STAGE_ITERATIONS):
             defect, residuals = defects()  # (n, s, m), (s, m)
             size = float(((residuals * table.lagrange_integrals[:, None]).sum(axis=0) / allowed).max())
-            if size <= SOLVED or size > 0.5 * best:
+            if size <= STAGE_ERROR or size > 0.5 * best:
                 break
             best = size
             self._stages.correct(values, defect, systems)
@@ -275,9 +275,9 @@ class Collocated:
         fallen, noise, integral = residuals(self.timed, points, rest, on_step, h, largest)
         parts = (split(of_part, least, self.weight) for of_part in (fallen + noise, fallen, noise))
         added, above, below = (Known(integral * of_part.relative, integral * of_part.absolute) for of_part in parts)
-        bound = max(RELATIVE * (h + lent) / self.duration, SEEN * below.cost(self.weight))
+        bound = max(RELATIVE * (h + lent) / self.duration, ROUNDING_ADDED * below.cost(self.weight))
         cost = above.cost(self.weight)
-        return added, (cost / bound, max(cost - SHOWN * below.cost(self.weight), 0.0) / bound)
+        return added, (cost / bound, max(cost - ROUNDING_SHOWN * below.cost(self.weight), 0.0) / bound)
 
 
 def _noise(timed: Timed, on_step: OnStep, block: FloatArray, h: float) -> FloatArray:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import SLIGHTLY_UP, UNIT_ROUNDOFF
 from fsp.errors import ArgumentError
 from fsp.model import Event
 from fsp.model.definition import resolve
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
     Above = list[tuple[float, Polynomial | None]]
     On = tuple[StateSpace, FloatArray]  # a space, and what is on it, (n,)
-
-MARGIN = 1.0 + 1e-12  # of the few operations on bounds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,7 +155,7 @@ def image(event: CountMap, states: IntArray, block: FloatArray) -> Image:
     sizes = np.abs(block)
     norms = sizes.sum(axis=1)
     lacking = 1.0 - np.bincount(sources, weights, minlength=len(states)) if event.firing.rules.draws else 0.0 * sizes[0]
-    lost = sizes @ np.maximum(lacking, 0.0) * MARGIN
+    lost = sizes @ np.maximum(lacking, 0.0) * SLIGHTLY_UP
     return Image(there, np.asarray((matrix @ block.T).T), lost, terms * norms, terms)
 
 
@@ -185,7 +183,7 @@ class Carrying:
                 for i in np.flatnonzero(slopes).tolist():
                     bounded = self._largest[i] ** q * mass
                     norm += slopes[i] * min(moment(i, q), bounded) ** (1.0 / q)
-                after[j] = norm**q * MARGIN
+                after[j] = norm**q * SLIGHTLY_UP
         return after
 
     def fed(self, image: Image, followed: Sequence[Gauge], states: IntArray) -> list[FloatArray]:
@@ -193,9 +191,9 @@ class Carrying:
         fed = []
         for gauge in followed:
             b, slopes = self.lines(gauge)
-            u = (b + float((states @ slopes).max(initial=0.0))) * MARGIN
+            u = (b + float((states @ slopes).max(initial=0.0))) * SLIGHTLY_UP
             highest = np.array([u**q if q else 1.0 for q in gauge.orders.tolist()])
             rounded = np.outer(image.rounding, gauge.powers(image.states).max(axis=1))
             lost = image.lost[:, None] * np.where(image.lost[:, None] > 0.0, highest, 0.0)
-            fed.append((rounded + lost) * MARGIN)
+            fed.append((rounded + lost) * SLIGHTLY_UP)
         return fed

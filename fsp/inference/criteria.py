@@ -33,7 +33,7 @@ from fsp.linear_programmes import LinearProgramme
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
-CLOSE = 1e-6  # of the value of E that a linear program promises, to what is reached
+PROMISE_REACHED = 1e-6  # of the value of E that a linear program promises, to what is reached
 MOST_CUTS = 300  # of linear programs, each of which adds the eigenvectors of its answer; chosen
 PRECISION = 1e-12  # of SLSQP
 
@@ -137,7 +137,7 @@ def _by_cuts(F: FloatArray) -> tuple[FloatArray, float]:
         values, vectors = np.linalg.eigh(np.tensordot(w, F, 1))
         if values[0] > best:
             best, weights = float(values[0]), w
-        if bound - best <= CLOSE * max(bound, 1e-300):
+        if bound - best <= PROMISE_REACHED * max(bound, 1e-300):
             break
         cuts.append(np.einsum("ki,jkl,li->ij", vectors, F, vectors))
     return weights, bound

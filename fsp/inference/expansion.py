@@ -33,12 +33,13 @@ if TYPE_CHECKING:
     from fsp.inference.derived import Derived, RateChangeBounds
     from fsp.inference.statewise import Known
 
-TAIL = 1e-18  # of the Poisson weights, which a few more products buy; less where less may be lost
+POISSON_TAIL = 1e-18  # of the Poisson weights, which a few more products buy; less where less may be lost
 
 TAIL_SHARE = 1e-6  # of what may be lost of p, for the tail of the weights of each step
-STRIDE, LONGEST_STRIDE = 24.0, 1e3  # Λ times a step: after the space has grown, doubled as long as it serves; and most
+# Λ times a step: after the space has grown, doubled as long as it serves; and most.
+FIRST_STRIDE, LONGEST_STRIDE = 24.0, 1e3
 MOST_ENDS = 16  # times that are reached in one step
-TERMS = 16  # powers that are added to all sums at once; chosen, not measured
+POWERS_AT_ONCE = 16  # powers that are added to all sums at once; chosen, not measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +58,8 @@ class SeriesSteps:
     """Steps of p and its derivatives on one space, where rates are constant."""
 
     def __init__(self, derived: Derived, loss: float) -> None:
-        self.derived, self._tail = derived, min(TAIL, TAIL_SHARE * loss)
-        self._stride = STRIDE
+        self.derived, self._tail = derived, min(POISSON_TAIL, TAIL_SHARE * loss)
+        self._stride = FIRST_STRIDE
 
     @property
     def generator(self) -> Generator:
@@ -99,7 +100,9 @@ class SeriesSteps:
         self._stride = other._stride
 
 
-def expand(derived: Derived, block: FloatArray, lengths: Sequence[float], tail: float = TAIL) -> Iterator[Expansion]:
+def expand(
+    derived: Derived, block: FloatArray, lengths: Sequence[float], tail: float = POISSON_TAIL
+) -> Iterator[Expansion]:
     """Advance a block, (1 + q, n) or with scores (1 + 2q, n), by each of some increasing times, in one series.
 
     `tail` is what is left out of the weights.  Expansions are from each time to the next one.
@@ -124,12 +127,12 @@ def expand(derived: Derived, block: FloatArray, lengths: Sequence[float], tail: 
 
 def _summed(derived: Derived, block: FloatArray, ends: FloatArray, shares: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return ``Σ_n ends[j, n] z_n`` and ``Σ_n shares[j, n] |z_n|``, as blocks of the operator: (n_ends, size) each."""
-    kept = derived.room(TERMS)  # powers that are summed together
+    kept = derived.room(POWERS_AT_ONCE)  # powers that are summed together
     totals, occupied = derived.room(len(ends)), derived.room(len(ends))
     size = ends.shape[1]
     kept[-1] = derived.enter(block)
-    for first in range(0, size, TERMS):
-        count = min(TERMS, size - first)
+    for first in range(0, size, POWERS_AT_ONCE):
+        count = min(POWERS_AT_ONCE, size - first)
         for i in range(count):
             if first + i == 0:
                 kept[0] = kept[-1]

@@ -32,14 +32,13 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.model import Model
 
-ROUNDINGS = (
-    16.0  # of each term of a logarithm of a density, those of scipy's logarithms among them: at most 4, measured
-)
+# Of each term of a logarithm of a density, those of scipy's logarithms among them: at most 4, measured.
+DENSITY_ROUNDINGS = 16.0
 TAIL_OFF = 1.0 + 1e-6  # above tails that scipy computes; measured against mpmath, they are off by less than 1e-9
 TRIGAMMA_OFF = 1e-12  # above a times what scipy's trigamma is off, which is below 2 for such a
 MEANS_OFF = 1.0 + 1e-9  # above means over laws, which are a few operations
-STEP = 1.02  # by which an end is moved outwards until the tail is as small as it should be
-SPREAD = (1e-4, 10.0)  # coefficients of variation: rounding of densities grows as 1/cv², their range as 1 + cv²
+OUTWARD = 1.02  # by which an end is moved outwards until the tail is as small as it should be
+VARIATIONS = (1e-4, 10.0)  # coefficients of variation: rounding of densities grows as 1/cv², their range as 1 + cv²
 
 
 class Region(NamedTuple):
@@ -60,7 +59,7 @@ class ParameterLaw(ABC):
 
     def __post_init__(self) -> None:
         _check("mean", self.mean, 0.0, math.inf)
-        _check("cv", self.cv, *SPREAD)
+        _check("cv", self.cv, *VARIATIONS)
 
     @property
     def depends(self) -> tuple[str, ...]:
@@ -118,7 +117,9 @@ class ParameterLaw(ABC):
     def density(self, theta: FloatArray) -> tuple[FloatArray, float]:
         """Return the density at θ (n,), and its relative rounding."""
         terms = self.terms(theta)
-        off = ROUNDINGS * UNIT_ROUNDOFF * (1.0 + float(np.abs(terms).sum(axis=0).max()) + self.sensitivity(theta))
+        off = (
+            DENSITY_ROUNDINGS * UNIT_ROUNDOFF * (1.0 + float(np.abs(terms).sum(axis=0).max()) + self.sensitivity(theta))
+        )
         return np.exp(terms.sum(axis=0)), off
 
 
@@ -176,9 +177,9 @@ class Gamma(ParameterLaw):
         a, s = self._shape
         low, high = max(float(gammaincinv(a, tail)), 1e-300 / min(s, 1.0)), float(gammainccinv(a, tail))
         while TAIL_OFF * float(gammainc(a, low)) > tail:
-            low /= STEP
+            low /= OUTWARD
         while TAIL_OFF * float(gammaincc(a, high)) > tail:
-            high *= STEP
+            high *= OUTWARD
         return low * s, high * s
 
     def slopes(self, theta: FloatArray) -> FloatArray:
@@ -265,7 +266,7 @@ class LogNormal(ParameterLaw):
         m, sigma = self._normal
         z = -float(ndtri(tail))
         while TAIL_OFF * float(ndtr(-z)) > tail:
-            z *= STEP
+            z *= OUTWARD
         return math.exp(m - z * sigma), math.exp(m + z * sigma)
 
     def slopes(self, theta: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
 
-LOOKED_AT = 65  # times at which functions of time are looked at; chosen, not measured
+CLOCK_TIMES = 65  # times at which functions of time are looked at; chosen, not measured
 
 
 def first_loss(model: Model, slopes: Derivatives, bounds: Bounds, horizon: float) -> float:
@@ -32,7 +32,7 @@ def first_loss(model: Model, slopes: Derivatives, bounds: Bounds, horizon: float
 
 def _likely_remnant(model: Model, slopes: Derivatives, bounds: Bounds, horizon: float) -> float:
     """Return about what is spoiled of a derivative for each unit of p that is lost: by bounds near the start."""
-    times = np.linspace(0.0, horizon, LOOKED_AT)
+    times = np.linspace(0.0, horizon, CLOCK_TIMES)
     heights = [np.mean([abs(float(evaluate(b, {}, t))) for t in times.tolist()]) for b in changing_of(model, slopes)]
     near = 1.0 + 2.0 * float(model.initial_states.max())  # a count
 

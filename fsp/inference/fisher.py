@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from fsp.projection.progress import ProgressCallback
 
 # Least probabilities of a z in Z that are tried; of that with the narrowest intervals is what is returned.
-LEAST = tuple(10.0**-n for n in range(2, 15))
+LEAST_PROBABILITIES = tuple(10.0**-n for n in range(2, 15))
 
 
 @barred()
@@ -284,7 +284,9 @@ def _unknown(reached: Reached) -> Scores:
 
 def _choices(y: FloatArray, rho: float) -> list[BoolArray]:
     """Return the sets Z that are tried, (n,) each: rounding must not hide the probability of one."""
-    least = [level for level in LEAST if level > 4.0 * rho and (y > level).any()] or [0.5 * float(y.max())]
+    least = [level for level in LEAST_PROBABILITIES if level > 4.0 * rho and (y > level).any()] or [
+        0.5 * float(y.max())
+    ]
     return [y > level for level in least]
 
 

@@ -25,6 +25,7 @@ from scipy.sparse import csr_array, dia_array
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError, ModelError
 from fsp.inference.backward import UniformizedChain
+from fsp.inference.expansion import POWERS_AT_ONCE
 from fsp.solvers.poisson import poisson_window
 from fsp.space.space import successors
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 WIDENED, AMPLIFIED = 1.1, 12.0
 CALL = 20_000  # entries whose products take as long as the calls of a step: 20 to 40 microseconds
 MOST_DIAGONALS = 40  # of a matrix that is stored by them: beyond, most of what they hold is zeros
-TERMS = 16  # powers that are added to all sums at once, as in `fsp.inference.expansion`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -281,9 +281,9 @@ def _summed(first: FloatArray, step: Any, exponents: FloatArray) -> FloatArray:
     many, n_times, size = exponents.shape
     z, shape = first, first.shape[1:]
     sums = np.zeros((many, n_times, int(np.prod(shape))))
-    kept = np.empty((many, TERMS, sums.shape[2]))
-    for begin in range(0, size, TERMS):
-        count = min(TERMS, size - begin)
+    kept = np.empty((many, POWERS_AT_ONCE, sums.shape[2]))
+    for begin in range(0, size, POWERS_AT_ONCE):
+        count = min(POWERS_AT_ONCE, size - begin)
         for i in range(count):
             kept[:, i] = z.reshape(many, -1)
             if begin + i + 1 < size:

@@ -18,7 +18,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.bars import barred, callback, silent
 from fsp.distribution import Interval, formulas
 from fsp.errors import ArgumentError, ToleranceWarning
-from fsp.inference.account import OPEN
+from fsp.inference.account import UNBOUNDED_CHANGE
 from fsp.inference.adjoint import Adjoint, Gradient, Weights
 from fsp.inference.adjoint_space import chosen_method, refined, refined_in_time, require_adjoint
 from fsp.inference.envelopes import size
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from fsp.moments.polynomial import Polynomial
     from fsp.projection.progress import ProgressCallback
 
-LOSS = (1e-8, 1e-4)  # of probability: at most, and of the tolerance; chosen
-TAIL = (1e-18, 1e-9)  # of the Poisson weights, in the same way
-MOST_RUNS = 3  # forward; chosen
+LOSS_LIMITS = (1e-8, 1e-4)  # of probability: at most, and of the tolerance; chosen
+TAIL_LIMITS = (1e-18, 1e-9)  # of the Poisson weights, in the same way
+MOST_FORWARD_RUNS = 3  # forward; chosen
 STEEP = "nothing bounds the formula, or what a parameter changes, on states that are not stored"
 
 
@@ -152,7 +152,7 @@ def gradient(
     model, chosen, answer = plain, chosen_method(method, plain, start), None
     slopes = derivatives(model, parameters, log=log)
     of_formula = _Formula(model, formula, at_time(tree, float(times[0])), float(times[0]))
-    first = min(LOSS[0], LOSS[1] * tol), min(TAIL[0], TAIL[1] * tol)
+    first = min(LOSS_LIMITS[0], LOSS_LIMITS[1] * tol), min(TAIL_LIMITS[0], TAIL_LIMITS[1] * tol)
     if chosen == "adjoint":
         answer = refined(model, slopes, times, first, limits, of_formula.gradient, lambda g: float(g.off.max()) / tol)
     elif chosen == "in time":
@@ -231,7 +231,7 @@ def _forward(
     """Return the derivatives by those of all probabilities, to a tolerance that is lowered as a mean needs it."""
     intervals: dict[str, Interval] = {}
     asked = tol
-    for _ in range(MOST_RUNS):
+    for _ in range(MOST_FORWARD_RUNS):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ToleranceWarning)  # of the probabilities; that of what is asked comes below
             (derived,) = sensitivity(
@@ -272,7 +272,7 @@ def _warn(intervals: dict[str, Interval], tol: float) -> None:
     name, widest = max(intervals.items(), key=lambda item: item[1].width)
     if not all(interval.certified for interval in intervals.values()):
         reason = next(interval.reason for interval in intervals.values() if not interval.certified)
-        warnings.warn(f"A derivative is an estimate: {reason or OPEN}.", ToleranceWarning, stacklevel=3)
+        warnings.warn(f"A derivative is an estimate: {reason or UNBOUNDED_CHANGE}.", ToleranceWarning, stacklevel=3)
     elif widest.width > 2.0 * tol:
         warnings.warn(
             f"The derivative by '{name}' is known up to {0.5 * widest.width:.1e}, above the tolerance {tol:.1e}. Ask "

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
 FREEDOM = 6.0  # degrees of freedom: tails heavier than those of posteriors, so that weights are bounded; chosen
-LEAST_SHARE = 0.1  # of the points that must count after smoothing, while the law is still far; chosen
+LEAST_EFFECTIVE_SHARE = 0.1  # of the points that must count after smoothing, while the law is still far; chosen
 RIDGE = 1e-10  # of a variance, which keeps the factorisation from failing
 
 
@@ -64,6 +64,6 @@ def weighted(logarithms: FloatArray, *, smooth: bool = False) -> FloatArray:
         weights = np.exp(np.where(np.isfinite(logarithms), shifted, -np.inf))
         weights = np.asarray(weights / weights.sum(), dtype=np.float64)
         share = 1.0 / (len(weights) * float((weights**2).sum()))
-        if not smooth or share >= LEAST_SHARE or power < 1e-3:
+        if not smooth or share >= LEAST_EFFECTIVE_SHARE or power < 1e-3:
             return weights
         power *= 0.7

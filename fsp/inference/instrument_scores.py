@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import SLIGHTLY_UP, SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.errors import ArgumentError
 from fsp.inference.free_laws import depends_on
 from fsp.inference.instruments import Binomial, Instrument, instruments_of
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from fsp.inference.observation_channel import Channel
     from fsp.model import Model
 
-ROUNDINGS = 16.0  # of a score, beside those of 1 - c: a few operations
-MARGIN = 1.0 + 1e-12  # above the few operations on a bound
+SCORE_ROUNDINGS = 16.0  # of a score, beside those of 1 - c: a few operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +166,14 @@ def told_of(
         largest += instrument.information(there[:, c])
         mean = distribution.expectation(texts[c])
         above = mean.upper if mean.certified else math.inf
-        information += float(instrument.information(np.array([above]))[0]) * MARGIN
-    rounding = seen.lacking + SUM_ROUNDING + ROUNDINGS * UNIT_ROUNDOFF * max(_lost(instruments[c]) for c in chosen)
+        information += float(instrument.information(np.array([above]))[0]) * SLIGHTLY_UP
+    rounding = (
+        seen.lacking + SUM_ROUNDING + SCORE_ROUNDINGS * UNIT_ROUNDOFF * max(_lost(instruments[c]) for c in chosen)
+    )
     noise = rounding * float((seen.weights * size @ y).sum()) + rho * math.sqrt(float(largest.max()))
     off = 2.0 * rounding * float((seen.weights * size**2 @ y).sum()) + rho * float(largest.max())
     slopes, squares = seen.weights * score @ y, seen.weights * score**2 @ y  # (m,) each
-    return Told(slopes, squares, information, off * MARGIN, noise * MARGIN)
+    return Told(slopes, squares, information, off * SLIGHTLY_UP, noise * SLIGHTLY_UP)
 
 
 def _lost(instrument: Instrument) -> float:

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
 
 
-# Relative error of scipy's upper tail Q down to LEAST: that of Cephes' erfc, 5.7e-14, and that of its argument, which
-# a tail of 1e-290 takes 2 · 667 · 3 roundings times as large, 4.4e-13; of the two tails of a difference.
+# Relative error of scipy's upper tail Q down to LEAST_SEEN: that of Cephes' erfc, 5.7e-14, and that of its argument,
+# which a tail of 1e-290 takes 2 · 667 · 3 roundings times as large, 4.4e-13; of the two tails of a difference.
 ERROR_FUNCTION = 1e-12
-LEAST = 1e-290  # probability of what is seen, below which it is taken for none
-FAR = 8.0  # deviations beyond which an outcome tells nothing: 1e-15; chosen
+LEAST_SEEN = 1e-290  # probability of what is seen, below which it is taken for none
+FAR_DEVIATIONS = 8.0  # deviations beyond which an outcome tells nothing: 1e-15; chosen
 SUM_TO_ONE = 1e-9  # that sums of probabilities may be off which users write; entries are taken to be as far off
 MORE_SEEN = 50  # counts beyond twice those in a cell that a function is asked for; chosen
 MOST_ENTRIES = 200_000_000  # of a table: 1.6 GB; chosen
@@ -161,9 +161,9 @@ class Binomial(Instrument):
         for x in range(largest):
             values[:, x + 1] = (1.0 - p) * values[:, x]
             values[1:, x + 1] += p * values[:-1, x]
-        values[values < LEAST] = 0.0  # where products that underflow may have made up an entry
+        values[values < LEAST_SEEN] = 0.0  # where products that underflow may have made up an entry
         off = 2.0 / (1.0 - p) if p < 1.0 else 0.0  # how many roundings 1 - p is off, p being a decimal
-        return Table(values, largest * (4.0 + off) * UNIT_ROUNDOFF, 2.0 * LEAST)
+        return Table(values, largest * (4.0 + off) * UNIT_ROUNDOFF, 2.0 * LEAST_SEEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,8 +285,8 @@ class Normal(Instrument):
             raise ArgumentError(f"`deviation` must be a number above 0, but is {self.deviation!r}.")
 
     def reach(self, largest: int) -> int:
-        """Return the largest count with `FAR` deviations more."""
-        return largest + math.ceil(FAR * self.deviation)
+        """Return the largest count with `FAR_DEVIATIONS` deviations more."""
+        return largest + math.ceil(FAR_DEVIATIONS * self.deviation)
 
     def table(self, seen: int, largest: int) -> Table:
         """Return P(m | x) = Q((|m - x| - 1/2)/σ) - Q((|m - x| + 1/2)/σ), Q the upper tail, and Q((x - 1/2)/σ) of 0."""
@@ -295,9 +295,9 @@ class Normal(Instrument):
         far[0] = 0.0
         values = near - far
         with np.errstate(divide="ignore", invalid="ignore"):
-            lost = np.where(values > LEAST, near / values, 0.0)  # digits that the difference loses
-        values = np.where(values > LEAST, values, 0.0)
-        return Table(values, ERROR_FUNCTION * float(lost.max(initial=1.0)), 2.0 * LEAST)
+            lost = np.where(values > LEAST_SEEN, near / values, 0.0)  # digits that the difference loses
+        values = np.where(values > LEAST_SEEN, values, 0.0)
+        return Table(values, ERROR_FUNCTION * float(lost.max(initial=1.0)), 2.0 * LEAST_SEEN)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

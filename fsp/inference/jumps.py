@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fsp.arithmetic import SLIGHTLY_UP
 from fsp.errors import ModelError
 from fsp.inference.clocks import terms_of
-from fsp.inference.count_maps import MARGIN, Carrying, image
+from fsp.inference.count_maps import Carrying, image
 from fsp.inference.envelopes import size, times_line
-from fsp.inference.moving import Moving, require_smooth
+from fsp.inference.moving import SAME_SPEED, Moving, require_smooth
 from fsp.model.expression import evaluate
 from fsp.model.tree import ZERO
 from fsp.model.triggers import same_time
@@ -45,8 +46,7 @@ if TYPE_CHECKING:
     On = tuple[StateSpace, FloatArray]  # a space, and what is on it, (n,)
 
 # Of a flow of probability: the rates of both sides, and sums over the jumps that meet in a state.
-ROUNDED = 1e-14
-ALIKE = 1e-12  # relative: speeds that are the same but for rounding
+FLOW_ROUNDING = 1e-14
 
 
 class Discontinuities:
@@ -122,7 +122,7 @@ def require_apart(maps: Sequence[CountMap], moving: Moving, names: Sequence[str]
     for event in maps:
         speeds = {move.parameter: move.speed for move in moving.moves.get(event.t, ())}
         for k, speed in enumerate(event.speeds.tolist() if event.t in moving.times else ()):
-            if abs(speed - speeds.get(k, 0.0)) > ALIKE * abs(speed):
+            if abs(speed - speeds.get(k, 0.0)) > SAME_SPEED * abs(speed):
                 raise ModelError(
                     f"Rates must not switch just when counts are set where '{names[k]}' moves one and not the other, "
                     f"but do at t = {event.t:.6g}, with '{event.name}'; give them different times, or leave "
@@ -180,7 +180,7 @@ def _shift(event: CountMap, model: Model, p: On, after: On, carrying: Carrying, 
         np.add.at(change, index[index >= 0], sign * flows[index >= 0])
         left = u[:, index < 0] @ sizes[index < 0] + lost * u.max(axis=1, initial=0.0)
         spoiled = 2.0 * flow.fastest * u.max(axis=1, initial=0.0)
-        return TermError(left * MARGIN, ROUNDED * (u @ sizes), spoiled, above)
+        return TermError(left * SLIGHTLY_UP, FLOW_ROUNDING * (u @ sizes), spoiled, above)
 
     flow, later = _flow(model, *p, late), _flow(model, *after, late)
     ways, sources, weights = event.firing.ways(flow.to)
@@ -205,7 +205,7 @@ def _above(model: Model, bounds: Bounds, lines: Sequence[tuple[float, FloatArray
     above: list[Above] = [[] for _ in range(1 + len(lines))]
     for law, change in zip(model.rate_expressions, bounds.change, strict=True):
         for clock, tree in terms_of(model, law or ZERO):
-            factor, polynomial = abs(float(evaluate(clock, {}, t))) * MARGIN, size(model, tree, bounds.largest)
+            factor, polynomial = abs(float(evaluate(clock, {}, t))) * SLIGHTLY_UP, size(model, tree, bounds.largest)
             above[0].append((2.0 * factor, polynomial))
             for j, (b, c) in enumerate(lines, 1):
                 line = None if polynomial is None or not b < inf else times_line(polynomial, b, c, change)

@@ -61,10 +61,10 @@ if TYPE_CHECKING:
 
 FIRST_LOSS = 1e-7  # of probability, with which the first run begins
 FIRST_CHANGING = 1e-12  # where rates change: there less loss takes a few states more, and no more steps
-CAUTION = 0.2  # of the loss that would just do
-UNSEEN = 1e-6  # of the loss, where a cell has no probability at all
+LOSS_CAUTION = 0.2  # of the loss that would just do
+UNSEEN_CELL = 1e-6  # of the loss, where a cell has no probability at all
 MOST_RUNS = 12  # each with a smaller loss; chosen, not measured
-NAMED = 4  # cells without probability that are printed; chosen
+NAMED_CELLS = 4  # cells without probability that are printed; chosen
 LEAST_LOSS = 1e-60  # below which a cell that still has no probability is reported
 
 
@@ -184,8 +184,8 @@ class Likelihood(Displayed):
         lines += [f"{label}: {interval}" for label, interval in self.by_condition.items()]
         times = zip(self.counts.times.tolist() if self.by_time else (), self.by_time, self.counts.cells, strict=True)
         lines += [f"  t = {t:g}: {interval}, {int(n.sum()):,} cells" for t, interval, n in times]
-        lines += [f"  note: {text}" for text in self.impossible[:NAMED]]
-        more = len(self.impossible) - NAMED
+        lines += [f"  note: {text}" for text in self.impossible[:NAMED_CELLS]]
+        more = len(self.impossible) - NAMED_CELLS
         return "\n".join([*lines, *([f"  note: so have {more:,} other counts; see `impossible`"] if more > 0 else [])])
 
 
@@ -311,7 +311,7 @@ def _narrowed(
         before = [answer.absolute for answer in reached]
         if high - low <= width or exact or hidden or run == MOST_RUNS - 1 or (unseen and loss < LEAST_LOSS):
             break
-        loss *= UNSEEN if unseen else min(0.5, CAUTION * width / (high - low))
+        loss *= UNSEEN_CELL if unseen else min(0.5, LOSS_CAUTION * width / (high - low))
     value = Interval(low, high, low if unseen else 0.5 * (low + high), True)
     least = 0.0 if unseen else min(lowest for _, _, lowest in intervals)
     limits = replace(limits, report=silent)  # a gradient is asked for later, and by another `progress`

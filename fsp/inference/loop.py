@@ -52,13 +52,13 @@ if TYPE_CHECKING:
     from fsp.space.base import BaseSpace
 
 MOST_RUNS = 6  # with ever smaller losses of p
-CAUTION = 0.3  # of the loss of p that would just do, with which the next run begins
+RUN_CAUTION = 0.3  # of the loss of p that would just do, with which the next run begins
 LONGEST_CHEAP = 4  # jumps that the space grows ahead where that is cheap: states far out make Λ large
 LOOK = 200  # blocks of products before it is seen whether states can be dropped
 # Where series are of 1.5 times the largest exit rate (`WIDENED` in `fsp.inference.distributions`), what stays in a
 # state is at least a third of what is there, so that an entry of a product has 5 times the roundings of its terms.
 AMPLIFIED = 5.0
-LEAST_SHARE = 0.2  # of the work that must go with them
+LEAST_WORK_SHARE = 0.2  # of the work that must go with them
 STATIONARY_SHARE = 0.25  # of the loss of p, for what a stationary start lacks
 LEAST_STATIONARY = 1e-14  # of the error of a stationary start that is asked for: below, rounding is most of it
 LEAST_SPENT = 0.1  # of what may be lost, at a start
@@ -98,7 +98,7 @@ def solve(
         answers = run.results()
         if answers is not None:
             return answers, slopes, run.counts
-        loss *= CAUTION * run.affordable
+        loss *= RUN_CAUTION * run.affordable
     raise ConvergenceError(
         f"The derivatives must be known up to {tol:.1e}, but {MOST_RUNS} runs with ever smaller losses did not get "
         f"there. Ask for a larger `tol`, or for an earlier time."
@@ -313,7 +313,7 @@ class Run:
         kept = self._choice(self._weight(self._block))
         rates = self._steps.generator.exit_rates
         before, after = rates.max() * (CALL_STATES + len(kept)), rates[kept].max() * (CALL_STATES + kept.sum())
-        if after < (1.0 - LEAST_SHARE) * before:
+        if after < (1.0 - LEAST_WORK_SHARE) * before:
             self._account.drop(self._steps.course, self._block, kept)
             smaller = self._space.restrict(kept)
             self._bind(smaller, self._carried(smaller), goes_on=True)

@@ -35,15 +35,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import ROUNDED_UP, SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.generator import Generator
 from fsp.inference.adjoint import Adjoint, Gradient, RatesOff, SideBySide, Weights
 from fsp.inference.adjoint_space import together
 from fsp.inference.beginning import of_model
 from fsp.inference.derived import slopes_on
 from fsp.inference.envelopes import Bounds
-from fsp.inference.extrinsic import ROUNDINGS
-from fsp.inference.mixed_scores import MARGIN, score_squares
+from fsp.inference.extrinsic import DENSITY_ROUNDINGS
+from fsp.inference.mixed_scores import score_squares
 from fsp.inference.mixed_slopes import SlopeShifts, rate_slopes
 from fsp.inference.mixing import LossShares, Mixing, Patch
 from fsp.inference.quadrature import INNERMOST, OUTERMOST
@@ -60,16 +60,17 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
 
 # Times the loss, of the Poisson weights that a stretch leaves out: they count as lost, four times.  Chosen.
-TAIL = 1e-3
-LESS, MOST_ROUNDS = 1e-6, 3  # times the loss, where intervals are too wide, and rounds; chosen
-FIRST, LEAST = 1e-10, 1e-40  # the loss of the first round, at most and at least; chosen
+TAIL_OVER_LOSS = 1e-3
+NEXT_ROUND_LOSS, MOST_ROUNDS = 1e-6, 3  # times the loss, where intervals are too wide, and rounds; chosen
+FIRST_ROUND_LOSS, LEAST_LOSS = 1e-10, 1e-40  # the loss of the first round, at most and at least; chosen
 NEEDED = 0.2  # of a width that is narrow enough, what (1) should make; chosen
-KEPT = 16_000_000  # numbers of the nodes' adjoints that are kept between both passes: 128 MB; chosen
+KEPT_NUMBERS = 16_000_000  # numbers of the nodes' adjoints that are kept between both passes: 128 MB; chosen
 OF_MATRICES = 10  # numbers a state and reaction: those of P twice, with their places, and rates
 SOME = 8  # of so many nodes, one says what states there are: others lie between; chosen
 ABREAST = 8_000  # states of the nodes that are passed side by side: as their vectors stay near the processor; chosen
-HALF, WHOLE = 6.0, 5.0  # factors of |a(h/2)| and |a(h)|: |a(z)| <= |a(h/2)| + (2 h + h/2)/(h/2) |a(h) - a(h/2)|
-OPEN = "nothing bounds how much scores of paths vary that are not stored"
+# Factors of |a(h/2)| and |a(h)|: |a(z)| <= |a(h/2)| + (2 h + h/2)/(h/2) |a(h) - a(h/2)|.
+HALFWAY_FACTOR, WHOLE_FACTOR = 6.0, 5.0
+UNBOUNDED_SCORES = "nothing bounds how much scores of paths vary that are not stored"
 
 
 class _Node(NamedTuple):
@@ -134,7 +135,7 @@ class MixedAdjoint:
     ) -> None:
         self._slopes, self._mixing, self._roots = slopes, mixing, roots
         self.space = together([patch.space for patch in patches])
-        self._rules, self._tail = _JointRule.of(mixing, rules, loss, slopes), TAIL * loss
+        self._rules, self._tail = _JointRule.of(mixing, rules, loss, slopes), TAIL_OVER_LOSS * loss
         self._bundles = _Bundle.of(patches, self.space)
         self._kept: dict[int, tuple[list[Adjoint], SideBySide]] = {}
         n, held = len(mixing.times), 0
@@ -149,7 +150,7 @@ class MixedAdjoint:
                 self.relative = max(self.relative, adjoint.relative)
             numbers = n + len(passed[0][0].path.stretches) + OF_MATRICES * (1 + mixing.model.n_reactions)
             held += len(bundle.points) * len(bundle.space) * numbers
-            if held <= KEPT:
+            if held <= KEPT_NUMBERS:
                 self._kept[j] = passed
         self.relative += self._rules.rounding
 
@@ -161,12 +162,12 @@ class MixedAdjoint:
         """Bound what they lack, all together, which is δ of (1) as well."""
         return (
             float(self._lacking[i] * (1.0 + self._rules.rounding) + self._rules.outside + 2.0 * self._rules.error)
-            * MARGIN
+            * ROUNDED_UP
         )
 
     def absolute(self, i: int) -> float:
         """Bound what they may be too large, all together, beside what is relative."""
-        return float(self._absolute[i] * (1.0 + self._rules.rounding) + self._rules.error) * MARGIN
+        return float(self._absolute[i] * (1.0 + self._rules.rounding) + self._rules.error) * ROUNDED_UP
 
     def level(self, highest: float) -> FloatArray:
         """Return a height that is the same on all states, (1,)."""
@@ -201,7 +202,7 @@ class MixedAdjoint:
         off += self._of_rules() * self._rules.error * heights.sum()
         lost = np.array([math.sqrt(self.lacks(i)) for i in range(len(heights))])
         off += self._roots * float(heights @ lost)  # (1)
-        return Gradient(values, off * MARGIN, products)
+        return Gradient(values, off * ROUNDED_UP, products)
 
     def _mean(self, adjoint: Adjoint, asked: Sequence[Weights]) -> tuple[float, float]:
         """Return Σ f y at a node, over all times, and what it may be off from Σ f p_J."""
@@ -244,7 +245,7 @@ class MixedAdjoint:
         for name, law in self._mixing.laws.items():
             theta = np.array([values[name]])
             scores.append(law.slopes(theta)[:, 0])
-            rounded = ROUNDINGS * UNIT_ROUNDOFF + 2.0 * self._rules.moved[name]  # twice in squares
+            rounded = DENSITY_ROUNDINGS * UNIT_ROUNDOFF + 2.0 * self._rules.moved[name]  # twice in squares
             off.append(rounded * law.slope_sizes(theta, np.abs(np.log(theta)))[:, 0])
         return _Node(np.array(scores), np.array(off))
 
@@ -258,11 +259,13 @@ class MixedAdjoint:
                 factors[name] += more
         for name, parts in self._slopes.of_laws.items():
             factors[name] += sum(self._largest_score(mixed, place) for mixed, place in parts)
-        return np.array(list(factors.values())) * MARGIN
+        return np.array(list(factors.values())) * ROUNDED_UP
 
     def _largest(self) -> FloatArray:
         """Bound (2) without its exponential by rates, (q,)."""
-        corners = product(*(((HALF, 0.5 * high), (WHOLE, high)) for _, high in self._rules.ranges.values()))
+        corners = product(
+            *(((HALFWAY_FACTOR, 0.5 * high), (WHOLE_FACTOR, high)) for _, high in self._rules.ranges.values())
+        )
         total = np.zeros((len(self._slopes.of_rates), len(self.space)))
         for corner in corners:
             values = dict(zip(self._rules.ranges, (value for _, value in corner), strict=True))
@@ -294,7 +297,7 @@ def roots_of(model: Model, slopes: MixedParameters, mixing: Mixing) -> FloatArra
             roots[name] += math.sqrt(square)
     for name, parts in slopes.of_laws.items():
         roots[name] += sum(math.sqrt(float(laws[mixed].slope_squares()[place])) for mixed, place in parts)
-    return np.array(list(roots.values())) * MARGIN
+    return np.array(list(roots.values())) * ROUNDED_UP
 
 
 def refined_mixture(
@@ -314,7 +317,7 @@ def refined_mixture(
     roots = roots_of(model, slopes, Mixing(model, laws, times, limits))
     known = np.isfinite(roots)
     needed = (NEEDED * allowed / float(roots[known].max(initial=1.0))) ** 2
-    loss = min(FIRST, max(needed, LEAST))
+    loss = min(FIRST_ROUND_LOSS, max(needed, LEAST_LOSS))
     best: Gradient | None = None
     for _ in range(MOST_ROUNDS):
         mixing = Mixing(model, laws, times, limits)
@@ -323,9 +326,9 @@ def refined_mixture(
         wide = width(_chosen(gradient, known))
         before = math.inf if best is None else width(_chosen(best, known))
         best = gradient if best is None or wide < before else best
-        if wide <= 1.0 or wide > 0.5 * before or loss <= LEAST:
+        if wide <= 1.0 or wide > 0.5 * before or loss <= LEAST_LOSS:
             break
-        loss = max(LESS * loss, LEAST)
+        loss = max(NEXT_ROUND_LOSS * loss, LEAST_LOSS)
     if best is None:
         raise ValueError("a loss must be tried")
     return best
@@ -350,6 +353,6 @@ def stored_bounds(
     """Return what bounds derivatives, with what they are off, on the stored states alone: p_J needs no others."""
     n, rest = model.n_reactions, (0,) * model.n_species
     each = _sizes(model, space, slopes) + sum((shifts or {}).values())
-    largest = each.max(axis=1, initial=0.0) * MARGIN
+    largest = each.max(axis=1, initial=0.0) * ROUNDED_UP
     sizes = tuple(tuple({rest: Fraction(float(top) if r == 0 else 0.0)} for r in range(n)) for top in largest)
     return Bounds((sizes,), (), (), (), model.species_bounds, model.change.astype(np.float64))

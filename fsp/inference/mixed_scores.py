@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import ROUNDED_UP
 from fsp.inference.affine_rates import AffineRates
 from fsp.inference.envelopes import size
 from fsp.inference.parameters import without
@@ -46,8 +47,7 @@ if TYPE_CHECKING:
     from fsp.moments.parts import Gauge
     from fsp.moments.polynomial import Polynomial
 
-MARGIN = 1.0 + 1e-9  # above bounds that are a few sums and products
-HIDDEN = 0.1  # relative rounding of an exponential beyond which it bounds nothing; as in `fsp.moments.parts`
+USELESS_ROUNDING = 0.1  # relative rounding of an exponential beyond which it bounds nothing; as in `fsp.moments.parts`
 
 
 def score_squares(
@@ -68,7 +68,7 @@ def score_squares(
     if rising:  # not where all counts have a largest one
         integrals = _integrals(model, laws, horizon, integrals)
     totals = [sum(_integral(p, j, integrals) for j, p in enumerate(row)) for row in of_powers]
-    return np.asarray((np.array(totals, dtype=np.float64) + at_start) * MARGIN)
+    return np.asarray((np.array(totals, dtype=np.float64) + at_start) * ROUNDED_UP)
 
 
 def _terms(affine: AffineRates, laws: Mapping[str, ParameterLaw], r: int) -> Iterator[tuple[int, Expression | None]]:
@@ -175,12 +175,12 @@ def _integrals(model: Model, laws: Mapping[str, ParameterLaw], horizon: float, c
     begun = KnownDistribution(model.initial_states, model.initial_probabilities, model.start_lacks)
     for (i, j), row in places.items():
         gauge, (above, *now) = chosen[i], (_moments_of(laws, j + 1), _moments_of(laws, j))
-        start[row] = now[0] * begun.powers(gauge.weights, gauge.orders, 1.0)[1] * MARGIN
+        start[row] = now[0] * begun.powers(gauge.weights, gauge.orders, 1.0)[1] * ROUNDED_UP
         matrix[row, 0] = now[0] * gauge.matrix[1, 0]
         matrix[row, row] = gauge.matrix[1, 1]
         for alpha, c in (fed[i] or {}).items():
             column, factor = (places[_place(alpha) - 1, j + 1], 1.0) if sum(alpha) else (0, above)
-            matrix[row, column] += factor * float(c) * MARGIN
+            matrix[row, column] += factor * float(c) * ROUNDED_UP
     integrals, table = _integrated(matrix, start, horizon), constants.copy()
     for (i, j), row in places.items():
         if j <= 1:
@@ -196,7 +196,7 @@ def _integrated(matrix: FloatArray, start: FloatArray, horizon: float) -> FloatA
         both, error = exponential(block, horizon)
     except OverflowError:
         return np.full(n, inf)
-    return (1.0 + error) * MARGIN * (both[n:, :n] @ start) if error <= HIDDEN else np.full(n, inf)
+    return (1.0 + error) * ROUNDED_UP * (both[n:, :n] @ start) if error <= USELESS_ROUNDING else np.full(n, inf)
 
 
 def _fed(model: Model, laws: Mapping[str, ParameterLaw], affine: AffineRates, gauge: Gauge) -> Polynomial | None:

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
 
 # Of the largest rate that is met: 100 roundings, of its value and of the place of the switch.
-ROUNDED = 1e-14
-ALIKE = 1e-12  # relative: speeds of switches that are the same but for rounding
-FLAT = 32  # numbers on which both sides of a comparison may be equal: less than 100 roundings
-LOOKED_AT = 64  # times at which the largest rate is looked for; chosen, not measured
+SWITCH_ROUNDING = 1e-14
+SAME_SPEED = 1e-12  # relative: speeds of switches that are the same but for rounding
+EQUAL_NUMBERS = 32  # numbers on which both sides of a comparison may be equal: less than 100 roundings
+RATE_TIMES = 64  # times at which the largest rate is looked for; chosen, not measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +98,7 @@ class Moving:
         return self._change(move, t, states), self._rounding(move, t, states)
 
     def _rounding(self, move: Move, t: float, states: IntArray) -> FloatArray:
-        return ROUNDED * abs(move.speed) * self._largest(move.reaction, states, t)
+        return SWITCH_ROUNDING * abs(move.speed) * self._largest(move.reaction, states, t)
 
     def beyond(self, move: Move, t: float, moment: Moment) -> float:
         """Bound the mean of twice that over what a moment is of."""
@@ -142,7 +142,7 @@ class Moving:
 
     def _largest(self, reaction: int, states: IntArray, t: float) -> FloatArray:
         """Return about the largest rates from the start to some time later, (n,)."""
-        times = np.linspace(0.0, 2.0 * t, LOOKED_AT)
+        times = np.linspace(0.0, 2.0 * t, RATE_TIMES)
         values: FloatArray = np.max([self.model.propensity(reaction, states, at) for at in times.tolist()], axis=0)
         return values
 
@@ -170,7 +170,7 @@ def _passes(gap: Expression, t: float) -> bool:
 def _jumps(clock: Expression, t: float) -> bool:
     """Return whether a function of time jumps at a time, by more than rounding."""
     before, after = (float(evaluate(clock, {}, at)) for at in (nextafter(t, 0.0), nextafter(t, inf)))
-    return abs(before - after) > ROUNDED * max(abs(before), abs(after))
+    return abs(before - after) > SWITCH_ROUNDING * max(abs(before), abs(after))
 
 
 def _jumped(row: FloatArray, flow: FloatArray, index: IntArray) -> FloatArray:
@@ -184,8 +184,8 @@ def _jumped(row: FloatArray, flow: FloatArray, index: IntArray) -> FloatArray:
 def _step(clock: Expression, t: float, later: float) -> float:
     """Return by how much a function of time changes at a time, with what it may be off."""
     before, after = (float(evaluate(clock, {}, at)) for at in (nextafter(t, 0.0), later))
-    largest = max(abs(float(evaluate(clock, {}, at))) for at in np.linspace(0.0, 2.0 * t, LOOKED_AT).tolist())
-    return abs(before - after) + ROUNDED * max(largest, abs(before), abs(after))
+    largest = max(abs(float(evaluate(clock, {}, at))) for at in np.linspace(0.0, 2.0 * t, RATE_TIMES).tolist())
+    return abs(before - after) + SWITCH_ROUNDING * max(largest, abs(before), abs(after))
 
 
 def _roots(switch: MovingSwitch, end: float) -> list[float]:
@@ -203,7 +203,7 @@ def _changes(gap: Expression, t: float) -> bool:
 def _after(gap: Expression, t: float) -> float:
     """Return the first number from a time on where a function of time is not zero."""
     later = t
-    for _ in range(FLAT):
+    for _ in range(EQUAL_NUMBERS):
         if evaluate(gap, {}, later) != 0.0:
             return later
         later = nextafter(later, inf)
@@ -219,7 +219,7 @@ def _require_alike(model: Model, name: str, reaction: int, t: float, speeds: lis
         for left, right in pairwise(node.arguments)
     ]
     together = sum(_changes(gap, t) for gap in gaps if depends_on_time(gap))
-    if together > len(speeds) or not np.allclose(speeds, speeds[0], rtol=ALIKE, atol=0.0):
+    if together > len(speeds) or not np.allclose(speeds, speeds[0], rtol=SAME_SPEED, atol=0.0):
         raise ModelError(
             f"Switches of a rate at one time must move alike with '{name}', but those of "
             f"'{model.reactions[reaction].name}' at t = {t:.6g} do not; give them different times, or write the rate "

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space import StateSpace
 
-TINY = 1e-14  # probability of an outcome below which rounding of its derivatives hides what it tells
+LEAST_OUTCOME = 1e-14  # probability of an outcome below which rounding of its derivatives hides what it tells
 DENSE = 5_000_000  # entries of a table of outcomes; with more the counts that were seen stand for all of them
 
 
@@ -98,8 +98,8 @@ class Observation:
             of_all = [slope and slope[1] for slope in slopes.values()]
             h = _derivatives(outcomes, of_all, p, states[:, i], columns)
             y = outcomes @ p
-            h = h[:, y > TINY]
-            information += float(n.sum()) * (h / y[y > TINY]) @ h.T
+            h = h[:, y > LEAST_OUTCOME]
+            information += float(n.sum()) * (h / y[y > LEAST_OUTCOME]) @ h.T
         return gradient, 0.5 * (information + information.T)
 
     def weights(self, transients: Transients, values: Mapping[str, float]) -> FloatArray:

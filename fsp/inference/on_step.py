@@ -28,8 +28,8 @@ STAGES = 12  # p of the STL1 model up to 1e-12 takes 150 steps and 0.6 s, with 9
 # where states are known to 1e-6 of themselves; how many steps that is long at most; and the rounding of coefficients
 # about another middle, of the sum of 14 moduli, each with a power and three products.  The first two are chosen, and so
 # is the part of the length that would just do, and how many steps an interval must be long to be worth it.
-LOOSE, MOST_TIMES, SHIFTED = 1e-10, 8.0, 64.0 * UNIT_ROUNDOFF
-SAFE, LONGER = 0.8, 1.5
+CLOCK_ERROR, MOST_STEPS_LONG, SHIFTED = 1e-10, 8.0, 64.0 * UNIT_ROUNDOFF
+JUST_DOES, WORTH_AN_INTERVAL = 0.8, 1.5
 CLOCK_DEGREE = 13  # of polynomials in place of functions of time: what they miss is of the order of the stages
 
 
@@ -151,9 +151,9 @@ class Ahead:
             return [_restricted(clock, start, end, t, h) for clock in clocks]
         first = max(t + h - self._length, 0.5 * (t + last) if self._closed == last else last)
         length = t + h - first
-        if self._length > LONGER * h and length > LONGER * h:
+        if self._length > WORTH_AN_INTERVAL * h and length > WORTH_AN_INTERVAL * h:
             clocks = self._looked_at(first, length, Parts())
-            if self._length > SAFE * length and t + h <= first + length:
+            if self._length > JUST_DOES * length and t + h <= first + length:
                 self._held = first, first + length, clocks
                 return [_restricted(clock, first, first + length, t, h) for clock in clocks]
             self._closed = last if first == last else self._closed
@@ -166,7 +166,9 @@ class Ahead:
         clocks = clocks_on(self._trees, t, h, parts, fitted=False)
         shares = (clock.remainder / max(height(clock, h), 1e-300) if clock.certified else 1.0 for clock in clocks)
         missed = max(shares, default=0.0)
-        self._length = h * min(MOST_TIMES, max(0.1, SAFE * (LOOSE / max(missed, 1e-300)) ** (1.0 / (CLOCK_DEGREE + 1))))
+        self._length = h * min(
+            MOST_STEPS_LONG, max(0.1, JUST_DOES * (CLOCK_ERROR / max(missed, 1e-300)) ** (1.0 / (CLOCK_DEGREE + 1)))
+        )
         return clocks
 
 

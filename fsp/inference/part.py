@@ -39,9 +39,9 @@ FIRST_LOSS = 1e-8  # of probability, for the first space of some parameters
 FIRST_TIMED = 1e-12  # the same where rates are read at each time: there less loss takes a few states more
 LESS = 1e-4  # times the loss, where a space does not do
 MOST_SPACES = 10  # at one point, before a cell is taken to be impossible: the last loses 1e-44
-MARGIN = 3  # reactions beyond the states that are needed, so that neighbours need no other space
-MOST_STATES = 2.0  # of a space that is kept, over those needed at the last parameters
-TAIL = 1e-14  # of the Poisson weights, and less where a cell is improbable
+NEIGHBOUR_REACTIONS = 3  # reactions beyond the states that are needed, so that neighbours need no other space
+KEPT_SPACE_RATIO = 2.0  # of a space that is kept, over those needed at the last parameters
+LEAST_TAIL = 1e-14  # of the Poisson weights, and less where a cell is improbable
 # What a space may take that is sought far from an optimum, and what an evaluation may there: seconds; chosen.
 FAR_STATES, FAR_WORK, FAR_SEARCH = 50_000, 3e8, 2e7
 RUNGS = 4  # spaces that are kept for many parameters, so that a few wide laws do not slow all others; chosen
@@ -227,7 +227,7 @@ class Part:
     def _batch(self, rung: Rung, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         space, observation = rung
         times = self.counts.times.tolist()
-        transients = space.at_many(theta[:, self._columns], times, TAIL, self._max_work)
+        transients = space.at_many(theta[:, self._columns], times, LEAST_TAIL, self._max_work)
         return observation.log_likelihood(transients, [self.values(each) for each in theta])
 
     def _alone(self, theta: FloatArray) -> Callable[[Kept, float], Transients]:
@@ -249,7 +249,7 @@ class Part:
         floor: float = -math.inf,
     ) -> tuple[Transients, Observation]:
         """Return what is computed on a space that does for these parameters: the one there is, or a new one."""
-        loss, tail, near = _first_loss(self._laws), TAIL, math.isfinite(width)
+        loss, tail, near = _first_loss(self._laws), LEAST_TAIL, math.isfinite(width)
         limits, kept = self._limits if near else self._far, self._space is not None
         if not kept:
             self._find(theta, loss, limits)
@@ -291,10 +291,10 @@ class Part:
             reached = distributions(model, times, loss, limits, start)
         states = np.unique(np.concatenate([answer.distribution.states for answer in reached]), axis=0)
         space = StateSpace.from_states(model.species, np.concatenate([states, model.initial_states]))
-        space = StateSpace.from_states(model.species, space.grow(model, MARGIN).states)
+        space = StateSpace.from_states(model.species, space.grow(model, NEIGHBOUR_REACTIONS).states)
         if self._space is not None:
             joined = space.union(self._space.space)
-            if len(joined) <= MOST_STATES * len(space) or loss < _first_loss(self._laws):
+            if len(joined) <= KEPT_SPACE_RATIO * len(space) or loss < _first_loss(self._laws):
                 space = joined
         observation = Observation(model, self.counts, space, self._instruments)
         self._space, self._observation = self._on(space), observation

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import ROUNDED_UP
+
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.timed_steps import VectorOnStep
-
-ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products, on a step whose ends may be off by rounding
 
 
 class PathAhead:
@@ -22,6 +22,7 @@ class PathAhead:
     def __init__(self, pieces: Sequence[VectorOnStep], alone: FloatArray, n_changing: int = 0) -> None:
         """Take the steps; `alone` bounds y where there are none, (n,)."""
         self._pieces, self._starts = pieces, [piece.start for piece in pieces]
+        # Rounded up also for the ends of a step, which may be off by rounding.
         self._tops = [((1.0 + p.off.relative) * p.largest + p.off.absolute) * ROUNDED_UP for p in pieces] or [alone]
         self._last = len(pieces) - 1  # number of the last step that is not later than the step back
         self.weights = np.zeros((len(pieces), n_changing))  # H times functions of time on each step, at most

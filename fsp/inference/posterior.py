@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from fsp.inference.instruments import Instrument
     from fsp.model import Model
 
-NEGLIGIBLE = 50.0  # nats below the largest density met: a part of exp(-50) of the posterior needs no digits
+NEGLIGIBLE_NATS = 50.0  # nats below the largest density met: a part of exp(-50) of the posterior needs no digits
 WALKERS = 8  # for each parameter, at least; emcee advances half of them at once
 BURN = 0.25  # of the steps, that are left out: walkers begin at the summit, spread as the information says; chosen
-ROUNDS = 5  # of fitting the Student law; chosen
+STUDENT_ROUNDS = 5  # of fitting the Student law; chosen
 SCRAMBLES = 8  # independent sets of points, whose spread is the error
-SPREAD = 1.0  # largest standard deviation of a logarithm with which walkers and the first law begin
+WALKER_SPREAD = 1.0  # largest standard deviation of a logarithm with which walkers and the first law begin
 
 
 class Posterior:
@@ -154,7 +154,7 @@ class Posterior:
         values = self.log_prior(rows)
         inside = np.isfinite(values)
         if inside.any():
-            floor = self._largest - NEGLIGIBLE - float(values[inside].max())
+            floor = self._largest - NEGLIGIBLE_NATS - float(values[inside].max())
             log_densities, gaps = self._objective.at_many(rows[inside], self._width, floor)
             values[inside] += log_densities + np.where(gaps <= self._width, 0.5 * gaps, 0.0)
             self.evaluations += int(inside.sum())
@@ -278,14 +278,14 @@ class Posterior:
         """
         check_whole("points", points, 64)
         each = 2 ** math.ceil(math.log2(points / SCRAMBLES))
-        before = 2 ** math.ceil(math.log2(points / (2 * ROUNDS)))
-        report, total = callback(progress) or silent, ROUNDS * before + SCRAMBLES * each
+        before = 2 ** math.ceil(math.log2(points / (2 * STUDENT_ROUNDS)))
+        report, total = callback(progress) or silent, STUDENT_ROUNDS * before + SCRAMBLES * each
         report(0, total)
         summit, covariance = self._summit()
         law = StudentLaw.of(summit, covariance)
-        for round_ in range(ROUNDS):
+        for round_ in range(STUDENT_ROUNDS):
             u = law.points(before, seed + 1000 + round_)
-            law = law.fitted(u, weighted(self(u) - law.log_density(u), smooth=round_ < ROUNDS - 1))
+            law = law.fitted(u, weighted(self(u) - law.log_density(u), smooth=round_ < STUDENT_ROUNDS - 1))
             report((round_ + 1) * before, total)
         sets, values = [law.points(each, seed + s) for s in range(SCRAMBLES)], []
         for u in sets:
@@ -306,7 +306,7 @@ class Posterior:
                 f"but {error}; give it better values by with_parameters."
             ) from error
         values, vectors = np.linalg.eigh(summit.point.information)
-        variances = 1.0 / np.maximum(values, 1.0 / SPREAD**2)
+        variances = 1.0 / np.maximum(values, 1.0 / WALKER_SPREAD**2)
         covariance: FloatArray = (vectors * variances) @ vectors.T
         return summit.u, covariance
 

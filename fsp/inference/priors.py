@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from fsp.errors import ArgumentError
 
-STEP = 1e-4  # of a logarithm, for differences of log densities: errors of 1e-8 and 1e-16/1e-8 in the two derivatives
+# Of a logarithm, for differences of log densities: errors of 1e-8 and 1e-16/1e-8 in the two derivatives.
+DIFFERENCE_STEP = 1e-4
 
 
 class LogDensity(NamedTuple):
@@ -33,8 +34,10 @@ class Prior:
         """Return the log density where the logarithm of the parameter is u; without a law, zero."""
         if self.law is None:
             return LogDensity(0.0, 0.0, 0.0)
-        below, here, above = (self._value(x) for x in (u - STEP, u, u + STEP))
-        return LogDensity(here, (above - below) / (2.0 * STEP), (above - 2.0 * here + below) / STEP**2)
+        below, here, above = (self._value(x) for x in (u - DIFFERENCE_STEP, u, u + DIFFERENCE_STEP))
+        return LogDensity(
+            here, (above - below) / (2.0 * DIFFERENCE_STEP), (above - 2.0 * here + below) / DIFFERENCE_STEP**2
+        )
 
     def value(self, u: float) -> float:
         """Return the log density of u, minus infinity outside the range."""

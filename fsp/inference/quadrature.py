@@ -59,14 +59,14 @@ if TYPE_CHECKING:
     from fsp.inference.extrinsic import ParameterLaw
 
 GAUSS = math.log(64.0 / 15.0)  # the constant of (2)
-SLACK = 1e-6  # of logarithms of M, far above their rounding
+LOG_SLACK = 1e-6  # of logarithms of M, far above their rounding
 ARCS = 48  # of the upper half of an ellipse, on each of which M is bounded; more change a tenth of the nodes, measured
 RADII = 16  # ellipses that are tried; as above
 # Of the ends of a piece: real parts of ellipses are at least (1 - (16/17)²) times the lower one, moduli at most twice
 # the middle, as ellipses leave out zero.
 INNERMOST, OUTERMOST = 0.1, 2.0
-LEAST_NODES, MOST_NODES = 2, 60  # of a piece: (2) needs two; beyond 60 halves do better
-FEW = 6  # nodes of a piece that is not halved
+LEAST_PIECE_NODES, MOST_PIECE_NODES = 2, 60  # of a piece: (2) needs two; beyond 60 halves do better
+FEW_NODES = 6  # nodes of a piece that is not halved
 FAR_APART = 4.0  # ratio of the ends of a piece beyond which it is halved in the logarithm; chosen
 TOO_FAR_APART = 1e3  # ratio beyond which an ellipse that leaves out zero has no room; chosen
 MOST_PIECES = 4_000  # before a law is given up
@@ -130,7 +130,7 @@ def _scaled(piece: Subinterval) -> tuple[FloatArray, FloatArray]:
     return piece.low + half * (1.0 + x), half * w
 
 
-@lru_cache(maxsize=MOST_NODES)
+@lru_cache(maxsize=MOST_PIECE_NODES)
 def _legendre(n: int) -> tuple[FloatArray, FloatArray]:
     x, w = np.polynomial.legendre.leggauss(n)
     return np.asarray(x, dtype=np.float64), np.asarray(w, dtype=np.float64)
@@ -143,10 +143,10 @@ def _pieces(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, 
         a, b, share, n = pending.pop()
         middle = math.sqrt(a * b) if b > FAR_APART * a else 0.5 * (a + b)
         halves = [(x, y, 0.5 * share, 0) for x, y in ((a, middle), (middle, b))]
-        if n > FEW:
+        if n > FEW_NODES:
             halves = [(x, y, e, _needed(law, growth, x, y, e)) for x, y, e, _ in halves]
         made += 1
-        if n <= FEW or (n <= MOST_NODES and n <= sum(part[3] for part in halves)):
+        if n <= FEW_NODES or (n <= MOST_PIECE_NODES and n <= sum(part[3] for part in halves)):
             yield Subinterval(a, b, n)
         elif made > MOST_PIECES or not a < middle < b:
             raise ConvergenceError(
@@ -160,15 +160,15 @@ def _pieces(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, 
 def _needed(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, error: float) -> int:
     """Return the number of nodes with which (2) is at most `error` on a piece; more than there may be where none is."""
     if high > TOO_FAR_APART * low:
-        return MOST_NODES + 1
+        return MOST_PIECE_NODES + 1
     center, half = 0.5 * (low + high), 0.5 * (high - low)
     top = center / half  # the half axis, over h, of the ellipse that touches zero
     axis = 1.0 + (top - 1.0) * np.linspace(0.0, 1.0, RADII + 2)[1:-1] ** 2  # (RADII,)
     r = axis + np.sqrt(axis**2 - 1.0)
     size = _largest(law, growth, center, half, axis, r)
     logs = GAUSS + math.log(half) + size - np.log1p(-(r**-2.0)) - math.log(error)
-    n = np.maximum(np.ceil(logs / (2.0 * np.log(r))), LEAST_NODES)  # (RADII,)
-    return int(min(n.min(), MOST_NODES + 1))
+    n = np.maximum(np.ceil(logs / (2.0 * np.log(r))), LEAST_PIECE_NODES)  # (RADII,)
+    return int(min(n.min(), MOST_PIECE_NODES + 1))
 
 
 def _largest(
@@ -186,4 +186,4 @@ def _largest(
     exponent = growth.linear * largest**2 / (size + near)  # (1): |z| - Re z grows with v and falls with x
     for bent in growth.bent:
         exponent = exponent + bent(region)
-    return np.asarray((law.above(region) + exponent).max(axis=1) + SLACK * (1.0 + np.abs(exponent).max(axis=1)))
+    return np.asarray((law.above(region) + exponent).max(axis=1) + LOG_SLACK * (1.0 + np.abs(exponent).max(axis=1)))

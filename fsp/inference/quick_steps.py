@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from fsp.inference.rates_in_time import RatesInTime
 
 STAGES = 7  # of p and 13 derivatives of the STL1 model to 1e-6 in the gradient: 5 and 9 take a fifth longer
-ITERATIONS = 12  # of the stages, beyond which a shorter step is cheaper; chosen
-SOLVED = 0.02  # of what is allowed, for the last change of the stages
+STAGE_ITERATIONS = 12  # of the stages, beyond which a shorter step is cheaper; chosen
+STAGE_ERROR = 0.02  # of what is allowed, for the last change of the stages
 SLOW = 0.7  # of the change before: iterations that gain less are given up
-SEEN = 0.1  # γ_0: of the step, for what a residual at its start says of all of it; chosen
-SAFE, LEAST, MOST = 0.9, 0.2, 4.0  # by how much steps change
-MOST_STEPS = 20_000  # minutes of a small network; beyond, a search is not worth it
-BESIDE = 4  # spacings of floats, by which a step keeps to the side of a switch that it lies on
+GAMMA_AT_START = 0.1  # γ_0: of the step, for what a residual at its start says of all of it; chosen
+SAFETY, LEAST_CHANGE, MOST_CHANGE = 0.9, 0.2, 4.0  # by how much steps change
+MOST_QUICK_STEPS = 20_000  # minutes of a small network; beyond, a search is not worth it
+SWITCH_SPACINGS = 4  # spacings of floats, by which a step keeps to the side of a switch that it lies on
 
 
 class _Systems(NamedTuple):
@@ -60,16 +60,16 @@ class QuickSteps:
         """Return the block at a later time, between which and t no rate switches."""
         while t < target:
             self.count += 1
-            if self.count > MOST_STEPS:
+            if self.count > MOST_QUICK_STEPS:
                 raise ConvergenceError(
-                    f"Derivatives must be within reach of {MOST_STEPS:,} steps, but at t = {t:.6g} these are spent. "
-                    f"Narrow the bounds of the parameters."
+                    f"Derivatives must be within reach of {MOST_QUICK_STEPS:,} steps, but at t = {t:.6g} these are "
+                    f"spent. Narrow the bounds of the parameters."
                 )
             left = target - t
             last = self._length >= (1.0 - 1e-6) * left
             h = left if last else min(self._length, max(0.5 * left, 0.1 * self._length))
             after, error = self._tried(block, t, h)
-            factor = min(MOST, max(LEAST, SAFE * max(error, 1e-12) ** (-1.0 / (STAGES + 1))))
+            factor = min(MOST_CHANGE, max(LEAST_CHANGE, SAFETY * max(error, 1e-12) ** (-1.0 / (STAGES + 1))))
             if error > 1.0:
                 self._length = h * factor
                 continue
@@ -79,8 +79,8 @@ class QuickSteps:
 
     def _tried(self, block: FloatArray, t: float, h: float) -> tuple[FloatArray, float]:
         """Return the block after a step, and its error over what is allowed; infinite where stages do not converge."""
-        times = np.minimum(t + h * self._table.nodes, t + h - BESIDE * np.spacing(t + h))
-        begun = min(t + BESIDE * np.spacing(t), t + 0.5 * h)
+        times = np.minimum(t + h * self._table.nodes, t + h - SWITCH_SPACINGS * np.spacing(t + h))
+        begun = min(t + SWITCH_SPACINGS * np.spacing(t), t + 0.5 * h)
         *generators, middle, first = self._rates.at(np.array([*times, t + 0.5 * h, begun]))
         steady = all(np.array_equal(A.data, middle.data) for A in generators)
         systems = _Systems(self._factors(middle, h), steady)
@@ -119,7 +119,7 @@ class QuickSteps:
         if forced_first is not None:
             residual -= forced_first
         real = systems.solvers[_real()]
-        seen = np.array([real.solve(row) for row in SEEN * h * residual])
+        seen = np.array([real.solve(row) for row in GAMMA_AT_START * h * residual])
         return stages, float((np.abs(seen).sum(axis=1) / tols).max())
 
     def _solved(
@@ -133,7 +133,7 @@ class QuickSteps:
     ) -> FloatArray | None:
         """Return the stages (s, m, n); None where they do not converge."""
         stages, before = np.repeat(z[None], STAGES, axis=0), np.inf
-        for _ in range(ITERATIONS):
+        for _ in range(STAGE_ITERATIONS):
             slopes = np.stack([_product(A, u) for A, u in zip(generators, stages, strict=True)])
             if forced is not None:
                 slopes += forced
@@ -143,7 +143,7 @@ class QuickSteps:
             if systems.steady:
                 return stages
             size = float((np.abs(change).sum(axis=2).max(axis=0) / tols).max())
-            if size <= SOLVED:
+            if size <= STAGE_ERROR:
                 return stages
             if not size <= SLOW * before:
                 return None

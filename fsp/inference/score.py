@@ -26,11 +26,11 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING
 from fsp.distribution import Interval
-from fsp.inference.account import OPEN
+from fsp.inference.account import UNBOUNDED_CHANGE
 from fsp.inference.adjoint import Adjoint, Gradient, Weights
 from fsp.inference.adjoint_space import Met, refined, refined_in_time
 from fsp.inference.loop import solve
-from fsp.inference.mixed_gradient import OPEN as UNSTORED
+from fsp.inference.mixed_gradient import UNBOUNDED_SCORES as UNSTORED
 from fsp.inference.mixed_gradient import MixedAdjoint, refined_mixture
 from fsp.inference.mixed_slopes import slopes_of
 from fsp.inference.observation_channel import Gathered
@@ -48,15 +48,16 @@ if TYPE_CHECKING:
 
     AnyAdjoint = Adjoint | TimedAdjoint | MixedAdjoint
 
-LOSS = (1e-10, 1e-8)  # of probability: at most, and of the least probability of a cell; chosen
-TAIL = (1e-18, 1e-12)  # of the Poisson weights, in the same way: some products more
-LARGEST_TOL, SHARE = 1e-10, 1e-3  # of derivatives, forward: at most, and of the least probability of a cell
+LOSS_LIMITS = (1e-10, 1e-8)  # of probability: at most, and of the least probability of a cell; chosen
+TAIL_LIMITS = (1e-18, 1e-12)  # of the Poisson weights, in the same way: some products more
+LARGEST_TOL, DERIVATIVE_SHARE = 1e-10, 1e-3  # of derivatives, forward: at most, and of the least probability of a cell
 TOL_OF_STEPS = 1e-6  # of derivatives where rates depend on time, at first; chosen
-ROUNDED, WORTH = 30.0, 0.1  # times the rounding that is met: what may be asked for; of the first, to be worth a run
-HIDDEN = "a cell is so improbable that rounding hides what it contributes"
+# Times the rounding that is met: what may be asked for; of the first, to be worth a run.
+ASKED_OVER_ROUNDING, WORTH_A_RUN = 30.0, 0.1
+HIDDEN_CELL = "a cell is so improbable that rounding hides what it contributes"
 # Of a derivative, or of the root of the number of cells, about which it varies between experiments; and where rates
 # depend on time, as rounding is more.  Chosen.
-NARROW, NARROW_IN_TIME = 1e-4, 1e-3
+NARROW_SCORE, NARROW_IN_TIME = 1e-4, 1e-3
 
 
 def by_adjoint(
@@ -69,10 +70,10 @@ def by_adjoint(
 ) -> dict[str, Interval]:
     """Bound the derivatives of a log-likelihood by the logarithms of parameters; `least` is a cell's probability."""
     slopes = derivatives(model, parameters, log=True)
-    first = min(LOSS[0], LOSS[1] * least), min(TAIL[0], TAIL[1] * least)
-    asked, width = _asked(model, counts, instruments), _width(counts, NARROW)
+    first = min(LOSS_LIMITS[0], LOSS_LIMITS[1] * least), min(TAIL_LIMITS[0], TAIL_LIMITS[1] * least)
+    asked, width = _asked(model, counts, instruments), _width(counts, NARROW_SCORE)
     gradient = refined(model, slopes, counts.times, first, limits, asked, width)
-    return _intervals(slopes.names, gradient.values, gradient.off, OPEN)
+    return _intervals(slopes.names, gradient.values, gradient.off, UNBOUNDED_CHANGE)
 
 
 def by_adjoint_in_time(
@@ -91,7 +92,7 @@ def by_adjoint_in_time(
     slopes = derivatives(model, parameters, log=True)
     asked, width = _asked(model, counts, instruments), _width(counts, NARROW_IN_TIME)
     gradient = refined_in_time(model, slopes, counts.times, start, limits, asked, width, met)
-    return None if gradient is None else _intervals(slopes.names, gradient.values, gradient.off, OPEN)
+    return None if gradient is None else _intervals(slopes.names, gradient.values, gradient.off, UNBOUNDED_CHANGE)
 
 
 def _asked(model: Model, counts: Counts, instruments: Sequence[Instrument]) -> Callable[[AnyAdjoint], Gradient]:
@@ -125,8 +126,8 @@ def by_mixture(
 ) -> dict[str, Interval]:
     """Bound the same derivatives where parameters differ among cells, by `fsp.inference.mixed_gradient`."""
     slopes = slopes_of(model, parameters, laws)
-    allowed = NARROW * math.sqrt(counts.n_cells) * least / max(float(n.max()) for n in counts.cells)
-    asked, width = _asked(model, counts, instruments), _width(counts, NARROW)
+    allowed = NARROW_SCORE * math.sqrt(counts.n_cells) * least / max(float(n.max()) for n in counts.cells)
+    asked, width = _asked(model, counts, instruments), _width(counts, NARROW_SCORE)
     gradient = refined_mixture(model, slopes, laws, counts.times, allowed, limits, asked, width)
     return _intervals(slopes.names, gradient.values, gradient.off, UNSTORED)
 
@@ -141,18 +142,18 @@ def by_forward(
     start: str | None,
 ) -> dict[str, Interval]:
     """Bound the same derivatives by those of all probabilities, (2)."""
-    tol = min(LARGEST_TOL, SHARE * least)
+    tol = min(LARGEST_TOL, DERIVATIVE_SHARE * least)
     changing = taken_apart(model)[0].is_time_dependent
     if changing:
         first, *_ = solve(model, counts.times, parameters, TOL_OF_STEPS, limits, log=True, start=start)
-        tol = max(tol, ROUNDED * max(error.rounding for answer in first for error in answer.errors))
-    if changing and tol >= WORTH * TOL_OF_STEPS:
+        tol = max(tol, ASKED_OVER_ROUNDING * max(error.rounding for answer in first for error in answer.errors))
+    if changing and tol >= WORTH_A_RUN * TOL_OF_STEPS:
         reached, names = first, tuple(parameters)
     else:
         reached, slopes, _ = solve(model, counts.times, parameters, tol, limits, log=True, scores=True, start=start)
         names = slopes.names
     values, off = of_reached(reached, counts, instruments)
-    return _intervals(names, values, off, HIDDEN)
+    return _intervals(names, values, off, HIDDEN_CELL)
 
 
 def of_reached(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.projection.progress import SweepCallback
 
-HIDDEN = 20.0  # nats that a lower bound far from an optimum may hide, if its gap is that large; chosen
+HIDDEN_NATS = 20.0  # nats that a lower bound far from an optimum may hide, if its gap is that large; chosen
 # Nats that polishing may gain where an ascent ended: along a ridge of the STL1 model 0.6, where 1e-4 were promised.
 POLISHED = 2.0
 
@@ -67,7 +67,7 @@ class Search:
         self.task, self.starts = task, starts
         self._progress = progress
         self._ends: list[FitStart | None] = [None] * len(starts)
-        self._gaps = [HIDDEN] * len(starts)
+        self._gaps = [HIDDEN_NATS] * len(starts)
         self._lacking: list[FloatArray | None] = [None] * len(starts)  # of the information, by the ascents
         self._known: Likelihood | None = None  # at the best of ends
         self._error: Exception | None = None
@@ -174,7 +174,7 @@ class Search:
         best, height, low, high = None, -math.inf, self.task.low, self.task.high
         for i in self._made():
             end = self._end(i)
-            hidden = max(min(self._gaps[i], HIDDEN), POLISHED)
+            hidden = max(min(self._gaps[i], HIDDEN_NATS), POLISHED)
             if best is not None and end.value + hidden < height - REACHED:
                 continue
             try:

@@ -18,7 +18,7 @@ from fsp import defaults
 from fsp.bars import barred, callback, silent
 from fsp.distribution.sensitivity import Sensitivities, Sensitivity
 from fsp.errors import ToleranceWarning
-from fsp.inference.account import OPEN
+from fsp.inference.account import UNBOUNDED_CHANGE
 from fsp.inference.loop import solve
 from fsp.inference.problem import Limits
 
@@ -117,7 +117,7 @@ def sensitivity(
             answer.errors,
             answer.mean_errors,
             log,
-            "" if all(error.certified for error in answer.errors) else OPEN,
+            "" if all(error.certified for error in answer.errors) else UNBOUNDED_CHANGE,
         )
         for answer in reached
     ]

@@ -13,7 +13,7 @@ from fsp.inference.on_step import STAGES, OnStep, height
 from fsp.inference.statewise import off_by_table, range_of
 from fsp.solvers.clocks import chebyshev_nodes
 from fsp.solvers.collocation import radau
-from fsp.solvers.linear import Band, ShiftedSystem
+from fsp.solvers.linear import SERVED_CHANGE, Band, ShiftedSystem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.inference.timed import Timed
 
-NEAR = 0.03  # relative change of rates over which a factorisation still serves, as the stages are iterated
-ITERATIONS = 30  # of stages that are solved entry by entry; three are usual
+ENTRY_ITERATIONS = 30  # of stages that are solved entry by entry; three are usual
 # Of each entry: a defect of stages with which they are solved, some roundings, of which steps hold as many (with 4 the
 # STL1 model takes 10 % more corrections, and is known no better); and by which part a correction must lower it, to be
-# worth another.  Entries below UNSEEN of all may have any.
-SOLVED, WORTH, UNSEEN = 64.0 * UNIT_ROUNDOFF, 0.7, 1e-40
+# worth another.  Entries below UNSEEN_ENTRIES of all may have any.
+STAGE_DEFECT, WORTH_A_CORRECTION, UNSEEN_ENTRIES = 64.0 * UNIT_ROUNDOFF, 0.7, 1e-40
 
 
 class Stages:
@@ -111,7 +110,7 @@ class Stages:
         middle = np.array([clock.middle for clock in on_step.clocks])
         if self._systems is not None:
             length, weights, systems = self._systems
-            if length == h and np.allclose(weights, middle, rtol=NEAR, atol=0.0):
+            if length == h and np.allclose(weights, middle, rtol=SERVED_CHANGE, atol=0.0):
                 return systems
         square = self._pattern.copy()
         square.data = middle @ self._entries
@@ -130,13 +129,13 @@ class Stages:
         systems, best = self.factors(on_step, h), np.inf
         values = np.repeat(z[:, None, None], self._table.n_stages, axis=1)  # (n, s, 1)
         defects = self.defect(on_step, z[:, None, None], values, None, h)
-        unseen = UNSEEN * float(np.abs(z).max(initial=0.0)) + 1e-300
-        for _ in range(ITERATIONS):
+        unseen = UNSEEN_ENTRIES * float(np.abs(z).max(initial=0.0)) + 1e-300
+        for _ in range(ENTRY_ITERATIONS):
             defect, _ = defects()
             # Moduli are laid out by stages first: a fifth of the time of maxima over a short last axis.
             sizes = (np.abs(block[:, :, 0].T, order="C").max(axis=0) for block in (defect, values))
             size = float((next(sizes) / (next(sizes) + unseen)).max())
-            if size <= SOLVED or size > WORTH * best:
+            if size <= STAGE_DEFECT or size > WORTH_A_CORRECTION * best:
                 break
             best = size
             self.correct(values, defect, systems)

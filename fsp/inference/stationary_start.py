@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
 
 # Of the tolerance: for the states that bound how much comes back into those that are kept; of what is dropped of them.
-SINGLE, DROPPED = 1e-6, 0.1
+RETURNING, DROPPED_OF_START = 1e-6, 0.1
 # For what states the law of a log-likelihood is solved, where rates depend on time: a gradient that takes it needs so
 # little lacking.  Of the STL1 model that is 1,130 states in place of 1,096.
 LATER = 1e-26
@@ -53,10 +53,10 @@ def stationary(
     q = len(slopes.names)
     below = not q and not model.is_time_dependent  # lower bounds lose some hundred times the error of all together
     single = model.is_time_dependent  # then what is off stays in the space, or is known as a part of each probability
-    tol_of_law = SINGLE * tol if single else tol
+    tol_of_law = RETURNING * tol if single else tol
     if single and not q:
         tol_of_law = min(tol_of_law, LATER)
-    if law is None or not single or law.outside > SINGLE * tol:
+    if law is None or not single or law.outside > RETURNING * tol:
         law = StoredLaw.of(frozen, tol_of_law, limits.max_states, limits.max_memory, below=below, report=limits.report)
     states = law.space.states
     first, largest = slopes.at(0.0), model.species_bounds
@@ -73,7 +73,7 @@ def stationary(
     each = split(law.apart, law.y, weight_of(tol)) if law.proved else Known(0.0, law.total)
     if single and law.proved:
         known = Known(0.0, law.total) if q else each
-        kept = _needed(law.y, response.derivatives, DROPPED * tol)
+        kept = _needed(law.y, response.derivatives, DROPPED_OF_START * tol)
         lacking = law.outside + float(law.y[~kept].sum()) * (1.0 + SUM_ROUNDING)
         errors = errors + np.abs(response.derivatives[:, ~kept]).sum(axis=1) * (1.0 + SUM_ROUNDING)
 

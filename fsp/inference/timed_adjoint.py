@@ -52,7 +52,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot
+from fsp.arithmetic import ROUNDED_UP, SUM_ROUNDING, UNIT_ROUNDOFF, dot
 from fsp.bars import silent
 from fsp.generator import Generator
 from fsp.inference.adjoint import Gradient, Weights
@@ -61,7 +61,15 @@ from fsp.inference.on_step import STAGES
 from fsp.inference.path_ahead import PathAhead
 from fsp.inference.statewise import Known, split
 from fsp.inference.timed import Timed
-from fsp.inference.timed_contraction import LOOSE, ROUNDED, UNSEEN, Contraction, Lost, Truncation, heights_of
+from fsp.inference.timed_contraction import (
+    CONTRACTION_ROUNDING,
+    RATIO_FACTOR,
+    UNSEEN_PROBABILITY,
+    Contraction,
+    Lost,
+    Truncation,
+    heights_of,
+)
 from fsp.inference.timed_steps import FixedSteps, Off, VectorOnStep, without_changes
 from fsp.moments.parts import Moment
 from fsp.projection.progress import Progress
@@ -83,11 +91,10 @@ WEIGHT = 1e-8  # probability of all states that are not known as a part of thems
 # Of E and of Ê that steps may add in all by their length, and each beside, beside rounding, which adds 2e-9 and 3e-9 to
 # those of the STL1 model: 549 steps are tried, without the second 625.
 TARGET, EACH = 1e-8, 1e-10
-FLOOR = 1e-12  # κ over the largest weight, at least
+KAPPA_FLOOR = 1e-12  # κ over the largest weight, at least
 LOST_MORE = 3.0  # times G: what has left, for which states are worth to be added; chosen
 TOO_MUCH = 0.1  # of E or Ê, from which on nothing is known; below it, second orders are a tenth of the first
 SECOND = 1.2  # times a bound of first order: (1 + E)(1 + Ê) at most
-ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products
 
 
 class TimedAdjoint:
@@ -173,7 +180,7 @@ class TimedAdjoint:
     @property
     def is_open(self) -> bool:
         """Whether more has left the stored states than steps leave unknown."""
-        return self._truncation.gone > LOST_MORE * self._off(self._times[-1])[1] + UNSEEN
+        return self._truncation.gone > LOST_MORE * self._off(self._times[-1])[1] + UNSEEN_PROBABILITY
 
     def level(self, highest: float) -> FloatArray:
         """Return a height that is the same on all states, (1 + n_gauges,)."""
@@ -192,7 +199,7 @@ class TimedAdjoint:
             asked = [weights._replace(off=0.0 * weights.values, height=nothing) for weights in asked]
         mean = sum(float(weights.values @ self.probabilities(i)) for i, weights in enumerate(asked))
         largest = max(float(weights.values.max(initial=0.0)) for weights in asked)
-        backward = _Backward(self, asked, max(mean, FLOOR * largest, 1e-300))
+        backward = _Backward(self, asked, max(mean, KAPPA_FLOOR * largest, 1e-300))
         values, off = backward.gradient()
         worst = max(self.relative, backward.worst, *(piece.off.relative for piece in self.pieces))
         certified = known and worst < TOO_MUCH and self._beginning.proved
@@ -308,12 +315,12 @@ class _Backward:
             to = np.append(self._l, 0.0)[of._contraction.targets[move.reaction]]
             sums = (to + self._l + 2.0 * self._floor) * z
             self._values[move.parameter] += float(dot(flow * z, to - self._l))
-            error = float(np.abs(flow) @ sums) * (relative + ROUNDED) + float(noise @ sums)
+            error = float(np.abs(flow) @ sums) * (relative + CONTRACTION_ROUNDING) + float(noise @ sums)
             steepest = float((np.abs(flow) + noise).max(initial=0.0))
             error += 2.0 * steepest * (float(self._l.max(initial=0.0)) + self._floor) * G
             ratio, zeta, left = of._contraction.comes(move.reaction, (np.abs(flow) + noise) * z, z, G)
             rest = float(zeta.sum()) + left
-            error += (LOOSE * ratio + steepest) * mass + (LOOSE * rest + 2.0 * steepest * G) * height
+            error += (RATIO_FACTOR * ratio + steepest) * mass + (RATIO_FACTOR * rest + 2.0 * steepest * G) * height
             if of._truncation.gone > 0.0:
                 error += self._height * of._moving.beyond(move, t, moment)
             self._errors[move.parameter] += error * ROUNDED_UP
@@ -338,8 +345,8 @@ class _Backward:
         self._errors += np.abs(h) @ (l + self._floor) * relative + self._of_start(relative, mass, height)
         u = begun.probabilities
         _, G = of._off(0.0)
-        good = u >= max(4.0 * G, UNSEEN)
-        K = (np.abs(h)[:, good] / u[good]).max(axis=1, initial=0.0) * LOOSE
+        good = u >= max(4.0 * G, UNSEEN_PROBABILITY)
+        K = (np.abs(h)[:, good] / u[good]).max(axis=1, initial=0.0) * RATIO_FACTOR
         self._errors += K * mass + np.abs(h)[:, ~good].sum(axis=1) * height
 
     def _of_start(self, relative: float, mass: float, height: float) -> FloatArray:
@@ -348,7 +355,9 @@ class _Backward:
         if begun.moments.weighted is None:
             return H * begun.errors
         u, (_, G) = of._at[0.0][0], of._off(0.0)
-        unknown = np.where(u >= max(4.0 * G, UNSEEN), LOOSE * mass / np.maximum(u, UNSEEN), height)
+        unknown = np.where(
+            u >= max(4.0 * G, UNSEEN_PROBABILITY), RATIO_FACTOR * mass / np.maximum(u, UNSEEN_PROBABILITY), height
+        )
         inside = np.minimum((1.0 + relative) * (self._l + self._floor) + np.minimum(unknown, height), H)
         mean = float(u @ inside) * SECOND + H * (of._truncation.gone + G)
         return begun.moments.weighted(of.space, inside, H, mean)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fsp.arithmetic import dot
+from fsp.arithmetic import ROUNDED_UP, dot
 from fsp.inference.on_step import STAGES, height
 from fsp.inference.statewise import split
 from fsp.moments.parts import PartMoments, mean_over, moment_of
@@ -25,15 +25,14 @@ if TYPE_CHECKING:
     from fsp.moments.parts import Moment
     from fsp.space import StateSpace
 
-NODES = 20  # of Gauss: exact for degrees up to 39; those of u, l and a function of time are 2 · 12 + 13
+GAUSS_NODES = 20  # of Gauss: exact for degrees up to 39; those of u, l and a function of time are 2 · 12 + 13
 # Of a product, relative to the largest values of its factors: rounding of interpolation, with a Lebesgue constant of 10
 # and sums of 13 terms each, and of 20 nodes, is 2e-14.
-ROUNDED = 1e-13
+CONTRACTION_ROUNDING = 1e-13
 # Of probability: of states that count with ζ of (6) of `timed_adjoint`, about what has left in all; chosen.
-UNSEEN = 1e-19
-LOOSE = 2.0  # times a ratio of u: that of y, at most (1.1 u + g)/(0.9 u - g) where u >= 4 G
-TERMS = 12  # of a series; with at most half a jump in a step, the next is 1e-12 of the first
-ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products
+UNSEEN_PROBABILITY = 1e-19
+RATIO_FACTOR = 2.0  # times a ratio of u: that of y, at most (1.1 u + g)/(0.9 u - g) where u >= 4 G
+SERIES_TERMS = 12  # of a series; with at most half a jump in a step, the next is 1e-12 of the first
 
 
 class Sums(NamedTuple):
@@ -100,18 +99,18 @@ class Contraction:
         first, last = part
         x, w = _gauss()
         t, w = first + 0.5 * (last - first) * (1.0 + x), 0.5 * (last - first) * w
-        u = forward.points @ _values((t - forward.start) / forward.length).T  # (n, NODES)
+        u = forward.points @ _values((t - forward.start) / forward.length).T  # (n, GAUSS_NODES)
         l = back.points @ _values((back.start + back.length - t) / back.length).T  # noqa: E741 - as in (1)
-        l, largest = np.append(l, np.zeros((1, NODES)), axis=0), np.append(back.largest, 0.0)  # noqa: E741
+        l, largest = np.append(l, np.zeros((1, GAUSS_NODES)), axis=0), np.append(back.largest, 0.0)  # noqa: E741
         middle = back.start + 0.5 * back.length
         clocks = back.on_step.changing
         b = np.array([clock.middle + np.polynomial.polynomial.polyval(t - middle, clock.change) for clock in clocks])
         heights = heights_of(back)
-        wrong = (off + ROUNDED) * heights + np.array([clock.remainder for clock in clocks])
+        wrong = (off + CONTRACTION_ROUNDING) * heights + np.array([clock.remainder for clock in clocks])
         for reaction, total in zip(self.reactions, sums, strict=True):
             rows, chosen = reaction.rows, reaction.clocks
             to = self.targets[reaction.number, rows]
-            product = u[rows] * (l[to] - l[rows])  # (n_rows, NODES)
+            product = u[rows] * (l[to] - l[rows])  # (n_rows, GAUSS_NODES)
             np.add(total.products, product @ (w * b[chosen]).T, out=total.products)
             size = forward.largest[rows] * (largest[to] + largest[rows] + 2.0 * floor) * (last - first) * ROUNDED_UP
             np.add(total.errors, np.outer(size, wrong[chosen]), out=total.errors)
@@ -135,8 +134,8 @@ class Contraction:
         n = len(u)
         sums: FloatArray = np.bincount(self.targets[r], weights=flow, minlength=n + 1).astype(np.float64)
         sums[:n] += flow
-        least = np.where(u >= max(4.0 * absolute, UNSEEN), u, 0.0)
-        epsilon = split(sums[:n], least, max(absolute, UNSEEN)).relative
+        least = np.where(u >= max(4.0 * absolute, UNSEEN_PROBABILITY), u, 0.0)
+        epsilon = split(sums[:n], least, max(absolute, UNSEEN_PROBABILITY)).relative
         return epsilon, np.maximum(sums[:n] - epsilon * least, 0.0), float(sums[n])
 
 
@@ -196,7 +195,7 @@ class Truncation:
             later, zeta_left = self._later(zeta, piece, heights)
             ratios[r], rest[r], begun[r] = ratio + later, zeta_left + left, float(zeta.sum()) + left
         leaves = 2.0 * self._absolute
-        parts = (LOOSE * ratios + 1.0, LOOSE * rest + leaves, LOOSE * begun + leaves)
+        parts = (RATIO_FACTOR * ratios + 1.0, RATIO_FACTOR * rest + leaves, RATIO_FACTOR * begun + leaves)
         self.steps.append(Lost(*parts, list(moved), h * self.gone * ROUNDED_UP))
 
     def _later(self, zeta: FloatArray, piece: VectorOnStep, heights: FloatArray) -> tuple[float, float]:
@@ -206,17 +205,17 @@ class Truncation:
         """
         h, total = piece.length, float(zeta.sum())
         jumps = h * float((heights @ self._timed.exits).max(initial=0.0))
-        if total <= UNSEEN or jumps > 0.5:
+        if total <= UNSEEN_PROBABILITY or jumps > 0.5:
             return 0.0, total
         moved, term = zeta.copy(), zeta
-        for k in range(1, TERMS):
+        for k in range(1, SERIES_TERMS):
             flow = sum(g * (part @ term) for g, part in zip(heights.tolist(), self._timed.moduli, strict=True))
             term = h / k * np.asarray(flow)
             moved += term
-        missed = 2.0 * float(term.sum()) * 2.0 * jumps / TERMS
+        missed = 2.0 * float(term.sum()) * 2.0 * jumps / SERIES_TERMS
         left = sum(float((heights @ rates) @ moved[sources]) for sources, rates, *_ in self._timed.edges)
         end = np.maximum(piece.points[:, -1], 0.0)
-        known = split(moved * ROUNDED_UP, np.where(end >= 4.0 * piece.off.absolute, end, 0.0), UNSEEN)
+        known = split(moved * ROUNDED_UP, np.where(end >= 4.0 * piece.off.absolute, end, 0.0), UNSEEN_PROBABILITY)
         return known.relative, known.absolute + (missed + h * left) * ROUNDED_UP
 
     def beyond(self, weights: FloatArray) -> FloatArray:
@@ -242,8 +241,8 @@ def heights_of(piece: VectorOnStep) -> FloatArray:
 
 @lru_cache
 def _gauss() -> tuple[FloatArray, FloatArray]:
-    """Return nodes from -1 to 1 and weights, (NODES,) each."""
-    return np.polynomial.legendre.leggauss(NODES)
+    """Return nodes from -1 to 1 and weights, (GAUSS_NODES,) each."""
+    return np.polynomial.legendre.leggauss(GAUSS_NODES)
 
 
 @lru_cache

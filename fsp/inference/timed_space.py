@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 # 1-norms that a step of p, and of each derivative, may be off: far from an optimum, and near it.  Of the STL1 model
 # the log-likelihood is then off by 5e-6 and by 1e-8 nats, its gradient by 1e-3 and 2e-5.
-LOOSE, TIGHT = (1e-4, 1e-3), (1e-6, 1e-5)
-FIRST = 0.5  # jumps in the first step, on average
+FAR_ERRORS, NEAR_ERRORS = (1e-4, 1e-3), (1e-6, 1e-5)
+FIRST_STEP_JUMPS = 0.5  # jumps in the first step, on average
 RESOLVENT = 1e-10  # ε over the smallest exit rate: what it changes of the derivatives, about
 
 
@@ -83,9 +83,9 @@ class TimedSpace:
         stops = switch_times(model.rate_expressions, end) if moving is None else moving.times
         block, lacks = self._begun(model, slopes, rates)
         q = rates.q
-        of_p, of_slopes = TIGHT if math.isfinite(tail) else LOOSE
+        of_p, of_slopes = NEAR_ERRORS if math.isfinite(tail) else FAR_ERRORS
         flow = float(np.abs(rates.at(np.zeros(1))[0].diagonal()) @ block[0])
-        steps = QuickSteps(rates, np.array([of_p, *[of_slopes] * q]), FIRST / max(flow, 1e-300))
+        steps = QuickSteps(rates, np.array([of_p, *[of_slopes] * q]), FIRST_STEP_JUMPS / max(flow, 1e-300))
         blocks, lacking, t = [], [], 0.0
         for target in np.union1d(stops[stops > 0.0], times).tolist():
             if target > 0.0 and (model.is_time_dependent or self._laws.start is None):

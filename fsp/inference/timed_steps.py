@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.sparse import diags_array
 
+from fsp.arithmetic import ROUNDED_UP
 from fsp.errors import ConvergenceError
 from fsp.inference.on_step import CLOCK_DEGREE, STAGES, Ahead, OnStep, height, lowest
 from fsp.inference.stages import Stages, in_nodes, residuals
@@ -47,8 +48,9 @@ if TYPE_CHECKING:
 # are faster than all others: where none are, half of what the STL1 model is off would come by B of states that are
 # hardly faster.  Forward B takes what is wrong where a state is still empty, which is little of what it holds later.
 FAST_JUMPS, FAST_SHARE, APART = 100.0, 0.1, 5.0
-SHOWN, SEEN = 0.5, 2.0  # times a bound of rounding: what a step shows of it about, and what a step may add; chosen
-SHORTEST = 1e-13  # of the time: a shorter step would not know better on which side of a switch it lies
+# Times a bound of rounding: what a step shows of it about, and what a step may add; chosen.
+ROUNDING_SHOWN, ROUNDING_ADDED = 0.5, 2.0
+SMALLEST_STEP = 1e-13  # of the time: a shorter step would not know better on which side of a switch it lies
 GROWTH, SAFETY, SHRUNK = 4.0, 0.8, 0.15  # of steps: at most, of the step that would just do, at least; chosen
 # After a step in vain each accepted one lets the next grow by so much more, as what a step shows below rounding says
 # nothing: with GROWTH at once 1,098 steps of the STL1 model were tried in place of 895.
@@ -61,7 +63,6 @@ DOUBLED, LEAST_PART = 2.0, 1e-3
 TOLERATED, ORDERS = 1e-10, (1.5, 0.15)
 MOST_STEPS = 4_000  # in all; chosen
 FIRST_JUMPS = 10.0  # of the fastest state in the first step after vectors or rates have jumped; chosen
-ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,7 +222,7 @@ class FixedSteps:
         """Tell whether a step adds too much, and choose a shorter one."""
         ratio, rounding = self._ratio(seen, h), self._cost(seen.rounding)
         part = way.shortened(rounding, h)
-        if not (ratio > 1.0 or part) or h <= SHORTEST * max(abs(way.t), abs(way.last)):
+        if not (ratio > 1.0 or part) or h <= SMALLEST_STEP * max(abs(way.t), abs(way.last)):
             return False
         if ratio > 1.0:
             self._pace.length, self._pace.growth = h * max(SHRUNK, min(0.7, _factor(ratio))), CLOSER
@@ -250,7 +251,7 @@ class FixedSteps:
     @staticmethod
     def _least(t: float, left: float) -> float:
         """Return how long a step is taken as it is."""
-        return SHORTEST * (abs(t) + left)
+        return SMALLEST_STEP * (abs(t) + left)
 
     def _within(self, t: float, h: float, left: float) -> tuple[OnStep, float, Parts]:
         """Return the functions of time by which vectors change on a step, and what is known of their parts.
@@ -284,7 +285,8 @@ class FixedSteps:
     def _ratio(self, seen: _StepError, h: float) -> float:
         """Return what the step adds that is no rounding, over what it may."""
         truncation, rounding = self._cost(seen.truncation), self._cost(seen.rounding)
-        return max(truncation - SHOWN * rounding, 0.0) / max(self._target * h + self._each, SEEN * rounding, 1e-300)
+        allowed = max(self._target * h + self._each, ROUNDING_ADDED * rounding, 1e-300)
+        return max(truncation - ROUNDING_SHOWN * rounding, 0.0) / allowed
 
     def _cost(self, known: Known) -> float:
         return known.cost(self._weight) if self._weight else known.relative

@@ -12,7 +12,7 @@ from fsp.model import Model
 from fsp.model.structure import species_bounds
 from fsp.moments.polynomial import Exponents, falling
 
-ABOVE = 3.0  # times what is lacking: a probability is at most (1 + r)/(1 − r) of its lower bound, r its error
+OVER_LACKING = 3.0  # times what is lacking: a probability is at most (1 + r)/(1 − r) of its lower bound, r its error
 
 
 class InitialMoments(Protocol):
@@ -61,11 +61,11 @@ class KnownDistribution:
         u = self.states @ weights / unit  # (n,)
         values = u[:, None] ** orders  # (n, n_orders)
         moments: FloatArray = values.T @ self.probabilities
-        moments += ABOVE * self.lacking * (moments + values.max(axis=0))
+        moments += OVER_LACKING * self.lacking * (moments + values.max(axis=0))
         return moments
 
     def falling(self, alpha: Exponents) -> tuple[float, float]:
         """Return the mean of a falling monomial, twice where it is known exactly."""
         values = [np.prod([float(falling(int(x), n)) for x, n in zip(row, alpha, strict=True)]) for row in self.states]
         mean = float(np.dot(values, self.probabilities))
-        return mean, mean + ABOVE * self.lacking * (mean + float(max(values)))
+        return mean, mean + OVER_LACKING * self.lacking * (mean + float(max(values)))

@@ -24,6 +24,7 @@ from math import inf
 
 import numpy as np
 
+from fsp.arithmetic import SLIGHTLY_UP
 from fsp.arrays import FloatArray, IntArray
 from fsp.model import Model
 from fsp.moments.bounds import drift_conditions
@@ -33,7 +34,6 @@ from fsp.moments.exponential import exponential
 from fsp.moments.initial import KnownDistribution
 from fsp.moments.polynomial import Polynomial
 
-_MARGIN = 1.0 + 1e-12  # of the few operations on bounds
 _KEPT = 2  # conditions of each species that are followed: those with the lowest means, late and early
 
 
@@ -49,7 +49,7 @@ class Gauge:
     def powers(self, states: IntArray) -> FloatArray:
         """Return u^q, rounded up, of states (n, d): (n_orders, n)."""
         u = states @ self.weights  # (n,)
-        powers: FloatArray = np.array([u**q for q in self.orders.tolist()]) * _MARGIN
+        powers: FloatArray = np.array([u**q for q in self.orders.tolist()]) * SLIGHTLY_UP
         return powers
 
     def moved(self, h: float) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -65,8 +65,8 @@ class Gauge:
             both, upward = np.zeros((2 * n, 2 * n)), zero
         if max(error, more) > 0.1:
             return np.full((n, n), inf), np.full((n, n), inf), np.full((n, n), inf)
-        factor = (1.0 + error) * _MARGIN * both
-        return factor[:n, :n], factor[n:, :n], (1.0 + more) * _MARGIN * upward
+        factor = (1.0 + error) * SLIGHTLY_UP * both
+        return factor[:n, :n], factor[n:, :n], (1.0 + more) * SLIGHTLY_UP * upward
 
     def moment(self, moments: FloatArray, degree: int) -> float:
         """Bound Σ u^degree m by the moments (n_orders,), (3); infinite where no order is as high."""
@@ -76,7 +76,7 @@ class Gauge:
         q, above, mass = int(self.orders[places[0]]), float(moments[places[0]]), float(moments[0])
         if q == degree or not mass > 0.0:
             return above
-        return float(above ** (degree / q) * mass ** (1.0 - degree / q) * _MARGIN)
+        return float(above ** (degree / q) * mass ** (1.0 - degree / q) * SLIGHTLY_UP)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +124,7 @@ class PartMoments:
 
     def feed(self, fed: Sequence[FloatArray]) -> None:
         """Add, at this time, what sources hold of each gauge, (n_orders,) each."""
-        self.moments = [(moment + more) * _MARGIN for moment, more in zip(self.moments, fed, strict=True)]
+        self.moments = [(moment + more) * SLIGHTLY_UP for moment, more in zip(self.moments, fed, strict=True)]
 
     def advance(self, moves: Sequence[tuple[FloatArray, ...]], fed: Sequence[FloatArray], h: float) -> list[FloatArray]:
         """Go on for a time h, in which `fed` came in; return bounds of the integrals of the moments, (1) and (2).
@@ -135,7 +135,7 @@ class PartMoments:
         for (move, gathered, upward), moments, more in zip(moves, self.moments, fed, strict=True):
             grown = _applied(upward, more)
             after.append(_applied(move, moments) + grown)
-            integrals.append((_applied(gathered, moments) + h * grown) * _MARGIN)
+            integrals.append((_applied(gathered, moments) + h * grown) * SLIGHTLY_UP)
         self.moments = after
         return integrals
 
@@ -170,5 +170,5 @@ def mean_over(polynomial: Polynomial, moment: Moment) -> float:
     for alpha, c in polynomial.items():
         degree = sum(alpha)
         shares = [n / degree * moment(i, degree) for i, n in enumerate(alpha) if n] or [moment(0, 0)]
-        total += float(c) * sum(shares) * _MARGIN
+        total += float(c) * sum(shares) * SLIGHTLY_UP
     return total

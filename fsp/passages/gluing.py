@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.equilibrium.certificate import SLACK, lifted
+from fsp.equilibrium.certificate import SUM_SLACK, lifted
 from fsp.moments.polynomial import plus, scaled
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Above:
     @property
     def slack(self) -> float:
         """Relative error of `values`, before they are rounded up."""
-        return max(SLACK, 2.0 * self.condition.precision)
+        return max(SUM_SLACK, 2.0 * self.condition.precision)
 
     @property
     def polynomial(self) -> Polynomial | None:
@@ -68,12 +68,12 @@ def glued(
     solved = system.bounds(cost + stage.leaking(over.values(stage.states)))[1]
     within = over.values(space.states_at(stage.inside))
     core = _places(space, stage, over.condition)
-    lost = leaving * (1.0 + SLACK)
+    lost = leaving * (1.0 + SUM_SLACK)
     alpha = lifted(solved[core], lost[core], within[core] * (1.0 - 3.0 * over.slack))
     if alpha is None:
         return None
     solved = solved + alpha * lost
-    return np.minimum(solved, (alpha + within) * (1.0 + SLACK)), replace(over, alpha=alpha)
+    return np.minimum(solved, (alpha + within) * (1.0 + SUM_SLACK)), replace(over, alpha=alpha)
 
 
 def excepting(condition: DriftCondition, level: float) -> DriftCondition:

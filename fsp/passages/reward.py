@@ -39,7 +39,7 @@ from fsp.model.times import checked_times
 from fsp.moments import MomentBounds, moment_bounds
 from fsp.moments.drift import ORDERS
 from fsp.moments.drift_values import evaluate
-from fsp.moments.initial import ABOVE
+from fsp.moments.initial import OVER_LACKING
 from fsp.moments.polynomial import degree
 from fsp.passages.accumulation import Accumulated, accumulate
 from fsp.passages.gain import Accumulation, Gain
@@ -266,7 +266,7 @@ class RewardQuestion:
         cost = self.gain.cost(self.model) if self.gain.is_rate else None
         if cost is None or 2 * degree(cost) > ORDERS:
             return inf
-        return ABOVE * float(evaluate(cost, space.states).max(initial=0.0))
+        return OVER_LACKING * float(evaluate(cost, space.states).max(initial=0.0))
 
     def _ends(
         self, t: float, known: Accumulated, missing: float, greatest: float, off: float, *, positive: bool

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, dot
-from fsp.equilibrium.certificate import SLACK, certify, roundings
+from fsp.equilibrium.certificate import SUM_SLACK, certify, roundings
 from fsp.equilibrium.certified import StationaryCertifier
 from fsp.projection.backend import serial
 
@@ -59,7 +59,7 @@ class StationaryLaw:
     @property
     def off(self) -> float:
         """Relative rounding of rates, and of sums of products with them."""
-        return SLACK + roundings(self.generator)
+        return SUM_SLACK + roundings(self.generator)
 
     def mean_above(self, values: FloatArray) -> float:
         """Bound Σ π(x) values(x) over stored states, of `values` (n,) >= 0."""

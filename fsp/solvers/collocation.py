@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray
 
+RESIDUAL_NOISE = 30.0  # how many times the rounding of the products the residual of a step may show
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Collocation:

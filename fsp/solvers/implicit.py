@@ -30,9 +30,9 @@ from fsp.generator.generator import in_one_process
 from fsp.solvers import costs, kernels
 from fsp.solvers.base import LossLimit, check_count, check_tol, landed, short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
-from fsp.solvers.collocation import Collocation, radau
+from fsp.solvers.collocation import RESIDUAL_NOISE, Collocation, radau
 from fsp.solvers.costs import Cost
-from fsp.solvers.linear import Band, ShiftedSystem
+from fsp.solvers.linear import SERVED_CHANGE, Band, ShiftedSystem
 from fsp.solvers.rational import Rational
 from fsp.solvers.stepping import MatrixPropagator, Solver, Step
 
@@ -54,10 +54,8 @@ TIMES_RATIONAL = 4.0  # the work expected of `Rational`, for constant rates
 # dozen points and factorises more often: of any network, and of chains and networks of two species.
 TIMED_STATES, TIMED_STATES_PLANAR = 300, 1_000
 STAGE_ITERATIONS = 25  # beyond, a shorter step is cheaper; chosen, not measured
-NOISE = 30.0  # how many times the rounding of the products the residual of a step may show
 KEPT_FACTORS = 2  # of the present step and of a last, shorter one
 CLOCK_DEGREE = 8  # of the polynomials that stand for functions of time: what they miss is of the order of the stages
-NEAR = 0.03  # relative change of rates over which a factorisation still serves, as the stages are iterated
 SOLVE_WORK = 20.0  # of a stage's triangular solves, over that of its product
 
 
@@ -131,7 +129,7 @@ class _ImplicitPropagator(MatrixPropagator):
         if self.step_length < smallest or h <= 0.0:
             return self._past_jump(z, t, t1, tol_rate, smallest)
         # Below the noise of the products no step has an error that can be seen: what is seen is charged.
-        noise = NOISE * self._noise(p, h)
+        noise = RESIDUAL_NOISE * self._noise(p, h)
         allowed = max(tol_rate * h, noise)
         with np.errstate(over="ignore", invalid="ignore"):  # in steps that are far too long, which fail
             stages = self._step(p, t, h, allowed, t1)
@@ -253,7 +251,7 @@ class _ImplicitPropagator(MatrixPropagator):
 
     def _factors(self, frozen: BaseGenerator, h: float) -> list[ShiftedSystem]:
         key = h
-        if key in self._systems and not frozen.is_near(self._systems[key][0], NEAR):
+        if key in self._systems and not frozen.is_near(self._systems[key][0], SERVED_CHANGE):
             self._systems.pop(key)
         if key not in self._systems:
             while len(self._systems) >= KEPT_FACTORS:

@@ -33,6 +33,7 @@ PLANAR_FILL = 60.0  # entries of the factors of a planar matrix, for each state
 FILL = 10.0  # times n^(4/3), those of others
 INCOMPLETE_FILL = 4.0  # of incomplete factors, over the matrix
 RESTART = 40  # vectors of GMRES
+SERVED_CHANGE = 0.03  # relative change of rates over which a factorisation still serves stages that are iterated
 DIRECT_WORK = 1e11  # of a factorisation that is still considered: half a minute
 
 

@@ -30,7 +30,7 @@ MUTANTS = [
     mutant(
         "stationary-rates-are-exact",
         "equilibrium/certificate.py",
-        "return of_sums + min(generator.rate_errors.worst, UNKNOWN)",
+        "return of_sums + min(generator.rate_errors.worst, UNKNOWN_ERROR)",
         "return of_sums",
         "rounding",
         only="charged_for_its_rates or makes_uncertain",
@@ -102,7 +102,7 @@ MUTANTS = [
     mutant(
         "rounding-of-rates-moves-no-eigenvalue",
         "equilibrium/relaxation.py",
-        "    elif not lost <= SETTLED:",
+        "    elif not lost <= SETTLED_EIGENVALUE:",
         "    elif lost < 0.0:",
         "relaxation",
         only="without_digits",
@@ -433,8 +433,8 @@ MUTANTS = [
     mutant(
         "any-number-of-molecules-is-tabulated",
         "equilibrium/product_form.py",
-        "if log[place] > math.log(LARGEST):",
-        "if log[place] > 2.0 * math.log(LARGEST):",
+        "if log[place] > math.log(LARGEST_STORED):",
+        "if log[place] > 2.0 * math.log(LARGEST_STORED):",
         "product_form",
         only="space_counts and 5000000000",
     ),
@@ -518,8 +518,8 @@ MUTANTS = [
     mutant(
         "modes-of-many-molecules-are-known-to-six-digits",
         "equilibrium/product_form.py",
-        "SAFE * (1.0 + 8.0 * UNIT_ROUNDOFF * sum(map(abs, terms)))",
-        "SAFE",
+        "TAIL_SAFETY * (1.0 + 8.0 * UNIT_ROUNDOFF * sum(map(abs, terms)))",
+        "TAIL_SAFETY",
         "product_form",
         only="probability_of_the_mode",
     ),

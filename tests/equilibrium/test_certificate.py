@@ -16,7 +16,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains.hitting_times import Factorised
 from fsp.equilibrium import certificate
 from fsp.equilibrium.certificate import (
-    SLACK,
+    SUM_SLACK,
     Boundary,
     _drift,
     boundary_of,
@@ -143,8 +143,8 @@ def test_mean_times_are_above_the_exact_ones_whatever_the_rates(n, seed):
             continue
         mean, leaving = mean_times(generator, z)
         exact = mean + leaving * Fraction(beyond[0])
-        assert (rationals(times.inside) * (1 + Fraction(SLACK)) >= exact).all()
-        assert (rationals(times.leaving) >= leaving * (1 - Fraction(SLACK))).all()
+        assert (rationals(times.inside) * (1 + Fraction(SUM_SLACK)) >= exact).all()
+        assert (rationals(times.leaving) >= leaving * (1 - Fraction(SUM_SLACK))).all()
         assert times.beyond[0] >= beyond[0]
         if eliminate:
             assert (times.inside <= exact.astype(float) * (1.0 + 1e-6) + 1e-200).all()

@@ -148,7 +148,7 @@ def test_a_window_of_a_long_line_bounds_what_is_left_out(rates, total, tol, monk
     model = network({"A": total, "B": 0}, ("A -> B", "rate", rates[0]), ("B -> A", "rate", rates[1]))
     everywhere = fsp.stationary(model, 1e-12)
     assert len(everywhere) == total + 1
-    monkeypatch.setattr(detailed_balance, "LONG", 100)
+    monkeypatch.setattr(detailed_balance, "SHORT_LINE", 100)
     d = fsp.stationary(model, tol)
     assert is_exact(d)
     assert d.error.total <= tol

@@ -54,7 +54,7 @@ MUTANTS = [
     mutant(
         "instruments-of-products-that-underflow",
         "inference/instruments.py",
-        "values[values < LEAST] = 0.0",
+        "values[values < LEAST_SEEN] = 0.0",
         "values[values < 0.0] = 0.0",
         "likelihood",
         only="all_missed",
@@ -110,8 +110,8 @@ MUTANTS = [
     mutant(
         "lost-molecules-are-not-remembered",
         "moments/parts.py",
-        "integrals.append((_applied(gathered, moments) + h * grown) * _MARGIN)",
-        "integrals.append(h * grown * _MARGIN)",
+        "integrals.append((_applied(gathered, moments) + h * grown) * SLIGHTLY_UP)",
+        "integrals.append(h * grown * SLIGHTLY_UP)",
         "sensitivity",
         only="lost_part",
     ),
@@ -438,8 +438,8 @@ MUTANTS = [
     mutant(
         "information-of-one-cell",
         "inference/observation.py",
-        "information += float(n.sum()) * (h / y[y > TINY]) @ h.T",
-        "information += 0.5 * float(n.sum()) * (h / y[y > TINY]) @ h.T",
+        "information += float(n.sum()) * (h / y[y > LEAST_OUTCOME]) @ h.T",
+        "information += 0.5 * float(n.sum()) * (h / y[y > LEAST_OUTCOME]) @ h.T",
         "fit",
         only="information_is",
     ),
@@ -470,16 +470,16 @@ MUTANTS = [
     mutant(
         "priors-push-backwards",
         "inference/priors.py",
-        "(above - below) / (2.0 * STEP)",
-        "(below - above) / (2.0 * STEP)",
+        "(above - below) / (2.0 * DIFFERENCE_STEP)",
+        "(below - above) / (2.0 * DIFFERENCE_STEP)",
         "fit",
         only="prior",
     ),
     mutant(
         "flat-directions-are-not-tried",
         "inference/identifiability.py",
-        "        if value < 1.0 / SPREAD**2:",
-        "        if value < -1.0 / SPREAD**2:",
+        "        if value < 1.0 / UNKNOWN_SPREAD**2:",
+        "        if value < -1.0 / UNKNOWN_SPREAD**2:",
         "fit",
         only="do_not_tell",
     ),
@@ -1134,7 +1134,7 @@ MUTANTS = [
     mutant(
         "rates-that-bend-jump",
         "inference/moving.py",
-        "return abs(before - after) > ROUNDED * max(abs(before), abs(after))",
+        "return abs(before - after) > SWITCH_ROUNDING * max(abs(before), abs(after))",
         "return True",
         "timed_adjoint",
         only="no_derivative",
@@ -1276,7 +1276,7 @@ MUTANTS = [
     mutant(
         "stationary-starts-of-gradients-are-solved-for-anew",
         "inference/stationary_start.py",
-        "if law is None or not single or law.outside > SINGLE * tol:",
+        "if law is None or not single or law.outside > RETURNING * tol:",
         "if True:",
         "timed_adjoint",
         only="begin_with_the_law",
@@ -1284,7 +1284,7 @@ MUTANTS = [
     mutant(
         "laws-of-other-runs-may-lack-anything",
         "inference/stationary_start.py",
-        "if law is None or not single or law.outside > SINGLE * tol:",
+        "if law is None or not single or law.outside > RETURNING * tol:",
         "if law is None or not single:",
         "timed_adjoint",
         only="lacks_too_much",
@@ -1364,7 +1364,7 @@ MUTANTS = [
     mutant(
         "ends-where-no-step-gains-have-not-converged",
         "inference/ascent.py",
-        "damping <= DAMPING[1] or left() <= NEAR",
+        "damping <= DAMPING[1] or left() <= NEAR_NATS",
         "damping <= DAMPING[1]",
         "ascent",
         only="no_step_gains",
@@ -1452,7 +1452,7 @@ MUTANTS = [
     mutant(
         "scores-vary-as-at-the-mean",
         "inference/mixed_scores.py",
-        "            matrix[row, column] += factor * float(c) * MARGIN\n",
+        "            matrix[row, column] += factor * float(c) * ROUNDED_UP\n",
         "",
         "mixture_gradient",
         only="numbers_of_jumps",

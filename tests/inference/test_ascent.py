@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fsp.inference import ascent
-from fsp.inference.ascent import GAIN, NEAR, UnreachableError, ascend, polish
+from fsp.inference.ascent import GAIN, NEAR_NATS, UnreachableError, ascend, polish
 from fsp.inference.part import Point
 
 LOW, HIGH = np.full(3, -4.0), np.full(3, 4.0)
@@ -71,21 +71,21 @@ def test_an_end_where_no_step_gains_has_converged_if_little_is_promised_in_any_u
     hill = Hill(1.0)
 
     def estimated(u, width, *, informed=True):
-        """Return values whose gradient is that of another place, from which `off` times `NEAR` is promised."""
+        """Return values whose gradient is that of another place, from which `off` times `NEAR_NATS` is promised."""
         x = hill.top + (u - hill.top) / scale
-        move = np.sqrt(2.0 * off * NEAR / hill.H[0, 0]) * np.eye(3)[0]
+        move = np.sqrt(2.0 * off * NEAR_NATS / hill.H[0, 0]) * np.eye(3)[0]
         other = hill(x + move, width)
         return Point(hill(x, width).value, 0.0, other.gradient / scale, hill.H / scale**2)
 
     low, high = hill.top - 4.0 * scale, hill.top + 4.0 * scale
     found = polish(estimated, hill.top, low, high, 1e-2)
-    assert found.point.value > -NEAR
+    assert found.point.value > -NEAR_NATS
     assert found.converged is converged
 
 
 def test_an_end_at_the_last_step_has_converged_if_little_is_promised(monkeypatch):
     hill = Hill(1.0)
-    monkeypatch.setattr(ascent, "MOST_STEPS", 1)
+    monkeypatch.setattr(ascent, "MOST_SCORINGS", 1)
     informed = lambda u, width, *, informed=True: replace(hill(u, width), information=hill.H)  # noqa: E731
     assert polish(informed, hill.top + 0.05, LOW, HIGH, 1e-2).converged
     assert not polish(hill, hill.top + 1.0, LOW, HIGH, 1e-2).converged

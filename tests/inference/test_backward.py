@@ -21,7 +21,7 @@ TAIL = 1e-14
 def passed(request, monkeypatch):
     """Give a chain of 13 states, its start, its path, in one stretch between two times or in several, and exp(tA)."""
     monkeypatch.setattr(passes, "HELD", request.param)
-    monkeypatch.setattr(passes, "SHORTEST", 4.0)
+    monkeypatch.setattr(passes, "SHORTEST_STRETCH", 4.0)
     generator = fsp.Generator(MODEL, fsp.StateSpace.box(MODEL, {"X": 12}))
     chain = passes.UniformizedChain.of(generator)
     start = np.zeros(14)

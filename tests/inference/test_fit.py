@@ -21,7 +21,7 @@ from fsp.inference.ascent import polish
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of
 from fsp.inference.problem import Limits
-from fsp.inference.profiles import CLOSE
+from fsp.inference.profiles import ROOT_REACHED
 from fsp.output.fit_page import _profile
 
 FREE = {"k": (1.0, 100.0), "g": (0.1, 10.0)}
@@ -150,9 +150,9 @@ def test_one_rate_constant_has_its_closed_form(cells):
 
     own = found.intervals()["k"]
     for end in (own.lower, own.upper):
-        assert math.sqrt(drop(end)) == pytest.approx(quantile(0.95), abs=CLOSE / 4)
+        assert math.sqrt(drop(end)) == pytest.approx(quantile(0.95), abs=ROOT_REACHED / 4)
     narrow = found.intervals(0.5)["k"]
-    assert math.sqrt(drop(narrow.upper)) == pytest.approx(quantile(0.5), abs=CLOSE / 4)
+    assert math.sqrt(drop(narrow.upper)) == pytest.approx(quantile(0.5), abs=ROOT_REACHED / 4)
     by_fisher = found.intervals(method="fisher")["k"]
     assert by_fisher.upper == pytest.approx(k * math.exp(quantile(0.95) / math.sqrt(100.0 * k * s.sum())), rel=1e-4)
 

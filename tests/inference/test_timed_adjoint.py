@@ -227,7 +227,7 @@ def test_stages_that_are_wrong_are_charged(monkeypatch):
         points[:, 1:] *= 1.0 + 1e-8 * rng.uniform(-1.0, 1.0, points[:, 1:].shape)
         return points
 
-    monkeypatch.setattr(timed_steps, "SEEN", 1e30)
+    monkeypatch.setattr(timed_steps, "ROUNDING_ADDED", 1e30)
     monkeypatch.setattr(timed_steps.Stages, "solved", wrong)
     rate, law = LAWS["signal"]
     own = adjoint(births(rate), list(PARAMETERS), fsp.StateSpace.box(births(rate), upper={"X": 60}), [2.5])
@@ -469,7 +469,7 @@ def test_what_has_no_largest_value_goes_forward():
 
 
 def test_too_many_states_go_forward(monkeypatch):
-    monkeypatch.setattr(adjoint_space, "MOST_STATES", 5)
+    monkeypatch.setattr(adjoint_space, "MOST_KEPT_STATES", 5)
     with pytest.raises(fsp.BackendError, match="5 states at most"):
         fsp.gradient(births(SIGNAL), "X > 6", 2.0, ["k"], method="adjoint")
 

@@ -163,7 +163,7 @@ def test_numbers_of_instruments_may_be_free_where_rates_depend_on_time():
 
 
 def test_steps_that_lead_nowhere_end(monkeypatch):
-    monkeypatch.setattr(quick_steps, "MOST_STEPS", 3)
+    monkeypatch.setattr(quick_steps, "MOST_QUICK_STEPS", 3)
     model = pulsed()
     kept = TimedSpace(model, TimedLaws(("k",), None), space_of(model, TOP))
     with pytest.raises(fsp.ConvergenceError, match="within reach of 3 steps"):

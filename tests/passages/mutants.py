@@ -134,8 +134,8 @@ MUTANTS = [
     mutant(
         "excepted-states-need-no-lift",
         "passages/gluing.py",
-        "return np.minimum(solved, (alpha + within) * (1.0 + SLACK))",
-        "return np.minimum(solved, within * (1.0 + SLACK))",
+        "return np.minimum(solved, (alpha + within) * (1.0 + SUM_SLACK))",
+        "return np.minimum(solved, within * (1.0 + SUM_SLACK))",
         "passage",
         only="excepted",
     ),
@@ -470,7 +470,7 @@ MUTANTS = [
     mutant(
         "tails-are-where-all-else-is",
         "passages/reward.py",
-        "return ABOVE * float(evaluate(cost, space.states).max(initial=0.0))",
+        "return OVER_LACKING * float(evaluate(cost, space.states).max(initial=0.0))",
         "return 0.0",
         "reward",
         only="leaves_out",
