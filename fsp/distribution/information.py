@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, sum_down, sum_up
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot, sum_down, sum_up
 from fsp.distribution.display import Displayed
 from fsp.distribution.ledger import Interval
 from fsp.distribution.text import table
@@ -41,7 +41,7 @@ class CellScores:
         w = V.T @ self.scores  # (q, m)
         off = (len(V) + 2.0) * UNIT_ROUNDOFF * (sizes @ np.abs(self.scores))  # ε, (q, m)
         errors, U = sizes @ self.errors, (np.abs(w) + off).max(axis=1)
-        C = (w * y) @ w.T
+        C = np.stack([dot(row * y, w) for row in w])
         rounding = (np.abs(w) * y) @ off.T
         rounding = rounding + rounding.T + (off * y) @ off.T + SUM_ROUNDING * (np.abs(w) * y) @ np.abs(w).T
         taken = U[:, None] * errors + errors[:, None] * U + np.outer(U, U) * self.lacking

@@ -101,6 +101,14 @@ class Spoiled(NamedTuple):
     mass: float  # ∫ Σ m
 
 
+class DerivativeJump(NamedTuple):
+    """What a jump of a derivative at one time may be off."""
+
+    parameter: int
+    ledger: ErrorLedger
+    fed: list[FloatArray]  # its moments of orders 0 and 1, of each gauge
+
+
 class DerivativeErrors:
     """What the derivatives are off, (2) and (3)."""
 
@@ -238,18 +246,20 @@ class Account:
             own_fed = self.slopes.charge(k, float(left[1 + k]), off, remnants, sources)
             self.slopes.parts[k].advance(low, own_fed, h)
 
-    def jump(
+    def jumped(
         self,
         k: int,
         lost: float,
         off: float,
         rates: Sequence[tuple[float, Polynomial | None]],
+        fastest: float,
         of_gauges: Sequence[tuple[float, Sequence[tuple[float, Polynomial | None]]]] = (),
-    ) -> None:
-        """Enter what a derivative jumps by at one time: what left, rounding, and that of what p lacks.
+    ) -> DerivativeJump:
+        """Return what a derivative jumps by at one time: what left, rounding, and that of what p lacks.
 
-        The last is at most the mean, over what p lacks, of polynomials times factors, `rates`.  `of_gauges` says the
-        same of moments: both of the first, and what the last is at most the mean of.
+        The last is at most the mean, over what p lacks, of polynomials times factors, `rates`; where nothing bounds
+        that, `fastest`, its largest value on stored states, makes an estimate.  `of_gauges` says the same of moments:
+        both of the first, and what the last is at most the mean of.
         """
         lacking = max(self.lost - self._inside, 0.0)
         moment = moment_of(self.bounds.followed, self._m.moments, lacking)
@@ -259,13 +269,21 @@ class Account:
                 return 0.0
             return sum(inf if above is None else factor * mean_over(above, moment) for factor, above in parts)
 
-        beyond, slopes = mean(rates), self.slopes
-        left = lost + (beyond if isfinite(beyond) else 0.0)
-        slopes.remnants[k] += left  # a larger space comes too late for what has jumped out
-        slopes.ledgers[k] += ErrorLedger(truncation=left, rounding=off, certified=isfinite(beyond))
+        beyond = mean(rates)
+        bounded = isfinite(beyond)
+        ledger = ErrorLedger(
+            truncation=lost + (beyond if bounded else fastest * lacking), rounding=off, certified=bounded
+        )
         unknown = 0.0 if lost + beyond == 0.0 else inf  # Σ |e_k| u
-        known = [stored + mean(parts) for stored, parts in of_gauges] or [unknown] * len(slopes.gauges)
-        slopes.parts[k].feed([np.array([lost + off + beyond, of_gauge]) for of_gauge in known])
+        known = [stored + mean(parts) for stored, parts in of_gauges] or [unknown] * len(self.slopes.gauges)
+        return DerivativeJump(k, ledger, [np.array([lost + off + beyond, of_gauge]) for of_gauge in known])
+
+    def enter(self, jump: DerivativeJump) -> None:
+        """Enter what a derivative jumped by."""
+        k, ledger, fed = jump
+        self.slopes.remnants[k] += ledger.truncation  # a larger space comes too late for what has jumped out
+        self.slopes.ledgers[k] += ledger
+        self.slopes.parts[k].feed(fed)
 
     def map(self, image: Image, carrying: Carrying, states: IntArray) -> None:
         """Enter an event that sets counts in some states (n, d), (3) of `fsp.inference.count_maps`."""

@@ -261,7 +261,9 @@ def _of_time(
     rho = ledger.rounding + ledger.integration + rounding
     if instruments is not None:
         seen = channel(there, instruments)
-        errors, rho = errors + seen.lacking * np.abs(h).sum(axis=1), rho + seen.lacking
+        of_products = seen.lacking * np.abs(h).sum(axis=1)
+        errors, noise, rho = errors + of_products, noise + of_products, rho + seen.lacking
+        off = off + seen.lacking * np.abs(v).sum(axis=1)
         of_all = information, off, noise, errors
         y, h, v, there_y = seen.weights @ y, h @ seen.weights.T, v @ seen.weights.T, y
         told = [
@@ -299,11 +301,23 @@ def _bounded(y: FloatArray, h: FloatArray, v: FloatArray, chosen: BoolArray, kno
     C = 0.5 * (C + C.T)
     U, cut = np.abs(scores).max(axis=1), float(y.min())
     above = np.maximum(information - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)
-    # rounding of y and h within Z: their quotients are those of numbers that are so far off
-    above = above + (U * U * rho + 2.0 * U * noise + noise**2 / cut) / (1.0 - rho / cut)
+    above = above + _of_rounding(U, noise, cut, rho)
     sums = SUM_ROUNDING * np.abs(scores).dot(np.abs(h).T)
     below = U[:, None] * errors + errors[:, None] * U + np.outer(U, U) * (lacking + rho) + sums  # (2)
     above = above + sums.diagonal()
     root, lower = np.sqrt(above), np.sqrt(above + below.diagonal())
     told = CellScores(scores, y, errors, lacking + rho)
     return _OfCell(C, above, below, np.outer(root, root) + np.outer(lower, lower) + sums, told)
+
+
+def _of_rounding(U: FloatArray, noise: FloatArray, cut: float, rho: float) -> FloatArray:
+    """Return what is to be added to R_kk where h and y >= `cut` on Z are only known up to `noise` and ρ, (q,).
+
+    Quotients h²/y of what is h + e and y + f rise in a direction c by at most ``U² ρ + 2 U N + N²/cut``, over
+    ``1 - ρ/cut``, where U and N are at most Σ_k |c_k| U_k and Σ_k |c_k| N_k.  Those add up as roots of squares do only
+    where ``2 U N <= t U² + N²/t``, with a t > 0 that is the same in all directions.
+    """
+    both = (U > 0.0) & (noise > 0.0)
+    t = float(np.exp(np.log(noise[both] / U[both]).mean())) if both.any() else 1.0
+    of_both = U**2 * t + noise**2 / t if U.any() and noise.any() else 0.0
+    return np.asarray((U**2 * rho + of_both + noise**2 / cut) / (1.0 - rho / cut))

@@ -12,9 +12,9 @@ before, which M takes along, so that A' stands in the place of A here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import inf, nextafter
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from fsp.errors import ModelError
 from fsp.inference.clocks import terms_of
 from fsp.inference.count_maps import Carrying, image
 from fsp.inference.envelopes import size, times_line
-from fsp.inference.moving import SAME_SPEED, Moving, require_smooth
+from fsp.inference.moving import Moving, require_smooth
 from fsp.model.expression import evaluate
 from fsp.model.tree import ZERO
 from fsp.model.triggers import same_time
@@ -34,7 +34,7 @@ from fsp.moments.dissipation import without_bounded
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.inference.account import Account
+    from fsp.inference.account import Account, DerivativeJump
     from fsp.inference.count_maps import CountMap, Image
     from fsp.inference.envelopes import Bounds
     from fsp.inference.problem import Problem
@@ -85,23 +85,27 @@ class Discontinuities:
         event = self._ahead.pop(0)
         known = self.moments(event.t)
         self._since = event.t, None if known is None else Carried(known, event.firing)
-        return Fired(event, image(event, space.states, block), (space, block[0]), self._problem)
+        late = self.moving.passed(event.t)
+        return Fired(event, late, image(event, space.states, block), (space, block[0]), self._problem)
 
 
 class Fired:
     """What an event has made of a block."""
 
-    def __init__(self, event: CountMap, set_to: Image, before: On, problem: Problem) -> None:
+    def __init__(self, event: CountMap, late: float, set_to: Image, before: On, problem: Problem) -> None:
         self.image, self._event, self._before, self._problem = set_to, event, before, problem
+        self._late = late  # when rates are those of after it
 
     def enter(self, space: StateSpace, block: FloatArray, account: Account) -> None:
         """Enter it on a space that holds all it leads to; add to a block (rows, n) there what (1) adds."""
         event, problem = self._event, self._problem
         carrying = Carrying(event, problem.model.species, problem.bounds.largest)
-        shifted = _shift(event, problem.model, self._before, (space, block[0]), carrying, problem.bounds)
-        shifted.charge(account, shifted.before)
+        after = space, block[0]
+        shifted = _shift(event, self._late, problem.model, self._before, after, carrying, problem.bounds)
+        of_before = list(shifted.jumps(account, shifted.before))  # in moments of after the event, which are not mapped
         account.map(self.image, carrying, self._before[0].states)
-        shifted.charge(account, shifted.after)
+        for jump in (*of_before, *shifted.jumps(account, shifted.after)):
+            account.enter(jump)
         block[1 : 1 + len(event.speeds)] += np.outer(event.speeds, shifted.change)
 
 
@@ -120,9 +124,8 @@ def require_between(maps: Sequence[CountMap], names: Sequence[str], times: Float
 def require_apart(maps: Sequence[CountMap], moving: Moving, names: Sequence[str]) -> None:
     """Refuse rates that switch just when counts are set, where a parameter moves one and not the other."""
     for event in maps:
-        speeds = {move.parameter: move.speed for move in moving.moves.get(event.t, ())}
-        for k, speed in enumerate(event.speeds.tolist() if event.t in moving.times else ()):
-            if abs(speed - speeds.get(k, 0.0)) > SAME_SPEED * abs(speed):
+        for k, speed in enumerate(event.speeds.tolist()):
+            if not moving.goes_with(event.t, k, speed):
                 raise ModelError(
                     f"Rates must not switch just when counts are set where '{names[k]}' moves one and not the other, "
                     f"but do at t = {event.t:.6g}, with '{event.name}'; give them different times, or leave "
@@ -148,27 +151,27 @@ class Shift:
     before: TermError | None = None  # M A p
     after: TermError | None = None  # A' M p
 
-    def charge(self, account: Account, side: TermError | None) -> None:
-        """Enter one of the terms, while what p lacks is that of before the event or that of after it, (2)."""
+    def jumps(self, account: Account, side: TermError | None) -> Iterator[DerivativeJump]:
+        """Yield one of the terms, while what p lacks is that of before the event or that of after it, (2)."""
         for k, speed in enumerate(np.abs(self.speeds).tolist()):
             if speed and side is not None:
                 off = side.rounding + side.spoiled * account.off
                 rates = [[(speed * factor, polynomial) for factor, polynomial in above] for above in side.above]
                 moments = (side.left + off)[1:] * speed
                 of_gauges = list(zip(moments.tolist(), rates[1:], strict=True))
-                account.jump(k, speed * float(side.left[0]), speed * float(off[0]), rates[0], of_gauges)
+                left, fastest = speed * float(side.left[0]), speed * float(side.spoiled[0])
+                yield account.jumped(k, left, speed * float(off[0]), rates[0], fastest, of_gauges)
 
 
-def _shift(event: CountMap, model: Model, p: On, after: On, carrying: Carrying, bounds: Bounds) -> Shift:
+def _shift(event: CountMap, late: float, model: Model, p: On, after: On, carrying: Carrying, bounds: Bounds) -> Shift:
     """Return (M A - A' M) p, of p before the event and after it; nothing where no parameter moves it.
 
-    The space after it must hold what the event makes of the states before.
+    The space after it must hold what the event makes of the states before; rates are those of a time just after it.
     """
     change = np.zeros(len(after[1]))
     if not event.speeds.any():
         return Shift(event.speeds, change)
     followed = [bounds.followed[i] for i in bounds.of_errors]
-    late = nextafter(event.t, inf)
 
     def side(
         flow: _ProbabilityFlow, ways: tuple[IntArray, FloatArray], sign: float, above: list[Above], lost: float

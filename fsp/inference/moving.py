@@ -25,6 +25,7 @@ from fsp.model.expression import evaluate
 from fsp.model.functions import COMPARISONS
 from fsp.model.switches import switch_times
 from fsp.model.tree import ZERO, Call, call, depends_on_time, symbols, walk
+from fsp.model.triggers import same_time
 from fsp.moments.parts import mean_over
 
 if TYPE_CHECKING:
@@ -120,12 +121,28 @@ class Moving:
             rounding = self._rounding(move, t, states)
             flow = _jumped(block[1 + move.parameter], change * block[0], index)
             inside = index >= 0
-            account.jump(
+            largest = 2.0 * float(np.abs(change).max())
+            jump = account.jumped(
                 move.parameter,
                 float(np.abs(flow[~inside]).sum()),
-                2.0 * float(rounding @ np.abs(block[0])) + 2.0 * float(np.abs(change).max()) * account.off,
+                2.0 * float(rounding @ np.abs(block[0])) + largest * account.off,
                 self._factors(move, t),
+                largest,
             )
+            account.enter(jump)
+
+    def goes_with(self, event: float, parameter: int, speed: float) -> bool:
+        """Tell whether all rates that switch or bend at the time of an event move as it does with a parameter."""
+        near = self.times[same_time(self.times, event)]
+        speeds = {move.reaction: move.speed for move in self.moves.get(event, ()) if move.parameter == parameter}
+        laws = enumerate(self.model.rate_expressions if len(near) else ())
+        switching = [r for r, law in laws if same_time(switch_times([law], 2.0 * event), event).any()]
+        alike = all(abs(speed - speeds.get(r, 0.0)) <= SAME_SPEED * abs(speed) for r in {*switching, *speeds})
+        return alike and (not speed or bool((near == event).all()))
+
+    def passed(self, t: float) -> float:
+        """Return the first time after one at which all that moves at it is on its other side."""
+        return max([nextafter(t, inf), *(move.after for move in self.moves.get(t, ()))])
 
     def move(self, t: float, space: StateSpace, block: FloatArray) -> None:
         """Change the derivatives of a block (1 + q, n) in place where something moves at a time, without a bound."""

@@ -526,8 +526,8 @@ MUTANTS = [
     mutant(
         "what-jumps-out-of-the-space-at-a-switch-forgotten",
         "inference/account.py",
-        "left = lost + (beyond",
-        "left = 0.0 * lost + (beyond",
+        "truncation=lost + (beyond",
+        "truncation=0.0 * lost + (beyond",
         "timed",
         only="jumps_out",
     ),
@@ -850,6 +850,52 @@ MUTANTS = [
         "",
         "count_maps",
         only="refused",
+    ),
+    mutant(
+        "one-rate-that-moves-with-an-event-will-do",
+        "inference/moving.py",
+        "for r in {*switching, *speeds})",
+        "for r in speeds or switching)",
+        "count_maps",
+        only="refused",
+    ),
+    mutant(
+        "rates-after-an-event-are-those-of-the-next-number",
+        "inference/moving.py",
+        "return max([nextafter(t, inf), *(move.after for move in self.moves.get(t, ()))])",
+        "return nextafter(t, inf)",
+        "count_maps",
+        only="washed_out",
+    ),
+    mutant(
+        "what-jumps-at-an-event-is-mapped-by-it",
+        "inference/jumps.py",
+        "        account.map(self.image, carrying, self._before[0].states)\n"
+        "        for jump in (*of_before, *shifted.jumps(account, shifted.after)):\n"
+        "            account.enter(jump)\n",
+        "        for jump in of_before:\n"
+        "            account.enter(jump)\n"
+        "        account.map(self.image, carrying, self._before[0].states)\n"
+        "        for jump in shifted.jumps(account, shifted.after):\n"
+        "            account.enter(jump)\n",
+        "count_maps",
+        only="mapped_once_more",
+    ),
+    mutant(
+        "estimates-of-jumps-say-nothing-of-what-p-lacks",
+        "inference/account.py",
+        "else fastest * lacking)",
+        "else 0.0)",
+        "account",
+        only="jump",
+    ),
+    mutant(
+        "rounding-of-scores-adds-up-in-no-direction-but-its-own",
+        "inference/fisher.py",
+        "of_both = U**2 * t + noise**2 / t",
+        "of_both = 2.0 * U * noise",
+        "fisher",
+        only="all_directions",
     ),
     mutant(
         "times-of-events-stay-where-they-were",

@@ -85,15 +85,16 @@ def test_a_jump_is_charged_with_what_left_with_rounding_and_with_what_p_lacks(be
     lacking = []
     monkeypatch.setattr(of_account, "moment_of", lambda followed, moments, mass: lacking.append(mass))
     monkeypatch.setattr(of_account, "mean_over", lambda above, moment: above)
-    account.jump(0, 3.0, 0.0625, [(2.0, beyond), (3.0, 1.0)])
+    account.enter(account.jumped(0, 3.0, 0.0625, [(2.0, beyond), (3.0, 1.0)], 64.0))
     of_lack = 2.0 * beyond + 3.0
     assert lacking == [0.125]  # what counts as rounding is in the space
     assert account.slopes.ledgers[0].truncation == account.slopes.remnants[0] == 3.0 + of_lack
     assert account.slopes.ledgers[0].rounding == 0.0625
     assert account.slopes.ledgers[0].certified
     assert fed[0][0].tolist() == [3.0 + 0.0625 + of_lack, np.inf]
-    account.jump(0, 0.5, 0.0, [(2.0, None)])
+    account.enter(account.jumped(0, 0.5, 0.0, [(2.0, None)], 64.0))
     assert not account.slopes.ledgers[0].certified  # nothing bounds what p lacks
+    assert account.slopes.ledgers[0].truncation == 3.0 + of_lack + 0.5 + 64.0 * 0.125  # but stored states say about it
 
 
 def begun(monkeypatch, lacking, fed=((), ())):

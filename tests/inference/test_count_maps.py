@@ -12,6 +12,7 @@ from scipy.linalg import expm
 from scipy.stats import binom, poisson
 
 import fsp
+from fsp.inference.account import Account
 from fsp.inference.count_maps import Carrying, count_maps, largest_of
 from fsp.inference.timed_events import taken_apart
 from fsp.moments.parts import Gauge, moment_of
@@ -121,6 +122,41 @@ def test_what_a_wash_out_stops_is_a_poisson_law_whose_derivative_is_known(tol):
     assert found.mean("X")["s"].lower <= 20.0 <= found.mean("X")["s"].upper
 
 
+@pytest.mark.parametrize("condition", ["time < s", "time <= s", "time/5 <= s/5", "5*time < 5*s"])
+def test_rates_that_stop_where_counts_are_washed_out_leave_nothing_that_moves(condition):
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 3.0, "s": 3.0 / 7.0},  # of which a fifth is that of the next number too
+        reactions=[fsp.Reaction("0 -> X", rate=f"piecewise(k, {condition}, 0)")],
+        events=[fsp.Event("time >= s", {"X": 0})],
+    )
+    (found,) = fsp.sensitivity(model, [1.0], ["s"], log=False)
+    assert np.abs(found.derivative("s")).sum() <= found.error("s").total
+
+
+def test_what_a_derivative_jumps_by_is_not_mapped_once_more(monkeypatch):
+    entered, accounts = [], []
+
+    def enter(account, jump, entering=Account.enter):
+        entered.append(jump)
+        accounts.append(account)
+        entering(account, jump)
+
+    monkeypatch.setattr(Account, "enter", enter)
+    model = fsp.Model(
+        species={"X": 0, "Y": 0},
+        parameters={"k": 5.0, "s": 0.7},
+        reactions=[fsp.Reaction("0 -> Y", rate="k")],
+        events=[fsp.Event("time >= s", {"X": "Y", "Y": 0})],
+    )
+    fsp.sensitivity(model, [0.7 + 1e-9], ["s"], log=False, tol=1e-2)
+    fed = np.sum([jump.fed for jump in entered], axis=0)  # (n_gauges, 2)
+    known = np.array(accounts[-1].slopes.parts[0].moments)
+    assert (fed > 0.0).all()
+    assert np.isfinite(fed).all()
+    assert (known * (1.0 + 1e-6) >= fed).all()
+
+
 def test_a_stationary_start_is_followed_through_events():
     def poisson(k, g):
         counts = np.arange(N)
@@ -217,12 +253,25 @@ def with_switch():
     )
 
 
+def with_switches():
+    return fsp.Model(
+        species={"X": 5},
+        parameters={"k": 2.0, "s": 0.7},
+        reactions=[
+            fsp.Reaction("0 -> X", rate="piecewise(k, time < s, 2*k)"),
+            fsp.Reaction("X -> 0", rate="piecewise(X, time < 0.7, 0)"),
+        ],
+        events=[fsp.Event("time >= s", {"X": 0})],
+    )
+
+
 @pytest.mark.parametrize(
     ("ask", "error", "text"),
     [
         (lambda m: fsp.sensitivity(m, [0.7], ["s"]), fsp.ModelError, "sets counts just at t = 0.7"),
         (lambda m: fsp.sensitivity(m, [1.0], ["n"]), fsp.ArgumentError, "depends on 'n': a whole number has no"),
         (lambda m: fsp.sensitivity(with_switch(), [1.0], ["s"]), fsp.ModelError, "must not switch just when counts"),
+        (lambda m: fsp.sensitivity(with_switches(), [1.0], ["s"]), fsp.ModelError, "must not switch just when counts"),
         (lambda m: fsp.gradient(m, "X", 1.0, ["k"], method="adjoint"), fsp.BackendError, "no events that set counts"),
         (lambda m: fsp.mixture(m, {"k": fsp.Gamma(5.0, 0.2)}, [1.0]), fsp.BackendError, "sets the count of 'X'"),
     ],

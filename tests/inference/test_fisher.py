@@ -17,6 +17,7 @@ from scipy.stats import binom, nbinom, norm, poisson
 import fsp
 from fsp.command.main import main
 from fsp.distribution.information import CellScores, FisherInformation
+from fsp.inference.fisher import _bounded, _Known
 
 
 def poisson_information(times, cells):
@@ -104,6 +105,25 @@ def test_eigenvalues_of_very_different_sizes_are_held(seed):
     for interval, value in zip(found.eigenvalues(), exact, strict=True):
         assert interval.lower <= value * (1.0 + 1e-9) + 1e-15
         assert value <= interval.upper * (1.0 + 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_rounding_of_y_and_h_may_add_is_held_in_all_directions(seed):
+    """Of derivatives of which one is hardly rounded, and another by much of what it tells."""
+    rng = np.random.default_rng(seed)
+    q, m, rho = 3, 6, 1e-9
+    y, noise = rng.dirichlet(np.full(m, 3.0)), 10.0 ** rng.uniform(-9.0, -3.0, q)
+    h = 10.0 ** rng.uniform(-4.0, 0.0, (q, 1)) * rng.normal(size=(q, m))
+    known = _Known(np.zeros(q), np.zeros(q), noise, np.zeros(q), 0.0, rho)
+    found = _bounded(y, h, np.zeros((q, m)), np.ones(m, dtype=bool), known)
+    for _ in range(200):
+        z, signs = rng.integers(m), rng.choice([-1.0, 1.0], q)
+        e, f = np.zeros((q, m)), np.zeros(m)
+        e[:, z], f[z] = signs * noise, rho
+        rise = (h + e) / (y - f) @ (h + e).T - h / y @ h.T
+        assert (np.abs(rise) <= np.sqrt(np.outer(found.above, found.above)) + 1e-15).all()
+        c = rng.normal(size=q) / (np.abs(h).max(axis=1) + noise)
+        assert c @ rise @ c <= (np.abs(c) @ np.sqrt(found.above)) ** 2 + 1e-12
 
 
 def test_small_eigenvalues_are_known_where_errors_are_smaller_than_their_roots():
