@@ -157,7 +157,7 @@ def quantile(values: IntArray, probabilities: FloatArray, levels: FloatArray | f
     """
     values, probabilities = values[probabilities > 0], probabilities[probabilities > 0]
     cumulated = np.cumsum(probabilities) / probabilities.sum()
-    slack = 2.0 * len(values) * UNIT_ROUNDOFF  # a sum that should equal `level` may fall short by rounding
+    slack = 2.0 * len(values) * UNIT_ROUNDOFF  # a sum that should equal a level may fall short by rounding
     places = np.searchsorted(cumulated, levels - slack)
     return np.asarray(values[np.minimum(places, len(values) - 1)])
 

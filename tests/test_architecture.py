@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -61,6 +62,16 @@ def test_no_file_leads_back_to_itself_but_through_the_doors_of_values():
     assert any(name.startswith("fsp.output") for name in arrows[DOORS])
     assert circle({name: found for name, found in arrows.items() if name != DOORS}) is None
     assert circle(arrows) is not None  # by the doors
+
+
+def test_no_arrow_points_up_but_through_the_doors_of_values_and_models():
+    """The layers of the contract, for imports of all kinds: import-linter passes over those for types and by string."""
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = next(c["layers"] for c in project["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    floor = {name.strip(): i for i, names in enumerate(layers) for name in names.split("|")}
+    rooms = {name: name.split(".")[1] for name in MODULES if name != "fsp"}
+    up = {a for a, found in graph().items() for b in found - {"fsp"} if floor[rooms[b]] < floor[rooms[a]]}
+    assert up == {DOORS, "fsp.model.doors"}
 
 
 def test_circles_are_seen_however_something_is_imported():

@@ -21,6 +21,12 @@ PAGE = Path(fsp.__file__).parents[1] / "CONTRIBUTING.md"
 NAME = "fsp.solvers.midpoint"
 
 
+def forget():
+    """Drop what the package keeps of the solver: of this one, or of an exercise that was done in the sources."""
+    vars(fsp).pop("Midpoint", None)
+    solvers._class_of.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def midpoint():
     """Add the solver of the exercise: its file, and its row."""
@@ -28,10 +34,12 @@ def midpoint():
     module = ModuleType(NAME)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, NAME, module)
+        forget()
         exec(compile(file, NAME, "exec"), module.__dict__)
         for kind, home in ast.literal_eval(f"{{{row}}}").items():
             patch.setitem(solvers.METHODS, kind, home)
         yield SOLVERS["midpoint"]
+    forget()
 
 
 def test_the_new_solver_has_a_name_everywhere(midpoint):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +21,7 @@ from fsp.moments.envelope_rules import Envelope
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fsp.arrays import BoolArray, FloatArray
+    from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.distribution.ledger import ErrorLedger
 
 
@@ -205,15 +205,17 @@ class Intervals(Statistics, HasLandscape):
 
     def _event(self, event: str | Mapping[str, int]) -> BoolArray:
         """Return where an event holds, (n,)."""
-        mask = self._mask(event) if isinstance(event, Mapping) else self._observe(event)
+        mask = _holding(self.states, event, self._column) if isinstance(event, Mapping) else self._observe(event)
         if mask.dtype != np.bool_:
             raise ArgumentError(f"`event` must be a condition such as 'U > 40', but '{event}' is a number.")
         return mask
 
-    def _mask(self, counts: Mapping[str, int]) -> NDArray[Any]:
-        mask = np.ones(len(self.states), dtype=bool)
-        for name, count in counts.items():
-            if isinstance(count, bool) or not isinstance(count, int | np.integer):
-                raise ArgumentError(f"`event` must give whole copy numbers, but '{name}' is {count!r}.")
-            mask &= self.states[:, self._column(name)] == count
-        return mask
+
+def _holding(states: IntArray, counts: Mapping[str, int], column_of: Callable[[str], int]) -> BoolArray:
+    """Return where species have these counts, (n,); `states` are (n, n_species)."""
+    mask = np.ones(len(states), dtype=bool)
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int | np.integer):
+            raise ArgumentError(f"`event` must give whole copy numbers, but '{name}' is {count!r}.")
+        mask &= states[:, column_of(name)] == count
+    return mask

@@ -37,7 +37,7 @@ class Family:
         self._t = t
         self.forward, self.adjoint, self.clocks, self.errors = build(model, self.layout, self.jumps, t)
         self.sinks = find_sinks(model, space, self.jumps, self.adjoint)
-        self.closed_pattern: tuple[Any, Any] | None = None  # indices and indptr of `closed`
+        self.closed_pattern: tuple[Any, Any] | None = None  # indices and indptr of the closed chain's CSR matrix
 
     @cached_property
     def longest(self) -> Layout:

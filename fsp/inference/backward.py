@@ -26,16 +26,13 @@ from scipy.sparse import block_array, block_diag, csr_array, diags_array
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.inference.expansion import POWERS_AT_ONCE
-from fsp.solvers.poisson import poisson_window
+from fsp.solvers.poisson import AMPLIFIED, WIDENED, poisson_window
 from fsp.space.space import successors
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator import Generator
 
-# Λ over the largest exit rate: what stays in a state is a third of what is there at least, so that an entry of P has
-# at most 5 times the roundings of its terms.
-WIDENED, AMPLIFIED = 1.5, 5.0
 HELD = 4_000_000  # numbers of the powers of one stretch: 32 MB
 SHORTEST_STRETCH, LONGEST_STRETCH = 24.0, 1e3  # Λ times a stretch: at least, where states are many, and at most; chosen
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from fsp.equilibrium.response import NO_SLOPE
 from fsp.errors import ModelError
 from fsp.generator.block_kernels import add_products
 from fsp.inference.parameters import Derivatives, require_finite
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.model import Model
     from fsp.moments.parts import Gauge
-
-NO_SLOPE = 1e-300  # of a rate: smaller ones are of rates that are taken for zero since doubles end there
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from fsp.inference.loop import Run, beginning_of
 from fsp.inference.parameters import Derivatives
 from fsp.inference.problem import Problem
 from fsp.inference.timed_events import taken_apart
+from fsp.solvers.poisson import WIDENED
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from fsp.inference.problem import Limits, Reached
     from fsp.model import Model
     from fsp.space.base import BaseSpace
-
-WIDENED = 1.5  # times the largest exit rate, see `AMPLIFIED` in `fsp.inference.loop`
 
 
 def distributions(

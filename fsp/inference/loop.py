@@ -43,6 +43,7 @@ from fsp.projection.forecast import MOST_WORK
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress
 from fsp.projection.pruning import choose
+from fsp.solvers.poisson import AMPLIFIED
 from fsp.space.places import places
 
 if TYPE_CHECKING:
@@ -55,9 +56,6 @@ MOST_RUNS = 6  # with ever smaller losses of p
 RUN_CAUTION = 0.3  # of the loss of p that would just do, with which the next run begins
 LONGEST_CHEAP = 4  # jumps that the space grows ahead where that is cheap: states far out make Λ large
 LOOK = 200  # blocks of products before it is seen whether states can be dropped
-# Where series are of 1.5 times the largest exit rate (`WIDENED` in `fsp.inference.distributions`), what stays in a
-# state is at least a third of what is there, so that an entry of a product has 5 times the roundings of its terms.
-AMPLIFIED = 5.0
 LEAST_WORK_SHARE = 0.2  # of the work that must go with them
 STATIONARY_SHARE = 0.25  # of the loss of p, for what a stationary start lacks
 LEAST_STATIONARY = 1e-14  # of the error of a stationary start that is asked for: below, rounding is most of it

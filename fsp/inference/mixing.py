@@ -19,10 +19,10 @@ from fsp.errors import ConvergenceError
 from fsp.inference.adjoint_space import together
 from fsp.inference.affine_rates import AffineRates
 from fsp.inference.distributions import run_of
-from fsp.inference.loop import AMPLIFIED
 from fsp.inference.problem import Limits, Reached
 from fsp.inference.quadrature import QuadratureRule, rule_of
 from fsp.projection.progress import labelled
+from fsp.solvers.poisson import AMPLIFIED
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray

@@ -3,7 +3,7 @@
 `FUNCTIONS` is read by what evaluates trees on whole arrays (`program`), folds them (`tree`), encloses values at counts
 (`ranges`) and Taylor series in time (`taylor`), reads libsbml's trees (`formula`) and writes text (`infix`).
 Others are in their rooms: rounding (`roundoff`), polynomials around a law (`fsp.moments.envelope_rules`),
-derivatives (`fsp.approximation.derivatives`), code of the reference sampler (`fsp.sampling.programs`), and what PRISM
+derivatives (`fsp.model.derivatives`), code of the reference sampler (`fsp.sampling.programs`), and what PRISM
 can write (`fsp.formats.prism`).  CONTRIBUTING.md goes through them.
 Truth values are arrays of bool; arithmetic reads them as 1 and 0, and a number counts as true where it is not 0.  Names
 are those of libsbml's Level 3 formula language.

@@ -32,14 +32,15 @@ import numpy as np
 
 from fsp.arrays import FloatArray
 from fsp.linear_programmes import LinearProgramme
+from fsp.model.draws import ORDER
 from fsp.model.elimination import echelon
 from fsp.moments.exponential import exponential
 from fsp.moments.initial import InitialMoments
 from fsp.moments.rates import Rate, affine_parts
 from fsp.time_limit import check_time_limit
 
-ORDERS = 24
-"""Highest order of the moments that are bounded."""
+ORDERS = ORDER
+"""Highest order of the moments that are bounded; tails of a start that is drawn are cut for it."""
 
 SECOND_ODD = 3  # the first odd order whose spread is made: 2 and 3 are those of all even and odd ones
 _SAME = 1e-9  # relative: weights and changes below this are meant to be zero

@@ -68,7 +68,7 @@ def is_listable(n: float, n_numbers: int) -> bool:
 
 
 def lattice(caps: Sequence[int], slopes: Sequence[float], limit: float) -> IntArray | None:
-    """Return all counts up to `caps` with ``slopes·x <= most``, (n, d); None where they are too many."""
+    """Return all counts up to `caps` with ``slopes·x <= limit``, (n, d); None where they are too many."""
     states = np.zeros((1, 0), dtype=np.int64)
     used = np.zeros(1)
     for cap, slope in zip(caps, slopes, strict=True):

@@ -12,7 +12,7 @@ from fsp.distribution.relaxation import Relaxation
 from fsp.distribution.sensitivity import Sensitivities, Sensitivity
 from fsp.distribution.solution import Solution, columns
 from fsp.distribution.sweep import Sweep
-from fsp.distribution.text import round_up, spread, when
+from fsp.distribution.text import counted, round_up, spread, when
 
 _MOST_ROWS = 40  # of a table: half from either end; chosen
 
@@ -47,7 +47,7 @@ def _(distribution: Distribution) -> str:
 @html.register
 def _(solution: Solution) -> str:
     header, rows = columns(solution)
-    head = f"{solution.model_name or 'model'}: {len(solution)} times, {solution.error.summary}"
+    head = f"{solution.model_name or 'model'}: {counted(len(solution), 'time')}, {solution.error.summary}"
     work = f"solver: {solution.method}, {solution.n_matvec:,} products"
     return markup.block(head, markup.table(header, _some(rows)), markup.text(work), *_notes(solution.remarks()))
 
@@ -56,7 +56,7 @@ def _(solution: Solution) -> str:
 def _(sweep: Sweep) -> str:
     header, rows = sweep._columns()
     last = sweep[sweep.solved[0]][-1].t
-    head = f"{sweep.model_name or 'model'}: {len(sweep)} points, {when(last, sweep.time_unit)}"
+    head = f"{sweep.model_name or 'model'}: {counted(len(sweep), 'point')}, {when(last, sweep.time_unit)}"
     failed = [f"failed: {sweep.label(i)}: {reason}" for i, reason in sorted(sweep.failures.items())]
     return markup.block(f"{head}, {sweep.error.summary}", markup.table(header, _some(rows)), *_notes(failed))
 

@@ -25,7 +25,7 @@ from scipy.sparse import csr_array, diags_array
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot
 from fsp.equilibrium.certificate import roundings
 from fsp.errors import ConvergenceError
-from fsp.solvers.poisson import poisson_window
+from fsp.solvers.poisson import AMPLIFIED, WIDENED, poisson_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
 
-WIDENED, AMPLIFIED = 1.5, 5.0  # (1): 1 - 2/3 with a sum of relative error 2/3 + 1, over 1/3
 OF_SUMS = 8.0  # roundings of a term: its weight, from the mode on and normalised, and what is added to it; (2)
 TAIL = 1e-18  # of the Poisson law, left out on either side; below the rounding
 MOST_WORK = 3e10  # multiply-adds, about a minute; chosen

@@ -49,7 +49,7 @@ def compare(mpi: Any, what: str, waiting: Callable[[float], None]) -> list[str] 
     `waiting` is called with the seconds that have passed until all are here.
     """
     mark = zlib.crc32(what.encode())
-    local, extremes = np.array([mark, -mark]), np.empty(2, dtype=np.int64)  # `own` must live until the request is done
+    local, extremes = np.array([mark, -mark]), np.empty(2, dtype=np.int64)  # `local` must outlive the request
     request = mpi.Iallreduce(local, extremes, op=load().MPI.MAX)
     since = time.monotonic()
     while not request.Test():

@@ -19,6 +19,11 @@ import numpy as np
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
+# Λ over the largest exit rate, where bounds of each entry need powers of P = I + A/Λ that only add: what stays in a
+# state is at least a third of what is there, 1 - 2/3 with a sum of relative error 2/3 + 1, over 1/3.  So an entry of P
+# has at most 5 times the roundings of its terms.
+WIDENED, AMPLIFIED = 1.5, 5.0
+
 
 def poisson_window(mean: float, tail: float) -> tuple[int, FloatArray]:
     """Return the first index and the weights of the Poisson law of mean λ >= 0 with all but `tail` of its mass.

@@ -171,5 +171,5 @@ def _serial(expected: Expected, values: IntArray, t: float) -> Test:
         gains.append(float((stake * h[:-1] * h[1:]).sum() - known[place.reshape(-1)[:-1]].sum()))
     capital = float(special.logsumexp(gains) - np.log(len(gains)))
     correlation = float(np.mean(h[:-1] * h[1:]))
-    where = f"{expected.names[0]}: correlation of a run with the next {correlation:+.4f}"
+    where = f"{expected.names[0]}: correlation with the next run {correlation:+.4f}, by the expected mean and variance"
     return Test("serial", t, expected.names, capital, float(np.exp(min(0.0, -capital))), where=where)

@@ -197,9 +197,9 @@ MUTANTS = [
     ),
     mutant(
         "probabilities-lose-their-digits",
-        "inference/loop.py",
-        "AMPLIFIED = 5.0",
-        "AMPLIFIED = -1e9",
+        "solvers/poisson.py",
+        "WIDENED, AMPLIFIED = 1.5, 5.0",
+        "WIDENED, AMPLIFIED = 1.5, -1e9",
         "likelihood",
         only="poisson_laws",
     ),

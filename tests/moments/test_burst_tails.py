@@ -10,7 +10,6 @@ import pytest
 from written_networks import network
 
 import fsp
-from fsp.model.draws import ORDER
 from fsp.moments import moment_bounds
 from fsp.moments.drift import ORDERS
 
@@ -49,10 +48,6 @@ def of_cumulants(cumulants):
 def logarithms(moments):
     """Log of (E x^q)^(1/q), q = 1 …"""
     return np.array([(log(m.numerator) - log(m.denominator)) / q for q, m in enumerate(moments) if q])
-
-
-def test_laws_are_cut_for_all_orders():
-    assert ORDER == ORDERS
 
 
 @pytest.mark.parametrize(("law", "mean"), LAWS)
