@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.beginning import Beginning
     from fsp.inference.problem import Limits, Reached
+    from fsp.inference.timed_events import Setting
     from fsp.model import Model
     from fsp.space.base import BaseSpace
 
@@ -31,12 +32,13 @@ def distributions(
     start: str | None = None,
     watch: Callable[[BaseSpace], None] | None = None,
     begun: Callable[[Beginning], None] | None = None,
+    settings: Sequence[Setting] = (),
 ) -> list[Reached]:
     """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`.
 
-    `watch` as for `run_of`; `begun` is shown where it begins.
+    `watch` and `settings` as for `run_of`; `begun` is shown where it begins.
     """
-    run = run_of(model, times, loss, limits, start, watch)
+    run = run_of(model, times, loss, limits, start, watch, settings)
     if begun is not None:
         begun(run.problem.beginning)
     answers = run.results()
@@ -52,10 +54,14 @@ def run_of(
     limits: Limits,
     start: str | None = None,
     watch: Callable[[BaseSpace], None] | None = None,
+    settings: Sequence[Setting] = (),
 ) -> Run:
-    """Return the run that finds distributions; `watch` is shown each space that it is on."""
-    model, settings = taken_apart(model)
-    maps = count_maps(model, settings, ())
+    """Return the run that finds distributions; `watch` is shown each space that it is on.
+
+    `settings` are what events of a model make of counts that were taken out of it before.
+    """
+    model, more = taken_apart(model)
+    maps = count_maps(model, (*settings, *more), ())
     times = asked_at(maps, times)
     slopes = Derivatives((), (), True, (), maps=maps)
     bounds = Bounds(((),), (), (), (), largest_of(model, maps), model.change.astype(np.float64))

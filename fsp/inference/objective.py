@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ArgumentError
+from fsp.inference.count_maps import count_maps, names_in
 from fsp.inference.free_laws import FreeLaws, starting
 from fsp.inference.instrument_numbers import InstrumentNumbers
 from fsp.inference.instruments import instruments_of
 from fsp.inference.loop import check_start
+from fsp.inference.maps_on_states import require_order
 from fsp.inference.parameters import derivatives
 from fsp.inference.part import Part, Point
-from fsp.inference.timed_events import written_into_rates
+from fsp.inference.timed_events import taken_apart, written_into_rates
 from fsp.inference.timed_space import TimedLaws
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from fsp.inference.instruments import Instrument
     from fsp.inference.priors import Prior
     from fsp.inference.problem import Limits
+    from fsp.inference.timed_events import Setting
     from fsp.model import Model
 
 
@@ -62,14 +65,16 @@ class Objective:
                     f"`free` must not be what a condition sets, but '{condition.label}' sets '{fixed[0]}'."
                 )
             given_model = model.with_values(condition.settings) if condition.settings else model
-            changed = written_into_rates(given_model)
             if extrinsic is not None:
+                changed = written_into_rates(given_model)
                 parts.append(_mixed(changed, names, condition.counts, chosen, limits, extrinsic))
                 continue
-            if changed.is_time_dependent or start is not None or starting(changed, names):
-                laws: FreeLaws | TimedLaws = TimedLaws(_free(changed, names, chosen), start)
-                if laws.names:
-                    derivatives(changed, laws.names, log=True)
+            changed, settings = taken_apart(given_model)
+            if settings or changed.is_time_dependent or start is not None or starting(changed, names):
+                laws: FreeLaws | TimedLaws = TimedLaws(_free(changed, names, chosen), start, settings)
+                _require_derivatives(changed, laws.names, settings)
+                ranges = {name: prior.range for name, prior in zip(names, priors, strict=True)}
+                require_order(given_model, ranges, condition.counts.times)
             else:
                 laws = FreeLaws.of(changed, _free(changed, names, chosen))
             standing = condition.counts.standing([i.at(changed.parameters) for i in chosen])
@@ -153,6 +158,13 @@ def _mixed(
     laws = FreeLaws.of(model, [*free, *extrinsic])
     standing = counts.standing([instrument.at(model.parameters) for instrument in instruments])
     return Part(model, laws, names, standing, instruments, limits, extrinsic)
+
+
+def _require_derivatives(model: Model, names: Sequence[str], settings: Sequence[Setting]) -> None:
+    """Refuse parameters that nothing, or what events set counts to, depends on."""
+    if names:
+        derivatives(model, names, log=True, elsewhere=names_in(model, settings, names))
+        count_maps(model, settings, names)
 
 
 def _free(model: Model, names: Sequence[str], instruments: Sequence[Instrument]) -> tuple[str, ...]:

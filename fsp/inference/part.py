@@ -22,7 +22,7 @@ from fsp.inference.instrument_numbers import InstrumentNumbers
 from fsp.inference.mixed_space import MixedSpace
 from fsp.inference.mixing import Mixing
 from fsp.inference.observation import Observation
-from fsp.inference.problem import Limits
+from fsp.inference.problem import Limits, Reached
 from fsp.inference.timed_space import TimedLaws, TimedSpace
 from fsp.projection.forecast import MOST_WORK
 from fsp.space import StateSpace
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fsp.inference.free_laws import FreeLaws
     from fsp.inference.instruments import Instrument
     from fsp.model import Model
+    from fsp.space.base import BaseSpace
 
 FIRST_LOSS = 1e-8  # of probability, for the first space of some parameters
 FIRST_TIMED = 1e-12  # the same where rates are read at each time: there less loss takes a few states more
@@ -156,8 +157,8 @@ class Part:
         """Refuse second derivatives where they are not known."""
         if isinstance(self._laws, TimedLaws):
             raise BackendError(
-                "`intervals` must be 'profile' or 'fisher' where propensities depend on time, or cells begin at rest "
-                "or by a free parameter, but is 'observed'."
+                "`intervals` must be 'profile' or 'fisher' where propensities depend on time, events set counts, or "
+                "cells begin at rest or by a free parameter, but is 'observed'."
             )
         told = [name for name in self._names if name in self._instruments.names]
         if self._extrinsic is not None or told:
@@ -284,13 +285,14 @@ class Part:
             {name: v for name, v in self.values(theta).items() if self._extrinsic or name in self._laws.names}
         )
         times = self.counts.times
+        spaces: list[BaseSpace] = []  # on the way, where states between the times of cells may be others
         if self._extrinsic:
             reached = Mixing(model, self._extrinsic, times, limits).reached(loss)
         else:
-            start = self._laws.start if isinstance(self._laws, TimedLaws) else None
-            reached = distributions(model, times, loss, limits, start)
-        states = np.unique(np.concatenate([answer.distribution.states for answer in reached]), axis=0)
-        space = StateSpace.from_states(model.species, np.concatenate([states, model.initial_states]))
+            reached = _reached(model, self._laws, times, loss, limits, spaces)
+        met = [*(answer.distribution.states for answer in reached), *(space.states for space in spaces)]
+        states = np.unique(np.concatenate([*met, model.initial_states]), axis=0)
+        space = StateSpace.from_states(model.species, states)
         space = StateSpace.from_states(model.species, space.grow(model, NEIGHBOUR_REACTIONS).states)
         if self._space is not None:
             joined = space.union(self._space.space)
@@ -318,6 +320,22 @@ class Part:
         """Return for each time the probabilities of the counts 0, 1, … of each thing that was observed."""
         transients, observation = self._within(theta, width, self._alone(theta))
         return observation.marginals(transients, self.values(theta))
+
+
+def _reached(
+    model: Model,
+    laws: FreeLaws | TimedLaws,
+    times: FloatArray,
+    loss: float,
+    limits: Limits,
+    spaces: list[BaseSpace],
+) -> list[Reached]:
+    """Return what is known at some times; append the spaces on the way, where events set counts."""
+    if not isinstance(laws, TimedLaws):
+        return distributions(model, times, loss, limits)
+    settings = [setting.at(model) for setting in laws.settings]
+    watch = spaces.append if settings else None
+    return distributions(model, times, loss, limits, laws.start, watch, settings=settings)
 
 
 def _first_loss(laws: FreeLaws | TimedLaws) -> float:

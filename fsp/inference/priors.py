@@ -30,6 +30,11 @@ class Prior:
     law: Any = None  # a frozen distribution of the parameter; without one its logarithm is uniform
     by_log: bool = False  # whether densities are those of u, and not those of the parameter
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """Bounds of the parameter."""
+        return math.exp(self.low), math.exp(self.high)
+
     def of(self, u: float) -> LogDensity:
         """Return the log density where the logarithm of the parameter is u; without a law, zero."""
         if self.law is None:

@@ -36,16 +36,20 @@ class Setting:
     assignments: dict[str, Expression]  # of species and parameters, by species
     draws: dict[str, Draw]  # random numbers that they hold
 
+    def at(self, model: Model) -> Setting:
+        """Return it with its time at the values of a model."""
+        time = substitute(self.time, resolve(model.definition.parameters))
+        return replace(self, moment=float(evaluate(time, {})))
+
 
 def written_into_rates(model: Model) -> Model:
     """Return the network without events; refuse those that do more than set parameters at known times."""
     plain, settings = taken_apart(model)
     if settings:
         raise BackendError(
-            f"Events must set parameters alone for this, but '{settings[0].name}' sets the count of "
-            f"'{next(iter(settings[0].assignments))}'. `fsp.sensitivity`, `fsp.fisher`, `fsp.gradient` and "
-            f"`fsp.likelihood` go through it; a dose may be a reaction of a rate that is fast for a while, as in "
-            f"piecewise(100, time > 5 && time < 6, 0)."
+            f"Events must set parameters alone where parameters differ among cells, but '{settings[0].name}' sets the "
+            f"count of '{next(iter(settings[0].assignments))}'. Without `extrinsic` cells go through it; a dose may be "
+            f"a reaction of a rate that is fast for a while, as in piecewise(100, time > 5 && time < 6, 0)."
         )
     return plain
 
@@ -61,7 +65,7 @@ def taken_apart(model: Model) -> tuple[Model, tuple[Setting, ...]]:
     for event in definition.events:
         _require_settings(event, symbols(substitute(event.condition, constants)) & species)
     following = _following(definition.parameters, assigned | definition.held)
-    times = {event.name: _time_of(event, assigned | set(following)) for event in definition.events}
+    times = _times_of(model, assigned | set(following))
     moments = {name: float(evaluate(substitute(tree, constants), {})) for name, (tree, _) in times.items()}
     if min(moments.values()) <= 0.0 or len(set(moments.values())) < len(moments):
         first = min(moments, key=lambda name: moments[name])
@@ -73,13 +77,13 @@ def taken_apart(model: Model) -> tuple[Model, tuple[Setting, ...]]:
     current: dict[str, Expression] = {name: Symbol(name) for name in assigned}  # as functions of time
     values = dict(current)  # after the last event
     settings = []
-    for event in sorted(definition.events, key=lambda event: moments[event.name]):
-        time, later = times[event.name]
+    for event in sorted(definition.events, key=lambda event: moments[str(event.name)]):
+        time, later = times[str(event.name)]
         after = {name: substitute(substitute(tree, following), values) for name, tree in event.formulas.items()}
         draws = {name: draw.with_values(following).with_values(values) for name, draw in event.draws.items()}
         of_counts = {name: tree for name, tree in after.items() if name in species}
         if of_counts:
-            settings.append(Setting(str(event.name), time, moments[event.name], later, of_counts, draws))
+            settings.append(Setting(str(event.name), time, moments[str(event.name)], later, of_counts, draws))
         of_parameters = {name: tree for name, tree in after.items() if name not in species}
         before = call("<", Time(), time)
         current |= {name: call("piecewise", current[name], before, tree) for name, tree in of_parameters.items()}
@@ -96,6 +100,19 @@ def taken_apart(model: Model) -> tuple[Model, tuple[Setting, ...]]:
         )
     )
     return plain, tuple(settings)
+
+
+def times_of(model: Model) -> dict[str, Expression]:
+    """Return the times of all events that `taken_apart` takes, by name, as formulas of parameters."""
+    definition = model.definition
+    assigned = {name for event in definition.events for name in event.assignments} - set(model.species)
+    following = _following(definition.parameters, assigned | definition.held)
+    return {name: tree for name, (tree, _) in _times_of(model, assigned | set(following)).items()}
+
+
+def _times_of(model: Model, changed: Set[str]) -> dict[str, tuple[Expression, bool]]:
+    """Return the time of each event, and whether it takes place right after it; `changed` are set by events."""
+    return {str(event.name): _time_of(event, changed) for event in model.definition.events}
 
 
 def _following(parameters: Mapping[str, Expression], fixed: Set[str]) -> dict[str, Expression]:
@@ -121,7 +138,7 @@ def _require_settings(event: Event, held: Set[str]) -> None:
         )
 
 
-def _time_of(event: Event, assigned: set[str]) -> tuple[Expression, bool]:
+def _time_of(event: Event, assigned: Set[str]) -> tuple[Expression, bool]:
     """Return the time of an event, and whether it takes place right after it; refuse other triggers."""
     trigger = event.condition
     if isinstance(trigger, Call) and trigger.function in LATER and len(trigger.arguments) == 2:

@@ -21,7 +21,9 @@ from fsp.chains.classes import closed_classes
 from fsp.chains.null_vectors import null_vector
 from fsp.errors import ModelError
 from fsp.inference.beginning import of_model
+from fsp.inference.count_maps import names_in
 from fsp.inference.fixed_space import Transients
+from fsp.inference.maps_on_states import MappedEvent, MapsOnStates, asked_among
 from fsp.inference.moving import Moving
 from fsp.inference.parameters import Derivatives, derivatives
 from fsp.inference.quick_steps import QuickSteps
@@ -31,6 +33,7 @@ from fsp.solvers.linear import ShiftedSystem
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
+    from fsp.inference.timed_events import Setting
     from fsp.model import Model
     from fsp.space import StateSpace
 
@@ -43,10 +46,14 @@ RESOLVENT = 1e-10  # ε over the smallest exit rate: what it changes of the deri
 
 @dataclass(frozen=True, slots=True)
 class TimedLaws:
-    """Which parameters are free, and where cells begin: what there is to know of laws that are read at each value."""
+    """Which parameters are free, where cells begin, and which events set counts.
+
+    That is what there is to know beside laws that are read at each value.
+    """
 
     names: tuple[str, ...]
     start: str | None
+    settings: tuple[Setting, ...] = ()
 
 
 class TimedSpace:
@@ -55,6 +62,7 @@ class TimedSpace:
     def __init__(self, model: Model, laws: TimedLaws, space: StateSpace) -> None:
         self.space, self._model, self._laws = space, model, laws
         self._jumps = JumpPattern(model, space)
+        self._maps = MapsOnStates(model, laws.settings, space)
 
     def __len__(self) -> int:
         return len(self.space)
@@ -76,30 +84,29 @@ class TimedSpace:
 
     def _solved(self, theta: FloatArray, times: Sequence[float], tail: float, *, derived: bool) -> Transients:
         model = self._model.with_parameters(dict(zip(self._laws.names, theta.tolist(), strict=True)))
-        slopes = derivatives(model, self._laws.names, log=True) if derived and len(theta) else None
+        slopes = self._slopes(model) if derived and len(theta) else None
         rates = RatesInTime(self._jumps, model, slopes)
         end = float(times[-1])
         moving = Moving.of(model, slopes, end) if slopes is not None else None
         stops = switch_times(model.rate_expressions, end) if moving is None else moving.times
         block, lacks = self._begun(model, slopes, rates)
-        q = rates.q
         of_p, of_slopes = NEAR_ERRORS if math.isfinite(tail) else FAR_ERRORS
         flow = float(np.abs(rates.at(np.zeros(1))[0].diagonal()) @ block[0])
-        steps = QuickSteps(rates, np.array([of_p, *[of_slopes] * q]), FIRST_STEP_JUMPS / max(flow, 1e-300))
-        blocks, lacking, t = [], [], 0.0
-        for target in np.union1d(stops[stops > 0.0], times).tolist():
-            if target > 0.0 and (model.is_time_dependent or self._laws.start is None):
-                block = steps.go(block, t, target)
-            t = target
-            if moving is not None:
-                moving.move(t, self.space, block)
-            if target in times:
-                blocks.append(block)
-                lacking.append(lacks + steps.lost)
+        tols = np.array([of_p, *[of_slopes] * rates.q])
+        maps = [event for event in self._maps.at(model, slopes.names if slopes else ()) if event.event.t <= end]
+        steps = QuickSteps(rates, tols, FIRST_STEP_JUMPS / max(flow, 1e-300))
+        at_rest = self._laws.start is not None and not model.is_time_dependent
+        rests = maps[0].event.t if at_rest and maps else end * at_rest
+        segments = _SegmentedSteps(self.space, rates, steps, moving, maps, rests)
+        blocks, lost = segments.through(block, stops, asked_among(maps, times))
         values = np.array(blocks)  # (n_times, 1 + q, n)
         probabilities = np.maximum(values[:, 0], 0.0)
         changed = np.moveaxis(values[:, 1:], 1, 0) if derived else None
-        return Transients(probabilities[None], np.array(lacking)[None], 0.0, changed)
+        return Transients(probabilities[None], lacks + np.array(lost)[None], 0.0, changed)
+
+    def _slopes(self, model: Model) -> Derivatives:
+        names, settings = self._laws.names, self._laws.settings
+        return derivatives(model, names, log=True, elsewhere=names_in(model, settings, names))
 
     # ---- where cells begin
 
@@ -130,6 +137,43 @@ class TimedSpace:
         forced = rates.forced(np.zeros(1), p[None])[0]  # (q, n)
         slopes = np.array([system.solve(row / epsilon) for row in forced])
         return np.concatenate([p[None], slopes - np.outer(slopes.sum(axis=1), p)]), lacks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _SegmentedSteps:
+    """What a block (1 + q, n) meets on its way: steps, rates that switch, and events that set counts."""
+
+    space: StateSpace
+    rates: RatesInTime
+    steps: QuickSteps
+    moving: Moving | None
+    maps: Sequence[MappedEvent]
+    rests: float  # time up to which nothing changes
+
+    def through(self, block: FloatArray, stops: FloatArray, times: Sequence[float]) -> tuple[list[FloatArray], ...]:
+        """Return the block at each time that is asked for, and what has left the states by then."""
+        blocks, lost, t, gone = list[Any](), list[Any](), 0.0, 0.0
+
+        def note() -> None:
+            blocks.append(block)
+            lost.append(self.steps.lost + gone)
+
+        events = {event.event.t: event for event in self.maps}
+        for target in np.unique([*stops[stops > 0.0].tolist(), *events, *times]).tolist():
+            block = self.steps.go(block, t, target) if target > self.rests else block
+            t = target
+            if self.moving is not None:
+                self.moving.move(t, self.space, block)
+            event, asked = events.get(t), t in times
+            if asked and event is not None and event.event.later:
+                note()
+            if event is not None:
+                held = float(block[0].sum())
+                block = event.moved(block, self.rates, self.moving)
+                gone += max(held - float(block[0].sum()), 0.0)
+            if asked and (event is None or not event.event.later):
+                note()
+        return blocks, lost
 
 
 def _null_vector(matrix: Any) -> FloatArray:

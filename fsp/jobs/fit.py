@@ -72,9 +72,9 @@ def fit(
     ----------
     model
         The reaction network, as for `fsp.likelihood`; its parameters that are not free keep their values.  Where
-        propensities depend on time, or the start is stationary, the search takes values and derivatives to tolerances
-        that are estimated (about 1e-6 of the log-likelihood of a cell); the log-likelihood where each start ends is
-        certified.
+        propensities depend on time, events set counts, or the start is stationary, the search takes values and
+        derivatives to tolerances that are estimated (about 1e-6 of the log-likelihood of a cell); the log-likelihood
+        where each start ends is certified.
     counts
         What `fsp.read_counts` returns.
     free
@@ -125,12 +125,14 @@ def fit(
     Raises
     ------
     ArgumentError
-        If a parameter is unknown, in no rate, or without bounds; if counts are not those of the model, or a cell has no
-        probability wherever the search begins, and it is named; if an argument is not as above.
+        If a parameter is unknown, in no rate, or without bounds; if it changes what an event sets counts to, or within
+        its bounds moves such an event past a time of cells, or past an event that sets or reads the same; if counts are
+        not those of the model, or a cell has no probability wherever the search begins, and it is named; if an argument
+        is not as above.
     ModelError
         If a propensity is a callable, or not smooth in a parameter.
     BackendError
-        If an event does more than set parameters at a known time.
+        If an event is triggered by the state, or has a priority; if it sets counts while parameters differ among cells.
     FSPError
         The error of the last start, if all fail.
     Interrupted

@@ -6,78 +6,16 @@ import math
 
 import numpy as np
 import pytest
+from count_map_cases import CASES, VALUES, N, exact, law, network
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.linalg import expm
-from scipy.stats import binom, poisson
+from scipy.stats import poisson
 
 import fsp
 from fsp.inference.account import Account
 from fsp.inference.count_maps import Carrying, count_maps, largest_of
 from fsp.inference.timed_events import taken_apart
 from fsp.moments.parts import Gauge, moment_of
-
-N = 50  # counts of the dense reference: above them lies less than 1e-16
-STEP = 1e-30  # of complex steps
-VALUES = {"k": 5.0, "g": 1.0, "s": 0.7}
-
-
-def network(events, **values):
-    """Return immigration and death from 3 molecules, with some events."""
-    return fsp.Model(
-        species={"X": 3},
-        parameters={**VALUES, "n": 4.0, **values},
-        reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action="g")],
-        events=events,
-    )
-
-
-def generator(k, g):
-    counts = np.arange(N)
-    up = np.where(counts < N - 1, k, 0.0)
-    return np.diag(up[:-1], -1) + np.diag(g * counts[1:], 1) - np.diag(up + g * counts)
-
-
-def moved(f):
-    """Return the matrix of a map of counts."""
-    matrix = np.zeros((N, N))
-    for x in range(N):
-        matrix[min(f(x), N - 1), x] = 1.0
-    return matrix
-
-
-def thinned():
-    counts = np.arange(N)
-    return binom.pmf(counts[:, None], counts[None], 0.5)
-
-
-def law(t, maps, start=None, *, k, g, s):
-    """Return the law at a time; `maps` are times, matrices and by how much k is multiplied."""
-    p, now = np.eye(N)[3] if start is None else start(k, g), 0.0
-    for at, matrix, factor in maps(s):
-        if np.real(at) > t:
-            break
-        p, now, k = matrix @ expm(generator(k, g) * (at - now)) @ p, at, factor * k
-    return expm(generator(k, g) * (t - now)) @ p
-
-
-def exact(name, *args):
-    return law(*args, **{**VALUES, name: VALUES[name] + STEP * 1j}).imag / STEP
-
-
-CASES = {
-    "reset": ([fsp.Event("time >= s", {"X": 0})], lambda s: [(s, moved(lambda x: 0), 1.0)]),
-    "dose": ([fsp.Event("time >= s", {"X": "X + n"})], lambda s: [(s, moved(lambda x: x + 4), 1.0)]),
-    "division": (
-        [fsp.Event("time >= s", {"X": "floor(X/2)"}), fsp.Event("time > 2*s", {"X": "X + 1"})],
-        lambda s: [(s, moved(lambda x: x // 2), 1.0), (2.0 * s, moved(lambda x: x + 1), 1.0)],
-    ),
-    "binomial division": ([fsp.Event("time >= s", {"X": "binomial(X, 0.5)"})], lambda s: [(s, thinned(), 1.0)]),
-    "counts and a parameter": (
-        [fsp.Event("time >= s", {"X": "floor(X/2)", "k": "3*k"})],
-        lambda s: [(s, moved(lambda x: x // 2), 3.0)],
-    ),
-}
 
 
 def check(answers, names, maps, start=None):

@@ -368,12 +368,12 @@ def test_bad_arguments_have_each_their_own_error(cells, free, more, words):
         fsp.fit(immigration_death(), cells, free, **more)
 
 
-def test_events_that_set_counts_are_refused(cells):
+def test_events_that_set_counts_are_refused_where_parameters_differ_among_cells(cells):
     made = [fsp.Reaction("0 -> X", rate="k")]
     reset = fsp.Event("time >= 1", {"X": "0"})
-    eventful = fsp.Model(species={"X": 0}, parameters={"k": 1.0}, reactions=made, events=[reset])
+    eventful = fsp.Model(species={"X": 0}, parameters={"k": 1.0, "m": 2.0}, reactions=made, events=[reset])
     with pytest.raises(fsp.BackendError, match="sets the count of 'X'"):
-        fsp.fit(eventful, cells, {"k": (1, 9)})
+        fsp.fit(eventful, cells, {"m": (1, 9)}, extrinsic={"k": fsp.Gamma("m", 0.2)})
 
 
 def test_parameters_of_the_start_have_their_closed_form():
