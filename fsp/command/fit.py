@@ -97,7 +97,7 @@ def fit(
         with warnings_as_lines(), shown_progress(quiet, progress) as shown, Stop() as stop:
             keeper = Keeper(stop, shown, None, None)
             try:
-                with saying(counts="--data", formula="--observe"):
+                with saying(counts="--data", parameters="--free", conditions="--condition", formula="--observe"):
                     fitted = fsp.fit(model, counts, ranges, width=width, resume=earlier, progress=keeper, **options)
             except KeyboardInterrupt as error:
                 keep(error, out if writes else None, "its starts are")

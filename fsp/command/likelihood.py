@@ -80,7 +80,8 @@ def likelihood(
 ) -> int:
     """Print the log-likelihood of counted molecules under MODEL, a file, as an interval."""
     counts, network = data.read(), source.load()
-    with ending.reporting() as report, saying(counts="--data", parameters="--gradient", formula="--observe"):
+    named_so = {"counts": "--data", "parameters": "--gradient", "conditions": "--condition", "formula": "--observe"}
+    with ending.reporting() as report, saying(**named_so):
         answer = fsp.likelihood(
             network,
             counts,
@@ -105,16 +106,22 @@ def _value(text: str) -> Any:
         return text.strip()
 
 
+def _times(answer: fsp.Likelihood) -> list[dict[str, Any]]:
+    """Return the parts of a log-likelihood by time; none where it has conditions, whose parts these are."""
+    if answer.by_condition:
+        return []
+    times = zip(answer.counts.times.tolist(), answer.by_time, answer.counts.cells, strict=True)
+    return [{"t": t, "cells": int(n.sum()), **interval.record()} for t, interval, n in times]
+
+
 def _record(answer: fsp.Likelihood, slopes: dict[str, fsp.Interval]) -> dict[str, Any]:
-    by_time = answer.by_time if not answer.by_condition else ()
-    times = zip(answer.counts.times.tolist() if by_time else (), by_time, answer.counts.cells, strict=True)
     return {
         "fsp": fsp.__version__,
         "log_likelihood": answer.value.record(),
         "cells": answer.counts.n_cells,
-        "times": [{"t": t, "cells": int(n.sum()), **interval.record()} for t, interval, n in times],
+        "times": _times(answer),
         "conditions": [
-            {"label": label, "cells": part.counts.n_cells, **part.value.record()}
+            {"label": label, "cells": part.counts.n_cells, **part.value.record(), "times": _times(part)}
             for label, part in answer.by_condition.items()
         ],
         "impossible": list(answer.impossible),

@@ -14,7 +14,7 @@ from fsp.formats.sbml_documents import check_consistency, read_document
 from fsp.formats.sbml_events import assigned_by_events, read_events
 from fsp.formats.sbml_parts import SbmlParts, Written, each, read_formulas, read_species, read_values, refuse_missing
 from fsp.formats.sbml_reactions import read_laws, read_reactions
-from fsp.formats.units import Units, read_units
+from fsp.formats.units import Units, read_units, time_unit_of
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition, InitialLaw, free_name
 from fsp.model.formula import FunctionDefinition, define_functions, is_name
@@ -132,8 +132,4 @@ def _time_unit(model: Element) -> str:
     definition = model.getUnitDefinition(name) if name else None
     if definition is None:
         return "" if name == "time" else str(name)
-    import libsbml
-
-    units = [definition.getUnit(k) for k in range(definition.getNumUnits())]
-    plain = len(units) == 1 and units[0].getMultiplier() == 1 and units[0].getScale() == 0
-    return str(libsbml.UnitKind_toString(units[0].getKind())) if plain else str(definition.getName())
+    return time_unit_of(model, name) or str(definition.getName())

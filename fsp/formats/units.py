@@ -22,6 +22,7 @@ Element = Any  # libsbml has no types
 
 AVOGADRO = 6.02214076e23  # exact; the `avogadro` of SBML's formulas is that of its specification
 _LITRES = {"litre": 1.0, "liter": 1.0, "metre": 1e3, "meter": 1e3}  # of a litre, and of a cubic metre
+_TIMES = {1e-3: "millisecond", 1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}  # by their seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,15 @@ def _volume(model: Element, compartments: list[str]) -> float | None:
             litres = _LITRES[kind] * factor if good else None
         volumes.add(litres)
     return volumes.pop() if len(volumes) == 1 else None
+
+
+def time_unit_of(model: Element, name: str) -> str:
+    """Return a unit of time as people write it, `minute` for 60 seconds; empty for what is no time."""
+    kinds = _kinds(model, name) or []
+    if len(kinds) != 1 or kinds[0][:2] != ("second", 1.0):
+        return ""
+    seconds = kinds[0][2]
+    return _TIMES.get(seconds, f"{seconds:g} seconds")
 
 
 def _kinds(model: Element, name: str) -> list[tuple[str, float, float]] | None:

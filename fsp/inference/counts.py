@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from fsp.distribution.display import Displayed
 from fsp.distribution.text import counted, table
 from fsp.errors import ArgumentError
 from fsp.inference.cells import columns_of, conditions_in, require_labels
+from fsp.inference.count_columns import checked_numbers, require_counts, require_times
 from fsp.model.times import checked_times
 
 if TYPE_CHECKING:
@@ -27,17 +27,11 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 5  # of the values of a column, in messages
 MISSING = ("refuse", "drop", "unseen")
-MOST_COUNT = 2**53  # floats hold every whole number up to this one, and no fraction from a half of it on
-_THOUSANDS = re.compile(r"\s*[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?\s*")
-_OTHER_NUMBERS = {
-    "c": "complex ones",
-    "M": "dates; give the time since one of them, as in (date - date.min()).dt.total_seconds()",
-    "m": "durations, whose unit it does not say; give numbers, as in duration.dt.total_seconds()",
-}
 # What units of time are called, without the s of the plural.
 UNITS = {
     name: letter
     for letter, names in {
+        "ms": ("ms", "msec", "millisecond"),
         "s": ("s", "sec", "second"),
         "min": ("m", "min", "minute"),
         "h": ("h", "hr", "hour"),
@@ -156,6 +150,16 @@ class Condition:
     settings: Mapping[str, float]  # parameters and initial counts of the model, by name
     counts: Counts
 
+    def of(self, model: Model) -> Model:
+        """Return a model with what the condition sets."""
+        unknown = [name for name in self.settings if name not in (*model.parameters, *model.species)]
+        if unknown:
+            raise ArgumentError(
+                f"`conditions` must set parameters, {', '.join(model.parameters)}, or counts at the start, "
+                f"{', '.join(model.species)}, of '{model.name}', but '{self.label}' sets '{unknown[0]}'."
+            )
+        return model.with_values(self.settings) if self.settings else model
+
     def __str__(self) -> str:
         """Return the label, what it sets, and the cells."""
         given = ", ".join(f"{name} = {value:g}" for name, value in self.settings.items())
@@ -192,8 +196,9 @@ def read_counts(
     replicate
         A column whose cells are counted apart in print.
     missing
-        What becomes of rows without a count or a time: ``"refuse"``; ``"drop"``; or ``"unseen"``: what lacks a count
-        was not seen in that cell, and the other counts of it are used.  A time must be there.
+        What becomes of rows without a count or a time, where a field is empty, or says ``NA`` or the like:
+        ``"refuse"``; ``"drop"``; or ``"unseen"``: what lacks a count was not seen in that cell, and the other counts of
+        it are used.  A time must be there.
     time_unit
         Unit of the times, such as ``"minute"``, which is compared with that of the model; empty for no comparison.
 
@@ -226,7 +231,7 @@ def read_counts(
     kept = _rows(columns, where or {}, len(columns[time]))
     numbers = np.array(
         [
-            _numbers(columns[name], name, kept, missing if name != time or missing == "drop" else "refuse")
+            checked_numbers(columns[name], name, kept, missing if name != time or missing == "drop" else "refuse")
             for name in (time, *counts.values())
         ]
     )  # (1 + n_observed, n_rows)
@@ -237,8 +242,9 @@ def read_counts(
             f" where {', '.join(_asked(name, value, columns[name]) for name, value in where.items())}" if where else ""
         )
         raise ArgumentError(f"`source` must have a row with a time and a count{asked}, but has none.")
+    require_times(numbers[0], time, kept)
     for name, values in zip(counts.values(), numbers[1:], strict=True):
-        _check_counts(values, name, kept & ~np.isnan(values))
+        require_counts(values, name, kept & ~np.isnan(values))
     labels = np.array([""] * len(kept)) if replicate is None else columns[replicate].astype(str)
     file_conditions = []
     for name in conditions or {}:
@@ -289,72 +295,12 @@ def check_counts(counts: object) -> None:
         )
 
 
-_LACKING = {"na", "n/a", "n.a.", "none", "null", "-", ".", "?"}  # chosen: words that tables have where a number lacks
-
-
 def _check_arguments(counts: Mapping[str, str], missing: str) -> None:
     check_choice("missing", missing, MISSING)
     if not isinstance(counts, Mapping) or not counts:
         raise ArgumentError(
             f"`counts` must give the column of each species, such as {{'X': 'rna'}}, but is {counts!r}."
         )
-
-
-def _numbers(column: NDArray[Any], name: str, kept: NDArray[np.bool_], missing: str) -> FloatArray:
-    if column.dtype.kind in _OTHER_NUMBERS:
-        raise ArgumentError(f"Column '{name}' must hold numbers, but holds {_OTHER_NUMBERS[column.dtype.kind]}.")
-    try:
-        if column.dtype.kind in "UO" and not all(_is_number(word) for word in column.tolist()):
-            raise ValueError
-        values = np.asarray(column, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        row, word = next((i, word_here) for i, word_here in enumerate(column.tolist()) if not _is_number(word_here))
-        raise ArgumentError(
-            f"Column '{name}' must hold numbers, but has {word!r} in row {row + 1}{_way_to_write(word)}."
-        ) from None
-    empty = np.isnan(values) & kept
-    if missing == "refuse" and empty.any():
-        row = int(np.argmax(empty)) + 1
-        raise ArgumentError(
-            f"Column '{name}' must have a number in each row, but lacks {int(empty.sum())}, the first in row {row}; "
-            f"leave such rows out with missing='drop'."
-        )
-    return values
-
-
-def _way_to_write(word: object) -> str:
-    """Return how to write a number that lacks, or one with commas, decimal ones or those between thousands."""
-    ways = []
-    if isinstance(word, str) and word.strip().lower() in _LACKING:
-        return "; leave the field empty, and leave such rows out with missing='drop' (--missing drop)"
-    if isinstance(word, str) and _THOUSANDS.fullmatch(word):
-        ways.append(f"{word.replace(',', '')}, without commas")
-    if isinstance(word, str) and "," in word and _is_number(word.replace(",", ".", 1)):
-        ways.append(f"{word.replace(',', '.', 1)}, with a point")
-    return f"; write {', or '.join(ways)}" if ways else ""
-
-
-def _check_counts(values: FloatArray, name: str, kept: NDArray[np.bool_]) -> None:
-    wrong = kept & ~((values >= 0.0) & (values < MOST_COUNT) & (values == np.floor(values)))
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ArgumentError(
-            f"Column '{name}' must hold counts, whole numbers of 0 or more{_largest(values[row])}, but has "
-            f"{values[row]:g} in row {row + 1}."
-        )
-
-
-def _largest(value: float) -> str:
-    """Return in words what bounds counts, where a value is above it."""
-    return f" and less than {MOST_COUNT:,}" if value >= MOST_COUNT else ""
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return not (isinstance(value, str) and "_" in value)  # Python reads 1_0 as 10
 
 
 def _gathered(
@@ -377,4 +323,5 @@ def _gathered(
 
 def _unit(text: str) -> str:
     """Return a unit of time by the letter of its name: seconds, minutes, hours and days are written in many ways."""
-    return UNITS.get(text.strip().lower().removesuffix("s") or "s", text.strip().lower())
+    word = text.strip().lower()
+    return next((UNITS[name] for name in (word, word.removesuffix("s")) if name in UNITS), word)

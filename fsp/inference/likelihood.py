@@ -1,19 +1,10 @@
 """The log-likelihood of counted molecules, as an interval in nats.
 
-Let y <= p be stored, δ what y lacks, and T(z | x) >= 0 what the instrument makes of a state, Σ_z T <= 1.
+Let y <= p be stored, and T(z | x) >= 0 what the instrument makes of a state, Σ_z T <= 1.
 Uniformization with a rate above the largest exit rate adds only numbers that are not negative, none of which has lost
-its digits, so that each y_x has a relative error, and so has ``y_z = Σ_x T(z | x) y_x``, however small it is.  What is
-missing, d_z, adds up to at most δ over all z, so that with n_z cells
-
-(1)  0  <=  Σ_z n_z log(p_z / y_z)  <=  min( Σ_z n_z log(1 + δ/y_z),  δ max_z n_z/y_z ) .
-
-Where probabilities are known up to a part of themselves and an absolute rest that adds up to at most G over all z
-(`fsp.inference.statewise`; from above the part is exp(E) - 1), G counts with δ in (1), and from below, as -log(1 - g)
-is convex, at most in one cell:
-
-(2)  Σ_z n_z log(p_z / y_z)  >=  min_z n_z log(1 - G/y_z) .
-
-δ is lowered until the interval is as narrow as was asked for.  Gradients are made by `fsp.inference.score`.
+its digits, so that each y_x has a relative error, and so has ``y_z = Σ_x T(z | x) y_x``, however small it is.
+`fsp.inference.cell_probabilities` bounds what cells contribute; δ, what y lacks, is lowered until the interval is as
+narrow as was asked for.  Gradients are made by `fsp.inference.score`.
 
 References
 ----------
@@ -28,16 +19,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fsp import defaults
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot, sum_down, sum_up
+from fsp.arithmetic import sum_down, sum_up
 from fsp.bars import barred, callback, silent
 from fsp.checks import check_width
 from fsp.distribution import Interval
 from fsp.distribution.display import Displayed
+from fsp.distribution.text import counted
 from fsp.errors import ArgumentError, BackendError
 from fsp.inference.adjoint_space import Met, chosen_method, require_adjoint, together
+from fsp.inference.cell_probabilities import contribution
 from fsp.inference.counts import Counts, check_counts
 from fsp.inference.distributions import distributions
 from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
@@ -45,15 +36,15 @@ from fsp.inference.instrument_scores import require_known
 from fsp.inference.instruments import Instrument, instruments_of
 from fsp.inference.loop import check_start
 from fsp.inference.mixing import Mixing
-from fsp.inference.observation_channel import Gathered
 from fsp.inference.parameters import require_fixed_observables
-from fsp.inference.problem import Limits, Reached
+from fsp.inference.problem import Limits
 from fsp.inference.score import by_adjoint, by_adjoint_in_time, by_forward, by_mixture
 from fsp.inference.timed_events import taken_apart, written_into_rates
 from fsp.model.arguments import check_call
 from fsp.projection.progress import labelled
 
 if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
     from fsp.inference.beginning import Beginning
     from fsp.model import Model
     from fsp.projection.progress import ProgressCallback
@@ -80,12 +71,11 @@ class Likelihood(Displayed):
         That of the cells of each time.
     impossible
         Cells to which the model gives no probability, in words; the log-likelihood is then minus infinity.
-    least
-        The smallest probability of a cell.
     model, counts, instruments, limits, start
         What it is the log-likelihood of, what computations may take, and where cells begin.
     by_condition
-        That of the cells of each condition, where there are several; `by_time` is then empty.
+        That of the cells of each condition, where there are several; `by_time` and `by_cell` are then empty, and those
+        of each condition have them.
     extrinsic
         Laws of parameters that differ among cells.
     """
@@ -93,7 +83,6 @@ class Likelihood(Displayed):
     value: Interval
     by_time: tuple[Interval, ...]
     impossible: tuple[str, ...]
-    least: float
     model: Model
     counts: Counts
     instruments: tuple[Instrument, ...]
@@ -101,7 +90,20 @@ class Likelihood(Displayed):
     start: str | None = None
     by_condition: Mapping[str, Likelihood] = field(default_factory=dict)
     extrinsic: Mapping[str, ParameterLaw] | None = None
+    _logs: tuple[FloatArray, ...] = ()  # (2, m) bounds of log p for each time
     _met: Met | None = None  # by the run that found it, where a gradient begins with them
+
+    @property
+    def by_cell(self) -> tuple[tuple[Interval, ...], ...]:
+        """For each time what a cell contributes that has each of ``counts.values`` there, in nats: (m,) intervals."""
+        return tuple(tuple(_between(low, high) for low, high in logs.T.tolist()) for logs in self._logs)
+
+    @property
+    def least(self) -> float:
+        """The smallest probability of a cell; 0 where one is impossible."""
+        if self.by_condition:
+            return min(part.least for part in self.by_condition.values())
+        return 0.0 if self.impossible else math.exp(min(float(logs[0].min()) for logs in self._logs))
 
     @barred()
     def gradient(
@@ -183,7 +185,7 @@ class Likelihood(Displayed):
         lines = [f"log-likelihood of {self.counts.n_cells:,} cells: {self.value}"]
         lines += [f"{label}: {interval}" for label, interval in self.by_condition.items()]
         times = zip(self.counts.times.tolist() if self.by_time else (), self.by_time, self.counts.cells, strict=True)
-        lines += [f"  t = {t:g}: {interval}, {int(n.sum()):,} cells" for t, interval, n in times]
+        lines += [f"  t = {t:g}: {interval}, {counted(int(n.sum()), 'cell')}" for t, interval, n in times]
         lines += [f"  note: {text}" for text in self.impossible[:NAMED_CELLS]]
         more = len(self.impossible) - NAMED_CELLS
         return "\n".join([*lines, *([f"  note: so have {more:,} other counts; see `impossible`"] if more > 0 else [])])
@@ -298,9 +300,9 @@ def _narrowed(
             reached = mixing.reached(loss)
         else:
             reached = distributions(model, counts.times, loss, limits, start, spaces.append, begun.append)
-        intervals = [_interval(answer, counts, i, seen_by) for i, answer in enumerate(reached)]
-        by_time = tuple(interval for interval, _, _ in intervals)
-        unseen = [text for _, texts, _ in intervals for text in texts]
+        parts = [contribution(answer, counts, i, seen_by) for i, answer in enumerate(reached)]
+        by_time = tuple(part.together for part in parts)
+        unseen = [text for part in parts for text in part.impossible]
         low, high = sum_down(*(part.lower for part in by_time)), sum_up(*(part.upper for part in by_time))
         exact = not changing and all(answer.lacking == 0.0 for answer in reached)
         # Less loss does not help once an absolute error is larger, and does not fall with it.
@@ -313,13 +315,11 @@ def _narrowed(
             break
         loss *= UNSEEN_CELL if unseen else min(0.5, LOSS_CAUTION * width / (high - low))
     value = Interval(low, high, low if unseen else 0.5 * (low + high), True)
-    least = 0.0 if unseen else min(lowest for _, _, lowest in intervals)
     limits = replace(limits, report=silent)  # a gradient is asked for later, and by another `progress`
     in_time = chosen_method("auto", model, start) == "in time"
     met = Met(together(spaces), begun[-1].moments.law) if spaces and in_time else None
-    return Likelihood(
-        value, by_time, tuple(unseen), least, model, counts, instruments, limits, start, {}, extrinsic, met
-    )
+    logs, impossible = tuple(part.logs for part in parts), tuple(unseen)
+    return Likelihood(value, by_time, impossible, model, counts, instruments, limits, start, {}, extrinsic, logs, met)
 
 
 def _of_conditions(
@@ -337,7 +337,7 @@ def _of_conditions(
         chosen = instruments_of(instrument, counts.observed)
         given = dict(zip(counts.observed, chosen, strict=True))
         parts[condition.label] = likelihood(
-            model.with_values(condition.settings) if condition.settings else model,
+            condition.of(model),
             of_condition,
             width=width / len(counts.conditions),
             instrument={name: given[name] for name in of_condition.observed},
@@ -348,11 +348,13 @@ def _of_conditions(
     for other in others:
         value = value + other
     impossible = tuple(f"{label}: {text}" for label, part in parts.items() for text in part.impossible)
-    least = min(part.least for part in parts.values())
     first = next(iter(parts.values()))
-    return Likelihood(
-        value, (), impossible, least, model, counts, (), first.limits, more["start"], parts, more["extrinsic"]
-    )
+    return Likelihood(value, (), impossible, model, counts, (), first.limits, more["start"], parts, more["extrinsic"])
+
+
+def _between(low: float, high: float) -> Interval:
+    """Return the interval of a logarithm; its value is minus infinity where that cannot be excluded."""
+    return Interval(low, high, low if low == -math.inf else 0.5 * (low + high), True)
 
 
 def _added(gradients: Sequence[Mapping[str, Interval]]) -> dict[str, Interval]:
@@ -361,40 +363,3 @@ def _added(gradients: Sequence[Mapping[str, Interval]]) -> dict[str, Interval]:
     for gradient in gradients[1:]:
         total = {name: interval + gradient[name] for name, interval in total.items()}
     return total
-
-
-def _interval(
-    reached: Reached, counts: Counts, i: int, instruments: Sequence[Instrument]
-) -> tuple[Interval, list[str], float]:
-    """Return the log-likelihood of the cells of one time, (1), those without probability in words, and the least."""
-    gathered = Gathered.of(reached.distribution, counts.observed)
-    seen = gathered.sight(counts.values[i], instruments)
-    y, n = seen.weights @ gathered.sums(reached.distribution.probabilities), counts.cells[i]
-    off = reached.relative + seen.relative + SUM_ROUNDING
-    absolute = reached.absolute
-    low = np.maximum((1.0 - min(off, 1.0)) * y - absolute, 0.0)
-    above = math.exp(off) * y * (1.0 + 2.0 * UNIT_ROUNDOFF)
-    high, more = above + absolute, reached.lacking + seen.absolute
-    with np.errstate(divide="ignore"):
-        lower, stored = np.log(low), np.log(np.minimum(high, 1.0))
-        upper = np.log(np.minimum(high + more, 1.0))
-    largest_logs = np.where(low > 0.0, np.abs(lower), np.where(np.isfinite(stored), np.abs(stored), 0.0))
-    noise = (SUM_ROUNDING + 8.0 * UNIT_ROUNDOFF) * float(dot(n, largest_logs))
-    at_most = float(dot(n, upper))
-    if (low > 0.0).all():  # what each may lack adds up to δ
-        weighted = float((n / above).max()) * (reached.lacking + absolute) + float((n / above).sum()) * seen.absolute
-        at_most = min(at_most, float(dot(n, np.log(np.minimum(above, 1.0)))) + weighted)
-    t = float(counts.times[i])
-    largest = more + absolute
-    texts = [
-        f"a cell with {', '.join(f'{a} = {b}' for a, b in zip(counts.observed, z, strict=True))} at t = {t:g} has "
-        f"{f'no probability above {largest:.1e}' if largest else 'the probability zero'}"
-        for z in counts.values[i][low == 0.0].tolist()
-    ]
-    at_least = float(dot(n, lower))
-    if (low > 0.0).all():  # (2)
-        relative = (1.0 - min(off, 1.0)) * y
-        at_least = max(at_least, float(dot(n, np.log(relative))) + float((n * np.log(low / relative)).min()))
-    best = max(at_least, at_most)
-    interval = Interval(sum_down(at_least, -noise), sum_up(best, noise), best, True)
-    return interval, texts, float(low.min())

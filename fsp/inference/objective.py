@@ -64,7 +64,7 @@ class Objective:
                 raise ArgumentError(
                     f"`free` must not be what a condition sets, but '{condition.label}' sets '{fixed[0]}'."
                 )
-            given_model = model.with_values(condition.settings) if condition.settings else model
+            given_model = condition.of(model)
             if extrinsic is not None:
                 changed = written_into_rates(given_model)
                 parts.append(_mixed(changed, names, condition.counts, chosen, limits, extrinsic))

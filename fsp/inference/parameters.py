@@ -133,7 +133,9 @@ def _of_parameter(
         trees.append(substitute(_scaled(slope, given[name], log=log), given))
     start = substitute(_scaled(start, given[name], log=log), given)
     if not idle and all(tree == ZERO for tree in (*trees, start)):
-        raise ArgumentError(f"`parameters` must be in the rate of a reaction, but no rate depends on '{name}'.")
+        raise ArgumentError(
+            f"`parameters` must be in the rate of a reaction, but no rate depends on '{name}'; leave it out."
+        )
     return tuple(trees), tuple(linear), tuple(switches), start
 
 

@@ -211,7 +211,8 @@ class Search:
             impossible = self._exact(self.task.model.with_parameters(values)).impossible
             if impossible:
                 return ArgumentError(
-                    f"`counts` must be possible under the model, but {impossible[0]}, wherever the search begins."
+                    f"`counts` must be possible under the model, but {impossible[0]}, wherever the search begins; "
+                    f"leave it out, or give an `instrument` by which it may be seen."
                 )
         if error is None:
             return ConvergenceError("A start must be made, but none was.")

@@ -385,3 +385,15 @@ def test_the_unit_of_time(read):
     lists = {"Species": [species("X", 1)], "Reactions": [reaction("a", ["X"], [], "X")]}
     assert read(sbml(attributes='timeUnits="second"', **lists)).time_unit == "second"
     assert read(**lists).time_unit == ""
+
+
+@pytest.mark.parametrize(
+    ("unit", "name"),
+    [("60 second", "minute"), ("36e2 second", "hour"), ("1e-3 second", "millisecond"), ("90 second", "90 seconds")],
+)
+def test_parts_and_multiples_of_a_second_have_names(unit, name):
+    text = f"model m; unit time_unit = {unit}; species X; X = 1; r: X => ; k*X; k = 1; end"
+    assert fsp.loads(text).time_unit == name
+    counts = fsp.read_counts({"time": [1.0], "x": [1]}, counts={"X": "x"}, time_unit="day")
+    with pytest.raises(fsp.ArgumentError, match=f"{name}, but are in day; convert the column"):
+        fsp.likelihood(fsp.loads(text), counts)

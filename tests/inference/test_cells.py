@@ -53,6 +53,34 @@ def test_replicates_are_counted_apart_in_print():
     assert second.split()[-2:] == ["1", "0"]
 
 
+@pytest.mark.parametrize("word", ["", "NA", " n/a", "NaN", "None", "null", "-"])
+def test_words_for_nothing_are_counts_that_are_missing(word, tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_text(f"time,x,y\n1,3,1\n1,{word},2\n2,9,\n")  # an empty field beside it, as R and pandas write both
+    assert fsp.read_counts(path, counts={"X": "x"}, missing="drop").n_cells == 2
+    assert fsp.read_counts(path, counts={"X": "x", "Y": "y"}, missing="unseen").n_cells == 3
+    held = {"time": [1, 1], "x": np.array([3, word or None], dtype=object)}
+    assert fsp.read_counts(held, counts={"X": "x"}, missing="drop").n_cells == 1
+    with pytest.raises(fsp.ArgumentError, match="lacks 1, the first in row 2; leave such rows out"):
+        fsp.read_counts(path, counts={"X": "x"})
+
+
+def test_times_before_the_start_are_refused_by_their_row():
+    with pytest.raises(fsp.ArgumentError, match=r"Column 't' must hold times since the start, .* has -0.5 in row 2; "):
+        fsp.read_counts({"t": [0.0, -0.5, 1.0], "x": [0, 1, 2]}, counts={"X": "x"}, time="t")
+    shifted = fsp.read_counts({"t": [0.5, 0.0, 1.5], "x": [0, 1, 2]}, counts={"X": "x"}, time="t")
+    np.testing.assert_array_equal(shifted.times, [0.0, 0.5, 1.5])
+
+
+def test_a_condition_of_what_no_model_has_is_refused_by_its_label():
+    counts = fsp.read_counts(TABLE, counts={"X": "x"}, conditions={"dose": "salt"})
+    for ask in (fsp.likelihood, lambda model, counts: fsp.fit(model, counts, {"k": (1.0, 9.0)})):
+        with pytest.raises(fsp.ArgumentError, match=r"or counts at the start, X, .* but 'dose 1' sets 'salt'"):
+            ask(immigration_death(), counts)
+    begun = fsp.read_counts({"time": [0, 0], "x": [1, 2], "n": [1, 2]}, counts={"X": "x"}, conditions={"n": "X"})
+    assert 0.0 in fsp.likelihood(immigration_death(), begun).value
+
+
 def test_what_is_missing_in_a_cell_is_summed_over():
     model = fsp.Model(
         species={"A": 0, "B": 0},
@@ -203,7 +231,7 @@ def test_bad_words_are_refused_by_their_option(files, words, said):
         ({"x": [3, float("inf"), 4, 9]}, "whole numbers of 0 or more and less than .* has inf in row 2"),
         ({"x": [3, 1e300, 4, 9]}, "less than 9,007,199,254,740,992, but has 1e.300 in row 2"),
         ({"x": ["3", "4", "many", "9"]}, "must hold numbers, but has 'many' in row 3.$"),
-        ({"x": ["3", "4", "NA", "9"]}, "has 'NA' in row 3; leave the field empty, and .* missing='drop'"),
+        ({"x": ["3", "4", "NA", "9"]}, "in each row, but lacks 1, the first in row 3; .* missing='drop'"),
         ({"time": ["1", "1", "1,5", "2"]}, "has '1,5' in row 3; write 1.5, with a point"),
         ({"x": ["3", "1,000", "4", "9"]}, "has '1,000' in row 2; write 1000, without commas, or 1.000, with a point"),
         ({"x": ["3", "1,000,000", "4", "9"]}, "row 2; write 1000000, without commas.$"),

@@ -438,6 +438,9 @@ def test_times_in_another_unit_are_refused(cells):
     counts = fsp.read_counts({"time": [1.0], "x": [2]}, counts={"X": "x"}, time_unit="hours")
     with pytest.raises(fsp.ArgumentError, match="unit of 'model', min, but are in hours"):
         fsp.fit(model, counts, {"k": (0.1, 10.0)})
+    short = fsp.read_counts({"time": [1.0], "x": [2]}, counts={"X": "x"}, time_unit="ms")
+    with pytest.raises(fsp.ArgumentError, match="min, but are in ms"):
+        fsp.likelihood(model, short)
     same = fsp.read_counts({"time": [1.0], "x": [2]}, counts={"X": "x"}, time_unit="minutes")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -42,10 +42,30 @@ def test_intervals_hold_the_log_likelihood_of_poisson_laws(width, largest):
     assert found.value.certified
     assert found.value.width <= width
     assert found.value.lower - slack <= each.sum() <= found.value.upper + slack
-    for t, own in zip((0.5, 2.0), found.by_time, strict=True):
+    for t, own, values, each_cell in zip((0.5, 2.0), found.by_time, found.counts.values, found.by_cell, strict=True):
+        means = -10.0 * np.expm1(-t)
+        for (x,), cell in zip(values.tolist(), each_cell, strict=True):
+            exactly = float(poisson.logpmf(x, means))
+            assert cell.lower - 1e-11 * abs(exactly) <= exactly <= cell.upper + 1e-11 * abs(exactly)
         assert own.lower - slack <= each[at == t].sum() <= own.upper + slack
     assert found.least == pytest.approx(math.exp(each.min()), rel=1e-3)
     assert "log-likelihood of 120 cells" in str(found)
+
+
+def test_what_cells_contribute_is_known_each():
+    counts = fsp.read_counts({"time": [0, 0, 1], "n": [0, 3, 4], "k": [5, 5, 5]}, counts={"X": "n"})
+    found = fsp.likelihood(immigration_death(), counts)
+    (nothing, impossible), (other,) = found.by_cell
+    assert 0.0 in nothing
+    assert (impossible.lower, impossible.upper) == (-math.inf, -math.inf)
+    assert other.width < 1e-2
+    assert found.least == 0.0
+    table = {"time": [1.0, 1.0], "n": [0, 3], "k": [5.0, 10.0]}
+    parts = fsp.likelihood(immigration_death(), fsp.read_counts(table, counts={"X": "n"}, conditions={"k": "k"}))
+    assert parts.by_cell == ()
+    for k, n, part in zip((5.0, 10.0), (0, 3), parts.by_condition.values(), strict=True):
+        assert float(poisson.logpmf(n, -k * math.expm1(-1.0))) in part.by_cell[0][0]
+    assert parts.least == min(part.least for part in parts.by_condition.values())
 
 
 @pytest.mark.parametrize("method", ["adjoint", "forward"])

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 import fsp
+from fsp.inference.cell_probabilities import contribution
 from fsp.inference.distributions import distributions
 from fsp.inference.instruments import Exact
-from fsp.inference.likelihood import _interval
 from fsp.inference.problem import Limits
 from fsp.inference.statewise import Known, range_of, split
 from fsp.solvers.collocation import radau
@@ -140,7 +140,7 @@ def test_what_all_cells_may_lack_together_is_lacked_where_it_costs_most():
     (known,) = distributions(pulsed(), np.array([1.0]), 1e-9, Limits())
     y = known.distribution.probabilities[counts.values[0][:, 0]]
     n, lacking = counts.cells[0], 0.1 * float(y.min())
-    interval, _, _ = _interval(replace(known, absolute=lacking), counts, 0, (Exact(),))
+    interval = contribution(replace(known, absolute=lacking), counts, 0, (Exact(),)).together
     ends = [float(n @ np.log(y + sign * lacking * own)) for own in np.eye(len(y)) for sign in (1.0, -1.0)]
     assert interval.lower <= min(ends) <= interval.lower + 1e-6
     assert max(ends) <= interval.upper <= max(ends) + 0.1 * (max(ends) - min(ends))
