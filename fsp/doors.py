@@ -118,6 +118,13 @@ def transient(
     -----
     ToleranceWarning
         If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
+
+    Examples
+    --------
+    >>> arrivals, decay = fsp.Reaction("0 -> X", rate="10"), fsp.Reaction("X -> 0", mass_action=1.0)
+    >>> solution = fsp.transient(fsp.Model(species={"X": 0}, reactions=[arrivals, decay]), [1.0, 2.0], tol=1e-6)
+    >>> print(f"{solution[-1].mean()['X']:.4f}", solution.error.total < 1e-6)  # 10 (1 - exp(-2))
+    8.6466 True
     """
     limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory, "max_work": max_work}
     check_call(model, space=space, **limits, progress=progress)
@@ -221,6 +228,13 @@ def stationary(
         If a null vector cannot be computed.
     BackendError
         If propensities depend on time.
+
+    Examples
+    --------
+    >>> arrivals, decay = fsp.Reaction("0 -> X", rate="10"), fsp.Reaction("X -> 0", mass_action=1.0)
+    >>> dist = fsp.stationary(fsp.Model(species={"X": 0}, reactions=[arrivals, decay]))
+    >>> print(f"{dist.probability({'X': 10}).value:.6f}")  # 10^10 exp(-10)/10!
+    0.125110
     """
     check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
     check_start(model, max_memory)
@@ -298,6 +312,13 @@ def relaxation(
         If modes are not found, or an eigenvalue has no digits in double precision.
     BackendError
         If propensities depend on time, or `backend` cannot treat the chain.
+
+    Examples
+    --------
+    >>> arrivals, decay = fsp.Reaction("0 -> X", rate="10"), fsp.Reaction("X -> 0", mass_action=2.0)
+    >>> found = fsp.relaxation(fsp.Model(species={"X": 0}, reactions=[arrivals, decay]), n_modes=2)
+    >>> [f"{value.real:.6f}" for value in found.eigenvalues]  # multiples of the rate of decay
+    ['-2.000000', '-4.000000']
     """
     check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
     check_start(model, max_memory)

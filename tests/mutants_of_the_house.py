@@ -4,6 +4,14 @@ from mutants import Mutant, mutant
 
 MUTANTS = [
     mutant(
+        "solvers-that-know-jobs-by-their-types",
+        "solvers/poisson.py",
+        "    from fsp.arrays import FloatArray",
+        "    from fsp.arrays import FloatArray\n    from fsp.jobs.workers import Chain",
+        "architecture",
+        only="arrow",
+    ),
+    mutant(
         "programmes-of-the-first-cost",
         "linear_programmes.py",
         "if cost is not None:",

@@ -46,6 +46,11 @@ class ErrorLedger(Displayed):
     ------
     ArgumentError
         If a term is negative or not a number.
+
+    Examples
+    --------
+    >>> print(fsp.ErrorLedger(truncation=1e-7) + fsp.ErrorLedger(rounding=2e-12))
+    error ≤ 1.1e-07 (truncation 1.0e-07, rounding 2.0e-12)
     """
 
     truncation: float = 0.0

@@ -45,6 +45,13 @@ class Solution(Series[Distribution]):
     ------
     ArgumentError
         If there is no distribution, times do not increase, or models differ.
+
+    Examples
+    --------
+    >>> model = fsp.Model(species={"X": 9}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    >>> solution = fsp.transient(model, [1.0, 2.0])
+    >>> solution.times, f"{solution.at(2.0).mean()['X']:.4f}"  # 9 exp(-2)
+    (array([1., 2.]), '1.2180')
     """
 
     def __init__(

@@ -144,6 +144,13 @@ class Generator(_Matrices):
     ------
     ModelError
         If a propensity is negative, not finite, or positive where a count would become negative.
+
+    Examples
+    --------
+    >>> model = fsp.Model(species={"A": 2, "B": 0}, reactions=[fsp.Reaction("A -> B", mass_action=1.0)])
+    >>> generator = fsp.Generator(model, fsp.StateSpace.reachable(model))
+    >>> generator @ [0.0, 0.0, 1.0]  # dp/dt
+    array([ 0.,  2., -2.])
     """
 
     space: StateSpace

@@ -102,6 +102,14 @@ def sweep(
     -----
     ToleranceWarning
         If the bound on the error of a point exceeds `tol`.
+
+    Examples
+    --------
+    >>> arrivals, decay = fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action=1.0)
+    >>> model = fsp.Model(species={"X": 0}, parameters={"k": 1.0}, reactions=[arrivals, decay])
+    >>> swept = fsp.sweep(model, {"k": [5.0, 10.0]}, times=[2.0], processes=1)
+    >>> print(np.round(swept.mean()["X"][:, -1], 4))  # k (1 - exp(-2))
+    [4.3233 8.6466]
     """
     check_call(model, progress=progress, **{name: options[name] for name in _LIMITS if name in options})
     _check_options(options, errors, processes, stationary=times is None)

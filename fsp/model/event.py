@@ -39,6 +39,15 @@ class Event:
         Whether formulas are computed when the event is triggered, and not when its turn comes.
     draws
         Random numbers that assignments hold by name; found in texts such as ``{"X": "binomial(X, 0.5)"}``.
+
+    Examples
+    --------
+    >>> model = fsp.Model(
+    ...     species={"X": 9}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)],
+    ...     events=[fsp.Event("time >= 1", {"X": "X + 10"})],
+    ... )
+    >>> print(f"{fsp.transient(model, [2.0])[-1].mean()['X']:.4f}")  # (9 exp(-1) + 10) exp(-1)
+    4.8968
     """
 
     trigger: str | Expression

@@ -56,6 +56,16 @@ class Model(ShownNetwork):
     ------
     ModelError
         If a part is malformed or does not fit the others.
+
+    Examples
+    --------
+    >>> model = fsp.Model(
+    ...     species={"X": 0}, parameters={"k": 10.0, "g": 1.0},
+    ...     reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action="g")],
+    ... )
+    >>> model.propensities([[3], [7]])  # (n_reactions, n), in 1/time
+    array([[10., 10.],
+           [ 3.,  7.]])
     """
 
     _text: str | None = None  # what `describe` returns, once it is complete

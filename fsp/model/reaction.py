@@ -86,6 +86,12 @@ class Reaction:
     ------
     ModelError
         If the equation cannot be read, or not exactly one of `rate` and `mass_action` is given.
+
+    Examples
+    --------
+    >>> fsp.Reaction("2 X -> Y", mass_action="c").change  # at the rate c x (x - 1)/2
+    {'X': -2, 'Y': 1}
+    >>> fsp.Reaction("G -> G + P", rate="k*G", burst="geometric(3)").name
     """
 
     equation: str

@@ -119,6 +119,10 @@ def read(path: str | Path) -> Answer | Fit:
     -----
     FormatWarning
         If it is of format 1, in which damage of numbers goes unnoticed.
+
+    Examples
+    --------
+    >>> fsp.read("run.h5")[-1].mean()  # doctest: +SKIP
     """
     if not isinstance(path, str | Path):
         raise ArgumentError(f"`path` must be that of a file, but is {path!r}.")

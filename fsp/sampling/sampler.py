@@ -91,6 +91,13 @@ def ssa(
         If the samples do not fit into `max_memory`.
     FSPError
         If a run has more jumps than `max_jumps`, or a count exceeds 2⁵³: the network may explode.
+
+    Examples
+    --------
+    >>> arrivals, decay = fsp.Reaction("0 -> X", rate="10"), fsp.Reaction("X -> 0", mass_action=1.0)
+    >>> runs = fsp.ssa(fsp.Model(species={"X": 0}, reactions=[arrivals, decay]), [1.0, 2.0], 1000, seed=1)
+    >>> runs.shape  # runs, times, species
+    (1000, 2, 1)
     """
     check_call(model, max_memory=max_memory, progress=progress)
     for name, given, least in (("runs", runs, 1), ("threads", threads, 1), ("max_jumps", max_jumps, 1)):

@@ -195,6 +195,13 @@ def open_simulator(
         If there is no such simulator.
     BackendError
         If its package is not installed.
+
+    Examples
+    --------
+    >>> from fsp.sampling import open_simulator
+    >>> model = fsp.Model(species={"X": 9}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    >>> open_simulator("fsp").sample(model, [1.0, 2.0], 100, seed=1).shape
+    (100, 2, 1)
     """
     count = (os.cpu_count() or 1) if processes is None else processes
     for what, number in (("processes", count), ("block", block), ("timeout", timeout)):

@@ -69,6 +69,12 @@ class Implicit(Solver):
         Allowed 1-norm error of one advance.
     stages
         Number of stages s: order 2 s - 1, L-stable.
+
+    Examples
+    --------
+    >>> model = fsp.Model(species={"X": 9}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    >>> print(f"{fsp.transient(model, [1.0], solver=fsp.Implicit(tol=1e-9))[-1].mean()['X']:.6f}")  # 9 exp(-1)
+    3.310915
     """
 
     tol: float = 1e-10

@@ -75,6 +75,12 @@ class Magnus(Solver):
         Largest size of a Krylov space.
     orthogonalization
         Number of preceding basis vectors that a new one is orthogonalised against; more where there are few states.
+
+    Examples
+    --------
+    >>> model = fsp.Model(species={"X": 9}, reactions=[fsp.Reaction("X -> 0", rate="X*time")])
+    >>> print(f"{fsp.transient(model, [1.0], solver=fsp.Magnus(tol=1e-9))[-1].mean()['X']:.6f}")  # 9 exp(-1/2)
+    5.458776
     """
 
     tol: float = 1e-10

@@ -52,6 +52,15 @@ class StateSpace(BaseSpace):
         Map between states and keys.
     constraints : tuple of Constraint
         Conditions that all states fulfil, and that growth respects.
+
+    Examples
+    --------
+    >>> model = fsp.Model(species={"A": 2, "B": 0}, reactions=[fsp.Reaction("A -> B", mass_action=1.0)])
+    >>> space = fsp.StateSpace.reachable(model)
+    >>> space.states, space.index([[1, 1], [5, 0]])  # -1 outside
+    (array([[0, 2],
+           [1, 1],
+           [2, 0]]), array([ 1, -1]))
     """
 
     comm = SINGLE_PROCESS  # where it is spread over ranks, their communicator; `local` is what this rank owns
@@ -209,6 +218,11 @@ class StateSpace(BaseSpace):
         Returns
         -------
         (m,) int array, or an int for one state.
+
+        Raises
+        ------
+        StateSpaceError
+            If there is not a column for each species.
         """
         queries = np.asarray(states)
         rows = np.atleast_2d(queries)
@@ -230,7 +244,23 @@ class StateSpace(BaseSpace):
     # ---- changing -----------------------------------------------------------------------------------------
 
     def restrict(self, condition: ConstraintLike | BoolArray) -> StateSpace:
-        """Return the states that fulfil a condition: a mask (n,), text, or a callable."""
+        """Return the states that fulfil a condition.
+
+        Parameters
+        ----------
+        condition
+            A mask (n,); a text such as ``"U + V <= 300"``; or a callable, as for `reachable`.
+
+        Returns
+        -------
+        StateSpace
+            Those states.
+
+        Raises
+        ------
+        StateSpaceError
+            If the condition is none, or a mask does not fit.
+        """
         if isinstance(condition, np.ndarray):
             kept = condition
         else:
@@ -242,7 +272,23 @@ class StateSpace(BaseSpace):
         return self._with(self.runs.select(kept))
 
     def union(self, other: StateSpace) -> StateSpace:
-        """Return the states of either space (without constraints, which need not hold for both)."""
+        """Return the states of either space, without constraints, which need not hold for both.
+
+        Parameters
+        ----------
+        other
+            A space of the same species.
+
+        Returns
+        -------
+        StateSpace
+            Their union.
+
+        Raises
+        ------
+        StateSpaceError
+            If species differ.
+        """
         if self.species != other.species:
             raise StateSpaceError(f"Spaces must have the same species, but have {self.species} and {other.species}.")
         return StateSpace.from_states(self.species, np.concatenate([self.states, other.states]))

@@ -57,6 +57,14 @@ def verify_passages(
     ------
     ArgumentError
         If times are negative, `until` is not positive, or the condition cannot be read or is none.
+
+    Examples
+    --------
+    >>> from fsp.verification import verify_passages
+    >>> model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate="1")])
+    >>> at = np.random.default_rng(1).exponential(size=1000)  # of the first jump
+    >>> verify_passages(model, "X >= 1", at, until=3.0).verdict
+    'pass'
     """
     times = np.asarray(passages, dtype=float).reshape(-1)
     if len(times) == 0 or (times < 0).any():

@@ -65,6 +65,12 @@ def read_samples(given: Any, species: Sequence[str], times: Any = None, runs: in
     ------
     ArgumentError
         If they cannot be read, lack something, or hold what is no copy number.
+
+    Examples
+    --------
+    >>> from fsp.verification import read_samples
+    >>> read_samples([[[3], [5]], [[2], [7]]], ["X"], times=[1.0, 2.0]).n
+    2
     """
     samples = _read(given, species, times, runs)
     return samples.select(samples.times if times is None else checked_times(times), species)

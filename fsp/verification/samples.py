@@ -36,6 +36,11 @@ class Runs:
     ------
     ArgumentError
         If the array does not fit, or holds what is no copy number.
+
+    Examples
+    --------
+    >>> fsp.Runs([[[3], [5]], [[2], [7]]], [1.0, 2.0], ["X"]).counts.shape
+    (2, 2, 1)
     """
 
     counts: IntArray
@@ -88,6 +93,16 @@ class Histograms:
         (n_times,) increasing times.
     species
         Names.
+
+    Raises
+    ------
+    ArgumentError
+        If numbers of runs differ from time to time, or a count or a number is not whole.
+
+    Examples
+    --------
+    >>> fsp.Histograms({(0, "X"): ([0, 1, 2], [50, 30, 20])}, [1.0], ["X"]).n
+    100
     """
 
     cells: dict[tuple[int, str], tuple[IntArray, FloatArray]]
@@ -156,6 +171,11 @@ class Summary:
     ------
     ArgumentError
         If arrays do not fit together, or a number is missing or negative.
+
+    Examples
+    --------
+    >>> fsp.Summary([[9.5], [9.9]], [[3.1], [3.2]], 1000, [1.0, 2.0], ["X"]).n
+    1000
     """
 
     mean: FloatArray

@@ -137,6 +137,13 @@ def verify(
         each of `runs`, `seed`, `until_detectable`, `max_runs`, `claimed`, `file` is of some kinds of samples only.
     StateSpaceError, ConvergenceError
         If the reference cannot be computed, or the samples not held, within the limits.
+
+    Examples
+    --------
+    >>> arrivals, decay = fsp.Reaction("0 -> X", rate="10"), fsp.Reaction("X -> 0", mass_action=1.0)
+    >>> model = fsp.Model(species={"X": 0}, reactions=[arrivals, decay])
+    >>> fsp.verify(model, fsp.ssa(model, [1.0, 2.0], 1000, seed=1), [1.0, 2.0]).verdict
+    'pass'
     """
     network, file = (model, file) if isinstance(model, Model) else (load(model), model)
     check_call(network, max_states=max_states, max_memory=max_memory, progress=progress)
