@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from fsp.errors import StateSpaceError
 
-BESIDE = 8 * 30  # bytes of a state with its key and its row of the generator, when something is made of them
+BYTES_BESIDE = 8 * 30  # bytes of a state with its key and its row of the generator, when something is made of them
 
 
 @dataclass(slots=True, eq=False)
@@ -68,14 +68,14 @@ def keep(n_bytes: int) -> None:
 def affords(n_bytes: float, n_states: int) -> bool:
     """Tell whether so many bytes may be taken beside some states and what stays."""
     active = _ACTIVE.get()
-    return active is None or active.kept + BESIDE * n_states + n_bytes <= active.limit
+    return active is None or active.kept + BYTES_BESIDE * n_states + n_bytes <= active.limit
 
 
 def check_memory(what: str, n_bytes: float, n_states: int, way_out: str) -> None:
     """Raise a StateSpaceError unless so many bytes may be taken beside some states and what stays."""
     active = _ACTIVE.get()
     if active is not None and not affords(n_bytes, n_states):
-        free = max(0, active.limit - active.kept - BESIDE * n_states)
+        free = max(0, active.limit - active.kept - BYTES_BESIDE * n_states)
         raise StateSpaceError(
             f"{what} must fit into {free:,} bytes, what {n_states:,} states leave of {active.limit:,} (`max_memory`), "
             f"but needs about {int(n_bytes):,}; raise the limit, or {way_out}."

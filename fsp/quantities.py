@@ -9,7 +9,7 @@ from fsp.errors import ArgumentError
 
 MOST_NUMBERS = 100_000  # times, or points of a sweep: each gives a distribution of its own, which is kept
 
-_NUMBER = re.compile(r"0*([2-9]|[1-9][0-9]+)")  # two or more
+_SEVERAL = re.compile(r"0*([2-9]|[1-9][0-9]+)")  # two or more
 _SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
@@ -40,7 +40,7 @@ def points(text: str, where: str) -> list[float]:
         ends = part.split(":")
         if len(ends) == 1:
             points.append(number(part, where))
-        elif len(ends) == 3 and _NUMBER.fullmatch(ends[2].strip()):
+        elif len(ends) == 3 and _SEVERAL.fullmatch(ends[2].strip()):
             first, last = (number(end, where) for end in ends[:2])
             steps = min(int(ends[2][:9]), MOST_NUMBERS + 1) - 1
             points += [*(first + (last - first) * i / steps for i in range(steps)), last]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -103,6 +104,30 @@ def test_a_class_name_stands_for_one_thing():
     assert repeated({"a": "class Chain: ...", "b": "if True:\n    class _Chain: ..."}, ast.ClassDef) == {
         "Chain": ["a", "b"]
     }
+
+
+# One for each solver; tables of methods and of rules for functions, and of where public names live.
+CONSTANTS_OF_MANY = {"CALL_WORK", "STATE_WORK", "METHODS", "RULES", "HOMES"}
+
+
+def constants_of(text):
+    """Yield the names that a module gives to values that are no type variables."""
+    for node in ast.parse(text).body:
+        value = getattr(node, "value", None)
+        if isinstance(value, ast.Call) and ast.unparse(value.func) in {"TypeVar", "ParamSpec"}:
+            continue
+        if value is None or not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for name in (part for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)):
+            if not name.id.startswith("__"):
+                yield name.id.lstrip("_")
+
+
+def test_a_constant_of_many_modules_means_the_same_in_all():
+    counts = Counter(name for path in MODULES.values() for name in set(constants_of(path.read_text(encoding="utf-8"))))
+    assert {name for name, count in counts.items() if count > 2} == CONSTANTS_OF_MANY
+    assert list(constants_of("A, _B = 1, 2\nC: int = 3\nT = TypeVar('T')\nd: int")) == ["A", "B", "C"]
 
 
 def test_every_room_is_on_the_map():

@@ -37,7 +37,7 @@ THEORY: dict[str, tuple[int | None, int | None]] = {
     "log-normal": (2, 2),
 }
 """Powers of 1/V with which errors of means and of variances of concentrations fall."""
-WHOLE = 3.0  # errors beyond this many times what the numbers are off by count in fitted powers
+COUNTED_ERRORS = 3.0  # errors beyond this many times what the numbers are off by count in fitted powers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,7 +164,7 @@ class Approximations(Displayed, Mapping[str, Approximated]):
         fitted = np.full(errors.shape[1:], np.nan)
         for place in np.ndindex(fitted.shape):
             e = errors[(slice(None), *place)]
-            clear = e > WHOLE * off[(slice(None), *place)] + 1e-13
+            clear = e > COUNTED_ERRORS * off[(slice(None), *place)] + 1e-13
             if clear.sum() > 1:
                 fitted[place] = -np.polyfit(np.log(np.array(self.volumes)[clear]), np.log(e[clear]), 1)[0]
         return fitted

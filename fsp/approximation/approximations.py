@@ -46,7 +46,7 @@ def approximations(
     times: Sequence[float] | FloatArray | float | None,
     volumes: Sequence[float] = defaults.VOLUMES,
     *,
-    methods: Sequence[str] = defaults.METHODS,
+    methods: Sequence[str] = defaults.QUICK_METHODS,
     tol: float = defaults.TOL,
     spacing: float = defaults.SPACING,
     scheme: str = defaults.SCHEME,

@@ -55,7 +55,7 @@ TOLERANCE = 1e-13  # relative, of moments, as variances are differences of large
 NEGATIVE = 1e-6  # of 1 + mean²: a variance below minus this is no rounding
 MOST_EVALUATIONS = 20_000  # of the equations
 DOUBLINGS = 40  # of the time after which moments must have settled
-SETTLED = 1e-9  # relative change while the time doubles
+SETTLED_CHANGE = 1e-9  # relative change while the time doubles
 
 Moments = dict[Exponents, float]
 
@@ -218,7 +218,7 @@ class _Equations:
         length = 1.0 / max(1e-9, float(np.abs(self._slope(0.0, v) / (1.0 + np.abs(v))).max()))
         for _ in range(DOUBLINGS):
             before, v, t, length = v, self._advanced(v, t, t + length), t + length, 2.0 * length
-            if np.abs(v - before).max() <= SETTLED * (1.0 + np.abs(v)).max() and t > 0.0:
+            if np.abs(v - before).max() <= SETTLED_CHANGE * (1.0 + np.abs(v)).max() and t > 0.0:
                 return v
         raise _FailureError(f"the moments have not settled up to t = {t:.3g}")
 

@@ -21,15 +21,15 @@ from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, sum_down, sum_up
 from fsp.distribution import Distribution, Interval
 from fsp.distribution.bounds import ESTIMATED
 
-ROUNDED = 2.0 * SUM_ROUNDING  # of a sum of differences, and what is made of it
+DIFFERENCE_ROUNDING = 2.0 * SUM_ROUNDING  # of a sum of differences, and what is made of it
 SLICES = 16  # directions of projections of joint laws, of 40,000 states each in 0.4 s
-SEED = 1  # of these directions, so that a distance is the same again
+DIRECTION_SEED = 1  # of these directions, so that a distance is the same again
 
 
 def l1(first: Distribution, second: Distribution) -> Interval:
     """Return the 1-norm distance of two laws over the same species, at most 2; certified where both errors are."""
     value = min(2.0, first.distance(second))
-    off = (first.error.total + second.error.total) * (1.0 + ROUNDED) + ROUNDED * value
+    off = (first.error.total + second.error.total) * (1.0 + DIFFERENCE_ROUNDING) + DIFFERENCE_ROUNDING * value
     certified = first.error.certified and second.error.certified
     ends = max(0.0, sum_down(value, -off)), min(2.0, sum_up(value, off))
     return Interval(*ends, value, certified, "" if certified else ESTIMATED)
@@ -48,7 +48,9 @@ def wasserstein(first: Distribution, second: Distribution, off: float | None = N
             continue
         top = int(law.states[:, 0].max())
         beyond = law.expectation(f"max({law.species[0]} - {top}, 0)")
-        slack += (top * law.error.total + (beyond.upper if np.isfinite(beyond.upper) else 0.0)) * (1.0 + ROUNDED)
+        slack += (top * law.error.total + (beyond.upper if np.isfinite(beyond.upper) else 0.0)) * (
+            1.0 + DIFFERENCE_ROUNDING
+        )
         if not beyond.certified:
             reasons.append(beyond.reason)
     ends = max(0.0, sum_down(value, -slack)), sum_up(value, slack)
@@ -69,7 +71,7 @@ def sliced(first: Distribution, second: Distribution) -> float:
     """
     d = first.states.shape[1]
     between = analysis.mean(second.states, second.probabilities) - analysis.mean(first.states, first.probabilities)
-    random = np.random.default_rng(SEED).standard_normal((SLICES, d))
+    random = np.random.default_rng(DIRECTION_SEED).standard_normal((SLICES, d))
     directions = np.concatenate([np.eye(d), between[None, :] if between.any() else random[:1], random])
     directions /= np.linalg.norm(directions, axis=1)[:, None]
     return max(

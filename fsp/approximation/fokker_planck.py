@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.projection.progress import ProgressCallback
 
-MOST_SPECIES = 3  # a lattice of spacing 1/8 has 512 states for each of theirs
-FINEST = 2.0**-10  # chosen, not measured
+MOST_LATTICE_SPECIES = 3  # a lattice of spacing 1/8 has 512 states for each of theirs
+FINEST_SPACING = 2.0**-10  # chosen, not measured
 USUAL_SCHEME = "scharfetter-gummel"  # positive at every spacing
 
 
@@ -242,13 +242,13 @@ def fokker_planck(
 def require_lattices(model: Model, spacing: float, scheme: str) -> tuple[float, ...]:
     """Return up to three spacings, from the coarsest, or raise what there is against lattices of a model."""
     require_chain(model)
-    if model.n_species > MOST_SPECIES:
+    if model.n_species > MOST_LATTICE_SPECIES:
         raise ArgumentError(
-            f"`model` must have at most {MOST_SPECIES} species for the Fokker-Planck equation, but has "
+            f"`model` must have at most {MOST_LATTICE_SPECIES} species for the Fokker-Planck equation, but has "
             f"{model.n_species}; `fsp.langevin` samples it."
         )
     check_choice("scheme", scheme, SCHEMES)
-    known = isinstance(spacing, float | int) and FINEST <= spacing <= 1.0 and math.frexp(spacing)[0] == 0.5
+    known = isinstance(spacing, float | int) and FINEST_SPACING <= spacing <= 1.0 and math.frexp(spacing)[0] == 0.5
     if not known:
         raise ArgumentError(f"`spacing` must be 1, 1/2, 1/4, … down to 1/1024, but is {spacing!r}.")
     if spacing == 1.0 and scheme == "central":

@@ -52,13 +52,13 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 TOLERANCE = 1e-10  # relative, of the ordinary differential equations
-LEAST = 1e-12  # of these, absolute, times the largest initial concentration or one
+ABSOLUTE_TOLERANCE = 1e-12  # of these, absolute, times the largest initial concentration or one
 DOUBLINGS = 60  # of the time in which a steady state is looked for
-NEAR = 1e-3  # relative length of Newton's step from where it is tried
+NEWTON_FROM = 1e-3  # relative length of Newton's step from where it is tried
 NEWTON = 20  # steps at most
 SLOWEST = 1e-10  # decay of a stable steady state, of the fastest at the start: less is lost in rounding
 DECAYS = 4.0  # times of the slowest decay in which an exponential approach is told from that of a power, at most 2
-FAR = 1e12  # times the initial values: rate equations beyond run away to infinity
+RUNAWAY = 1e12  # times the initial values: rate equations beyond run away to infinity
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -317,7 +317,7 @@ class SystemSizeExpansion:
             if not np.isfinite(J).all() or not np.linalg.eigvals(J).real.max(initial=-np.inf) < -slowest:
                 return None
             step = -np.linalg.solve(J, self._change @ f[0])
-            if k == 0 and not np.abs(step).max(initial=0.0) <= NEAR * scale:
+            if k == 0 and not np.abs(step).max(initial=0.0) <= NEWTON_FROM * scale:
                 return None
             z = z + step
             if np.abs(step).max(initial=0.0) <= 1e-14 * scale:
@@ -335,8 +335,8 @@ class SystemSizeExpansion:
         """Integrate from t0; return the solution at times (T,), (T, n); it is known to go to `end`."""
         if times[-1] == t0:
             return start[None, :]
-        atol = LEAST * max(1.0, float(np.abs(self._origin).max()))
-        far = FAR * (1.0 + float(np.abs(start).max()) + float(np.abs(self._origin).max()))
+        atol = ABSOLUTE_TOLERANCE * max(1.0, float(np.abs(self._origin).max()))
+        far = RUNAWAY * (1.0 + float(np.abs(start).max()) + float(np.abs(self._origin).max()))
 
         def runs_away(t: float, v: FloatArray) -> float:
             self._report(Course(t, end))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.model import Model
 
-FAR = 9.0  # standard deviations beyond which a normal law has nothing
+TAIL_DEVIATIONS = 9.0  # standard deviations beyond which a normal law has nothing
 REACH = 6.5  # standard deviations to which a joint law is stored: the density is 1e-9 of the largest there
 MOST_CELLS = 4_000_000  # counts in the box of a joint law: 100 MB for three species
 SINGULAR = 1e-7  # of the largest eigenvalue of a covariance: less is what integration leaves of closures
@@ -28,7 +28,7 @@ SINGULAR = 1e-7  # of the largest eigenvalue of a covariance: less is what integ
 def normal_law(mean: float, variance: float, species: str, t: float | None) -> Distribution:
     """Return the normal law of one species."""
     sd = float(np.sqrt(max(variance, 0.0)))
-    low, high = max(0, int(mean - FAR * sd) - 1), max(1, int(mean + FAR * sd) + 2)
+    low, high = max(0, int(mean - TAIL_DEVIATIONS * sd) - 1), max(1, int(mean + TAIL_DEVIATIONS * sd) + 2)
     counts = np.arange(low, high + 1)
     below = norm.cdf(counts + 0.5, mean, sd) if sd > 0.0 else (counts + 0.5 > mean).astype(float)
     below[-1] = 1.0

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 COLUMNS = 3  # of volumes above, and of panels of errors below
 EDGE = 1.2  # volumes between the first or last and the frame, as a factor
 DECADE = 10.0  # ends of an axis of errors are apart by this factor at least, so that one of its ticks has a number
-LEFT_OUT = 1e-5  # of the probability, beyond either end of an axis
+BEYOND_AXIS = 1e-5  # of the probability, beyond either end of an axis
 # that methods are told apart without colours:
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-KINDS = ("laws", "means", "variances", "distances")  # of panels
+PANEL_KINDS = ("laws", "means", "variances", "distances")  # of panels
 
 
 def draw(
@@ -40,9 +40,11 @@ def draw(
     """Draw what `Approximations.plot` asks for; ``"overview"`` has three volumes above, and the other kinds below."""
     name = comparison.species[0] if species is None else species
     check_choice("species", name, comparison.species)
-    check_choice("kind", kind, ("overview", *KINDS))
+    check_choice("kind", kind, ("overview", *PANEL_KINDS))
     if kind == "overview" and ax is not None:
-        raise ArgumentError(f"`kind` must be one of {', '.join(KINDS)} for `ax`, but is 'overview', of six panels.")
+        raise ArgumentError(
+            f"`kind` must be one of {', '.join(PANEL_KINDS)} for `ax`, but is 'overview', of six panels."
+        )
     if volume is not None and (kind != "laws" or volume not in comparison.volumes):
         some = ", ".join(f"{v:g}" for v in comparison.volumes)
         raise ArgumentError(f"`volume` must be one of {some}, for kind='laws', but is {volume!r} for kind={kind!r}.")
@@ -67,7 +69,7 @@ def _overview(comparison: Any, j: int) -> Figure:
     for column, v in enumerate(shown):
         _laws(figure.add_subplot(grid[0, column]), comparison, v, j)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(comparison) + 1)
-    for column, kind in enumerate(KINDS[1:]):
+    for column, kind in enumerate(PANEL_KINDS[1:]):
         _against_volumes(figure.add_subplot(grid[1, column]), comparison, kind, j)
     when = "stationary" if comparison.times is None else f"t = {comparison.times[-1]:g}"
     sign = "≤" if comparison.certified else "≈"
@@ -96,7 +98,7 @@ def _laws(axes: Axes, comparison: Any, v: int, j: int) -> None:
     exact = comparison.laws[v][-1].marginal(comparison.species[j])
     others = [(i, m, approximated.laws.get((v, j))) for i, (m, approximated) in enumerate(comparison.methods.items())]
     drawn = [(i, method, law) for i, method, law in others if law is not None]
-    low, high = analysis.middle(exact.states[:, 0], exact.probabilities, LEFT_OUT)
+    low, high = analysis.middle(exact.states[:, 0], exact.probabilities, BEYOND_AXIS)
     axes.fill_between(*_curve(exact, low, high), step="mid", color="0.8", label="master equation")
     for i, method, law in drawn:
         axes.plot(

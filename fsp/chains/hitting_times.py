@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 REFINEMENTS = 2  # the second gains what the first rounds; answers are checked
 WORK = 1e9  # multiply-adds of an elimination: about a second
 UNDERFLOW = 1e-305  # more than a product that underflows, and its roundings, is off
-NARROW = 1e-150  # products of two numbers above do not underflow
+NORMAL_PRODUCTS = 1e-150  # products of two numbers above do not underflow
 
 
 class StoppedChain(Protocol):
@@ -100,7 +100,7 @@ class Eliminated:
         if not (exits > 0.0).all():
             raise RuntimeError("a state does not lead to z")
         for numbers in (self._factors.values, self._factors.shares, exits):
-            if not ((numbers == 0.0) | ((numbers > NARROW) & (numbers < 1.0 / NARROW))).all():
+            if not ((numbers == 0.0) | ((numbers > NORMAL_PRODUCTS) & (numbers < 1.0 / NORMAL_PRODUCTS))).all():
                 raise RuntimeError("rates are too far apart")
         self.tiny = n * UNDERFLOW * float(exits.max(initial=1.0)) / float(exits.min(initial=1.0))
         counts = plan.counts.astype(np.float64)

@@ -34,7 +34,7 @@ from fsp.solvers.scipy_extensions import WITHOUT_PIVOTING
 if TYPE_CHECKING:
     from fsp.arrays import ComplexArray, FloatArray
 
-LEAST = 1e-300  # in place of a pivot that is zero where all entries are
+LEAST_PIVOT = 1e-300  # in place of a pivot that is zero where all entries are
 
 
 def negative_pivots(matrix: Any, sigma: float, charge: float) -> tuple[int, float] | None:
@@ -72,12 +72,12 @@ def _of_tridiagonal(a: FloatArray, b: FloatArray, sigma: float, charge: float) -
     """
     beside = np.concatenate([[0.0], np.abs(b)])
     size = float((np.abs(a) + abs(sigma) + beside + np.append(beside[1:], 0.0)).max())
-    count, pivot, least = 0, 1.0, max(UNIT_ROUNDOFF * size, LEAST)
+    count, pivot, least = 0, 1.0, max(UNIT_ROUNDOFF * size, LEAST_PIVOT)
     for here, square in zip((a - sigma).tolist(), (beside * beside).tolist(), strict=True):
         pivot = here - square / pivot
         pivot = pivot if pivot != 0.0 else least
         count += pivot < 0.0
-    return count, 8.0 * max(UNIT_ROUNDOFF * size, LEAST) + charge
+    return count, 8.0 * max(UNIT_ROUNDOFF * size, LEAST_PIVOT) + charge
 
 
 def all_eigenvalues(matrix: FloatArray, off: float) -> tuple[ComplexArray, FloatArray] | None:

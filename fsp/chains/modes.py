@@ -45,7 +45,7 @@ RELATIVE_SHIFT = 1e-8  # of the largest exit rate
 MORE = 8  # eigenvalues that are computed besides: with imaginary parts, slow modes are not next to zero
 FEW_DIGITS = 1e-8  # relative error of an eigenvalue beyond which an elimination is tried
 TOLD_APART = 1e-9  # of the largest eigenvalue of a resolvent: rounding of that hides smaller ones
-ROUNDINGS = 10.0 * UNIT_ROUNDOFF  # of a product of a resolvent or a generator, as measured, over that of moduli
+PRODUCT_ROUNDING = 10.0 * UNIT_ROUNDOFF  # of a product of a resolvent or a generator, as measured, over that of moduli
 USELESS = 1e-3  # relative error of an eigenvalue that is refused
 ARNOLDI_ERRORS = (ValueError, RuntimeError, np.linalg.LinAlgError)  # ARPACK's and SuperLU's are RuntimeErrors
 
@@ -180,7 +180,7 @@ def _shifted(block: CommunicatingClass, wanted: int) -> Modes:
     right, left = right[:, chosen], left[:, chosen]
     values, right, left = _paired(matrix @ right, right, left)
     off, off_left = matrix @ right - right * values, matrix.T @ left - left * values
-    rounding = ROUNDINGS * (np.abs(left) * (abs(matrix) @ np.abs(right))).sum(axis=0)
+    rounding = PRODUCT_ROUNDING * (np.abs(left) * (abs(matrix) @ np.abs(right))).sum(axis=0)
     with np.errstate(divide="ignore"):
         errors = (_moved(off, off_left, right, left) + rounding) / np.abs(values)
     return _ordered(Modes(values, np.abs(off).sum(axis=0) / np.abs(right).sum(axis=0), errors, right, left))
@@ -207,7 +207,7 @@ def _eliminated(block: CommunicatingClass, wanted: int) -> Modes:
     sizes = np.abs(right) if p is None else np.abs(right) + np.outer(p, np.abs(right).sum(axis=0))
     times = np.stack([killed(size) for size in sizes.T], axis=1)
     sizes = times if p is None else times + np.outer(p, times.sum(axis=0))
-    rounding = ROUNDINGS * (np.abs(left) * sizes).sum(axis=0)
+    rounding = PRODUCT_ROUNDING * (np.abs(left) * sizes).sum(axis=0)
     errors = (_moved(off, off_left, right, left) + rounding) / np.abs(inverse)
     residuals = np.abs(off).sum(axis=0) / np.abs(right).sum(axis=0) / np.abs(inverse) ** 2
     return _ordered(Modes(-1.0 / inverse, residuals, errors, right, left))

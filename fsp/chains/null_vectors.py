@@ -56,10 +56,11 @@ ABOVE_FLOOR = 1e3  # times the floor, from which on a probability is known
 RELATIVE_SHIFT = 1e-10  # over the largest exit rate, of the first resolvent; reduced where the gap is not larger
 ITERATIVE_SHIFT = 1e-8  # the same for GMRES, whose incomplete factors need more; chosen, not measured
 TOLD = 1e-6  # 1-norm distance of answers from two starts, beyond which they tell nothing; chosen
-ITERATIONS = 60  # of inverse iteration, beyond which a chain is nearly decomposable; chosen, not measured
+INVERSE_ITERATIONS = 60  # of inverse iteration, beyond which a chain is nearly decomposable; chosen, not measured
 FILL = 10.0  # of incomplete factors, over the matrix
 RESTART = 60  # vectors of GMRES
-DROPPED = 1e-3  # entries, relative, that incomplete factors leave out, and residual of a cycle of GMRES; not measured
+# Entries, relative, that incomplete factors leave out, and residual of a cycle of GMRES; not measured.
+DROPPED_ENTRIES = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,7 +225,7 @@ def _direct(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
 def _iterate_inverse(lu: Any, p: FloatArray) -> tuple[FloatArray, float, float]:
     """Apply the resolvent until it settles; return the vector, its last change and the contraction."""
     change, ratio = 1.0, 0.0
-    for k in range(ITERATIONS):
+    for k in range(INVERSE_ITERATIONS):
         following = np.maximum(lu.solve(p), 0.0)
         following /= following.sum()
         previous, change = change, float(np.abs(following - p).sum())
@@ -242,14 +243,16 @@ def _iterative(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, floa
     matrix, n = chain.generator(), len(chain)
     shifted = (ITERATIVE_SHIFT * float(chain.exits.max()) * sparse.eye_array(n) - matrix).tocsc()
     check_memory("An incomplete factorisation", 12 * FILL * shifted.nnz + 8 * RESTART * n, n, OTHER_METHODS)
-    incomplete = linalg.spilu(shifted, drop_tol=DROPPED, fill_factor=FILL, permc_spec="MMD_AT_PLUS_A")
+    incomplete = linalg.spilu(shifted, drop_tol=DROPPED_ENTRIES, fill_factor=FILL, permc_spec="MMD_AT_PLUS_A")
     preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve)
 
     def settled(p: FloatArray) -> tuple[FloatArray, float]:
         changes = [2.0]
-        for _ in range(ITERATIONS):
+        for _ in range(INVERSE_ITERATIONS):
             left = matrix @ p
-            correction, _ = linalg.gmres(shifted, left, rtol=DROPPED, restart=RESTART, maxiter=1, M=preconditioner)
+            correction, _ = linalg.gmres(
+                shifted, left, rtol=DROPPED_ENTRIES, restart=RESTART, maxiter=1, M=preconditioner
+            )
             following = np.maximum(p + correction, 0.0)
             following /= following.sum()
             changes.append(float(np.abs(following - p).sum()))
@@ -257,7 +260,7 @@ def _iterative(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, floa
             if changes[-1] < 1e-13 or (changes[-1] < 1e-8 and changes[-1] > 0.7 * changes[-2]):
                 return p, changes[-1] / (1.0 - min(changes[-1] / changes[-2], 0.9))
         raise ConvergenceError(
-            f"GMRES must settle within {ITERATIONS} cycles, but its last change is {changes[-1]:.1e}; "
+            f"GMRES must settle within {INVERSE_ITERATIONS} cycles, but its last change is {changes[-1]:.1e}; "
             f"use method='direct' if memory allows."
         )
 

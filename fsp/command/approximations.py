@@ -9,7 +9,7 @@ import click
 
 from fsp.approximation import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, MAX_STATES, OVERWRITE, PROGRESS, SOURCE, Source, takes, with_options
+from fsp.command.options import JSON, MAX_STATES_OPTION, OVERWRITE, PROGRESS, SOURCE, Source, takes, with_options
 from fsp.command.printing import json_of
 from fsp.errors import ArgumentError
 from fsp.output import files
@@ -31,7 +31,7 @@ _OPTIONS = (
         "--method",
         "methods",
         multiple=True,
-        default=defaults.METHODS,
+        default=defaults.QUICK_METHODS,
         show_default=True,
         metavar="NAME",
         help="rate-equations, linear-noise, next-order, fokker-planck, langevin, normal, zero-cumulant, poisson or "
@@ -44,7 +44,7 @@ _OPTIONS = (
     click.option("--steps", type=click.IntRange(2), default=defaults.STEPS, show_default=True, help="Their steps."),
     click.option("--variant", default=defaults.VARIANT, show_default=True, help="Below zero: clipped, reflected."),
     click.option("--seed", default=defaults.SEED, show_default=True, help="Their seed."),
-    MAX_STATES,
+    MAX_STATES_OPTION,
     click.option("--species", metavar="NAME", help="Draw this species; the first."),
     click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),
     click.option("--out", type=click.Path(path_type=Path), help="Write all numbers to a .json file."),

@@ -83,7 +83,9 @@ class DerivativeOptions:
 PARAMETERS = click.option("--parameters", required=True, metavar="NAMES", help="Names of the parameters: k,g.")
 TIMES = click.option("--times", required=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER, with both ends.")
 LINEAR = click.option("--linear", is_flag=True, help="By the parameters themselves, not by their logarithms.")
-START = click.option("--start", metavar="LAW", help="stationary: from the stationary law of the rates at time zero.")
+START_OPTION = click.option(
+    "--start", metavar="LAW", help="stationary: from the stationary law of the rates at time zero."
+)
 
 
 def names_in(text: str) -> list[str]:

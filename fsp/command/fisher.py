@@ -9,7 +9,7 @@ import click
 
 import fsp
 from fsp import defaults
-from fsp.command.endings import LINEAR, PARAMETERS, START, TIMES, DerivativeOptions, Ending
+from fsp.command.endings import LINEAR, PARAMETERS, START_OPTION, TIMES, DerivativeOptions, Ending
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.laws import INSTRUMENT, instruments_in
 from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
@@ -24,7 +24,7 @@ OBSERVED = (  # what `fsp fisher` and `fsp design` take of what is seen, and how
     click.option("--observe", multiple=True, metavar="FORMULA", help="What is seen of a cell, such as A+B; else all."),
     INSTRUMENT,
     LINEAR,
-    START,
+    START_OPTION,
     click.option(
         "--tol", default=defaults.FISHER_TOL, show_default=True, help="Error of each derivative, in the 1-norm."
     ),

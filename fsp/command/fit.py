@@ -11,14 +11,14 @@ from typing import Any
 import click
 
 from fsp import defaults
-from fsp.command.endings import START
+from fsp.command.endings import START_OPTION
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded, printing_if
 from fsp.command.laws import EXTRINSIC, INSTRUMENT, extrinsic_in, instruments_in
 from fsp.command.likelihood import DATA, Data
 from fsp.command.options import (
     BACKEND,
     JSON,
-    MAX_STATES,
+    MAX_STATES_OPTION,
     OVERWRITE,
     PROGRESS,
     SOURCE,
@@ -44,7 +44,7 @@ FREE = click.option(
 @INSTRUMENT
 @EXTRINSIC
 @FREE
-@START
+@START_OPTION
 @click.option("--starts", default=defaults.STARTS, show_default=True, help="Number of starts.")
 @click.option("--seed", default=0, show_default=True, help="Whole number from which the starts come.")
 @click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")
@@ -52,7 +52,7 @@ FREE = click.option(
 @click.option("--intervals", default="profile", show_default=True, help="profile, fisher or observed: much faster.")
 @click.option("--processes", type=click.IntRange(1), help="Starts that are made at a time.")
 @BACKEND
-@MAX_STATES
+@MAX_STATES_OPTION
 @click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page with pictures: .html.")
 @click.option("--resume", is_flag=True, help="Go on with the starts of --out, which was stopped.")

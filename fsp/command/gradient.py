@@ -9,7 +9,7 @@ import click
 
 import fsp
 from fsp import defaults
-from fsp.command.endings import LINEAR, PARAMETERS, START, TIMES, DerivativeOptions, Ending
+from fsp.command.endings import LINEAR, PARAMETERS, START_OPTION, TIMES, DerivativeOptions, Ending
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
 from fsp.command.wording import saying
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @PARAMETERS
 @TIMES
 @LINEAR
-@START
+@START_OPTION
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Half of the width of each interval.")
 @with_options(*ENDING)
 @guarded

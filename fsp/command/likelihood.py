@@ -11,7 +11,7 @@ import click
 
 import fsp
 from fsp import defaults
-from fsp.command.endings import START, Ending, names_in
+from fsp.command.endings import START_OPTION, Ending, names_in
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.laws import EXTRINSIC, INSTRUMENT, extrinsic_in, instruments_in
 from fsp.command.options import ENDING, SOURCE, Source, named, takes, with_options
@@ -64,7 +64,7 @@ class Data:
 @EXTRINSIC
 @click.option("--gradient", metavar="NAMES", help="Parameters of the gradient: k,g.")
 @click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")
-@START
+@START_OPTION
 @with_options(*ENDING)
 @guarded
 @takes(source=Source, data=Data, ending=Ending)

@@ -187,7 +187,7 @@ SOURCE = (
     click.option("--rounding", default="nearest", show_default=True, help="Of such counts: nearest, mean or poisson."),
     click.option("--mass-action", is_flag=True, help="Make k*A^2 of 2 A -> B count pairs, k*A*(A - 1)."),
 )
-MAX_STATES = click.option("--max-states", type=int, help="Limit on the number of states.")
+MAX_STATES_OPTION = click.option("--max-states", type=int, help="Limit on the number of states.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 # What `fsp.command.progress.shown_progress` takes.
 PROGRESS = (
@@ -201,7 +201,7 @@ QUESTIONS = (
     click.option("--expect", multiple=True, metavar="FORMULA", help="Print the expectation of 'U*V', as bounds."),
     click.option("--quantile", multiple=True, metavar="SPECIES=LEVELS", help="Print quantiles: U=0.05,0.5,0.95."),
 )
-FORMS = (
+OUTPUT_FORMS = (
     JSON,
     click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row for each time."),
     click.option("--verbose", is_flag=True, help="Print the solver with its numbers, and why it was chosen."),
@@ -213,27 +213,27 @@ DRAWING = (
     click.option("--log", is_flag=True, help="Draw probabilities on a logarithmic scale."),
 )
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace files that fsp did not write, and finished work.")
-ENDING = (MAX_STATES, JSON, *PROGRESS)  # of commands that print an answer
+ENDING = (MAX_STATES_OPTION, JSON, *PROGRESS)  # of commands that print an answer
 
 
 def drawn_ending(what: str) -> tuple[Callable[..., Any], ...]:
     """Return the last options of commands that print an answer and draw it."""
     plot = click.option("--plot", type=click.Path(path_type=Path), help=f"Draw {what}: .png, .pdf, .svg, ...")
-    return MAX_STATES, plot, OVERWRITE, JSON, *PROGRESS
+    return MAX_STATES_OPTION, plot, OVERWRITE, JSON, *PROGRESS
 
 
 # In the order of the help.
 _SHARED = (
     *SOURCE,
     click.option("--tol", default=defaults.TOL, show_default=True, help="Error to reach, in the 1-norm."),
-    MAX_STATES,
+    MAX_STATES_OPTION,
     click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
     click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file."),
     click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),
     *DRAWING,
     OVERWRITE,
     *QUESTIONS,
-    *FORMS,
+    *OUTPUT_FORMS,
     *PROGRESS,
 )
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.petsc.comm import Communicator
 
-KINDS = {"transient": "solution", "mixture": "solution", "sweep": "sweep", "stationary": "distribution"}
+ANSWER_KINDS = {"transient": "solution", "mixture": "solution", "sweep": "sweep", "stationary": "distribution"}
 """What a file holds of each task."""
 
 
@@ -64,7 +64,7 @@ def run(request: CommandRequest, task: str, model: Model | None = None, **option
     model = _checked_model(request, task) if model is None else model
     printing = request.printing
     printing.check(tuple(model.species), model.observables, timed="times" in options)
-    request.drawing.check(tuple(model.species), None if request.files.plot is None else "--plot", KINDS[task])
+    request.drawing.check(tuple(model.species), None if request.files.plot is None else "--plot", ANSWER_KINDS[task])
     started = time.perf_counter()
     with saying(values="--sweep"), reporting(printing.quiet, printing.progress) as report:
         answer = _solve(request, task, model, options | {"tol": request.tol}, report)
@@ -99,7 +99,7 @@ def _earlier(request: CommandRequest, task: str) -> Any:
     if not request.files.resume or request.files.out is None or not request.files.out.exists():
         return None
     earlier = fsp.read(request.files.out)
-    kind = KINDS[task]
+    kind = ANSWER_KINDS[task]
     there = type(earlier).__name__.lower()
     if there != kind:
         raise ArgumentError(f"`--resume` must find a {kind} in --out, but '{request.files.out}' holds a {there}.")
@@ -150,7 +150,7 @@ def _checked_model(request: CommandRequest, task: str) -> Model:
     outputs = Output("--plot", files.plot, SUFFIXES), Output("--out", files.out, is_own=is_answer)
     require_outputs(*outputs, inputs=[request.source.model], overwrite=files.overwrite)
     if files.out is not None and not (files.resume or files.overwrite):
-        _require_no_loss(files.out, KINDS[task])
+        _require_no_loss(files.out, ANSWER_KINDS[task])
     return request.source.load()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fsp.command.exits import guarded
-from fsp.command.options import DRAWING, FORMS, OVERWRITE, QUESTIONS, Drawing, Printing, with_options
+from fsp.command.options import DRAWING, OUTPUT_FORMS, OVERWRITE, QUESTIONS, Drawing, Printing, with_options
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -30,7 +30,7 @@ def target(what: str, *, required: bool = True) -> Callable[[Callable[..., Any]]
 @click.command()
 @RUN
 @TIMES
-@with_options(*QUESTIONS, *FORMS)
+@with_options(*QUESTIONS, *OUTPUT_FORMS)
 @guarded
 def show(run: Path, times: str | None, **printed: Any) -> int:
     """Print what RUN holds, a file that --out wrote, and answer questions of it."""

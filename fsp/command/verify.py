@@ -143,7 +143,7 @@ def _plan(source: Source, times: tuple[str, ...], out: tuple[Path, ...], as_json
     if not times:
         raise ArgumentError("`--times` must give the last output time, or several to choose from, but is missing.")
     from fsp.verification import planning
-    from fsp.verification.sequential import MOST_RUNS
+    from fsp.verification.sequential import MOST_SEQUENTIAL_RUNS
     from fsp.verification.verify import ALPHA
 
     with limited(_memory(options)), _progress(options) as told:
@@ -154,7 +154,7 @@ def _plan(source: Source, times: tuple[str, ...], out: tuple[Path, ...], as_json
             require=_share(options, "require") or planning.REQUIRE,
             alpha=options["alpha"],
             species=options["species"] or None,
-            max_runs=options["max_runs"] or MOST_RUNS,
+            max_runs=options["max_runs"] or MOST_SEQUENTIAL_RUNS,
             max_states=options["max_states"],
             progress=told,
         )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Points: TypeAlias = tuple[FloatArray, FloatArray]  # probabilities and values of a function, (n,) each
 ESTIMATED = "the error is an estimate, not a bound"
 UNBOUNDED = "a 1-norm error does not bound the tail of the function on states that are not stored"
-OPEN = "no polynomial is known to bound the formula on states that are not stored"
+UNBOUNDED_FORMULA = "no polynomial is known to bound the formula on states that are not stored"
 
 
 def event(probabilities: FloatArray, mask: BoolArray, error: ErrorLedger) -> Interval:
@@ -126,7 +126,7 @@ def tail_mean(
     above, below = _gains(enclosing.upper, 1), _gains(enclosing.lower, -1)
     value = stored_mean(probabilities, values)
     if above is None or below is None:
-        return Interval(-np.inf, np.inf, value, certified=False, reason=OPEN)
+        return Interval(-np.inf, np.inf, value, certified=False, reason=UNBOUNDED_FORMULA)
     weighted = probabilities * values  # (n,)
     centre, size = float(weighted.sum()), float(np.abs(weighted).sum())
     slack = 2.0 * SUM_ROUNDING * (size + 4.0 * lost * float(np.abs(values).max()))

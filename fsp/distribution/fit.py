@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.model import Model
 
-METHODS = ("profile", "fisher", "observed")
+INTERVAL_METHODS = ("profile", "fisher", "observed")
 CONFIDENCE = "a confidence interval holds the true value in most experiments, not in each"
 REACHED = 0.1  # nats: starts that end so close to the best have found the same optimum; chosen
 AT_BOUND = 1e-6  # of a logarithm: an estimate is at its bound
@@ -199,7 +199,7 @@ class Fit(Displayed):
         """
         level = self.level if level is None else level
         check_level(level)
-        check_choice("method", method, METHODS)
+        check_choice("method", method, INTERVAL_METHODS)
         root = quantile(level)
         ends = self._by_profile(level, root) if method == "profile" else self._by_information(method, root)
         return {

@@ -17,7 +17,7 @@ from fsp.model.formula import parse
 from fsp.model.program import is_truth
 from fsp.model.size import bounded
 
-LARGEST = 1e300  # rounding of a value of which none is known: more than the value itself may be
+UNKNOWN_ROUNDING = 1e300  # rounding of a value of which none is known: more than the value itself may be
 
 
 def values_on(
@@ -52,7 +52,7 @@ def rounding_on(states: IntArray, tree: Expression, species: Sequence[str], t: f
     """Return how far the values of a formula, as computed on states, may be from the exact ones, (n,)."""
     columns = {name: states[:, i].astype(float) for i, name in enumerate(species)}
     error = np.asarray(errors(tree, columns, 0.0 if t is None else t)[1], dtype=np.float64)
-    return np.minimum(np.nan_to_num(np.broadcast_to(error, len(states)), nan=LARGEST), LARGEST)
+    return np.minimum(np.nan_to_num(np.broadcast_to(error, len(states)), nan=UNKNOWN_ROUNDING), UNKNOWN_ROUNDING)
 
 
 def read_formula(formula: str, species: Sequence[str], observables: Mapping[str, str], t: float | None) -> Expression:

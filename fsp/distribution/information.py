@@ -12,14 +12,14 @@ import numpy as np
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot, sum_down, sum_up
 from fsp.distribution.display import Displayed
 from fsp.distribution.ledger import Interval
+from fsp.distribution.sensitivity import UNSTORED
 from fsp.distribution.text import table
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
 TURNED = 64.0 * UNIT_ROUNDOFF  # for each parameter: by how much eigenvectors are not orthogonal, a multiple of theirs
-NARROW = 0.01  # of an eigenvalue: what the printed table calls known; chosen
-OPEN = "nothing bounds what states that are not stored contribute"
+KNOWN_WIDTH = 0.01  # of an eigenvalue: what the printed table calls known; chosen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +156,7 @@ class FisherInformation(Displayed):
         """
         values = np.maximum(np.linalg.eigvalsh(self.matrix), 0.0)  # (q,)
         if not np.isfinite(self.below).all():
-            return tuple(Interval(0.0, math.inf, float(value), False, OPEN) for value in values)
+            return tuple(Interval(0.0, math.inf, float(value), False, UNSTORED) for value in values)
         q = len(self.matrix)
         # 2 |c_k c_l| <= c_k² r_l/r_k + c_l² r_k/r_l, with r the scales of the parameters
         scales = np.sqrt(np.maximum(np.diag(self.matrix), UNIT_ROUNDOFF))  # (q,)
@@ -165,7 +165,7 @@ class FisherInformation(Displayed):
         low = np.maximum(np.maximum(low, 0.0), 0.0 if self.graded is None else _least(self.graded))
         if not self.certified:  # the matrix is a lower bound, and nothing is known from above
             return tuple(
-                Interval(a, math.inf, max(value, a), False, OPEN)
+                Interval(a, math.inf, max(value, a), False, UNSTORED)
                 for a, value in zip(low.tolist(), values.tolist(), strict=True)
             )
         more = q * self.above  # (q,)
@@ -203,7 +203,7 @@ class FisherInformation(Displayed):
         """Bound the sum of the information about single parameters."""
         low, high = sum_down(*np.diag(self.lower).tolist()), sum_up(*np.diag(self.upper).tolist())
         value = float(np.trace(self.matrix))
-        return Interval(low, high, value, self.certified, "" if self.certified else OPEN)
+        return Interval(low, high, value, self.certified, "" if self.certified else UNSTORED)
 
     def __str__(self) -> str:
         """Return the elements as intervals, and the eigenvalues."""
@@ -224,9 +224,9 @@ class FisherInformation(Displayed):
 
 
 def _is_narrow(value: Interval) -> bool:
-    """Return whether the value is known to `NARROW` of itself; from below, where nothing is known from above."""
-    below = value.lower > 0.0 and value.value - value.lower <= NARROW * value.value
-    return below and (not value.certified or value.upper - value.lower <= NARROW * value.value)
+    """Return whether the value is known to `KNOWN_WIDTH` of itself; from below, where nothing is known from above."""
+    below = value.lower > 0.0 and value.value - value.lower <= KNOWN_WIDTH * value.value
+    return below and (not value.certified or value.upper - value.lower <= KNOWN_WIDTH * value.value)
 
 
 def _told(value: Interval) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fsp.distribution.ledger import Interval
 
-_VISIBLE = 0.05
+_NOTED_SHARE = 0.05
 """Share of the mean by which a printed mean may be off without a remark."""
 _MOLECULES = 1e-3
 """Differences below this are not worth a remark."""
@@ -18,7 +18,7 @@ def mean_notes(means: Mapping[str, float], intervals: Mapping[str, Interval]) ->
     lines = []
     for name, interval in intervals.items():
         off = max(interval.upper - means[name], means[name] - interval.lower)
-        if name not in open_ended and off > max(_MOLECULES, _VISIBLE * means[name]):
+        if name not in open_ended and off > max(_MOLECULES, _NOTED_SHARE * means[name]):
             known = "is only known to lie in" if means[name] in interval else "as printed is wrong: it lies in"
             lines.append(f"mean of {name} {known} {interval}")
     if open_ended:

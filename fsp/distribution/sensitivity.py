@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray, IntArray
 
-UNBOUNDED = "nothing bounds what states that are not stored contribute"
+UNSTORED = "nothing bounds what states that are not stored contribute"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -132,7 +132,7 @@ class Sensitivity(Displayed):
             value, off = float(weighted[k].sum()), float(self.mean_errors[k, column])
             off += SUM_ROUNDING * float(np.abs(weighted[k]).sum())
             certified = self.errors[k].certified and math.isfinite(off)
-            reason = "" if certified else self.reason or UNBOUNDED
+            reason = "" if certified else self.reason or UNSTORED
             means[name] = Interval.around(value, off, certified, reason)
         return means
 

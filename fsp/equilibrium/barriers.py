@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.model.functions import ALL_COMPARISONS
 from fsp.model.ranges import enclosure
 from fsp.model.tree import Call, Expression, Number, Symbol, symbols, walk
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST_CONDITION_NUMBERS = 64  # whole numbers in conditions on a species, whose neighbours are tried; chosen
 LARGEST_EXACT = 2.0**40  # whole numbers whose sums, and those with counts, are exact in double precision
-COMPARED = {"<", "<=", ">", ">=", "==", "!="}
 WHOLE_FUNCTIONS = {"+", "-", "neg"}  # functions that make whole numbers of whole numbers
 
 
@@ -48,7 +48,7 @@ class Barriers:
     def _compared_with(self, name: str) -> list[int]:
         """Return the counts beside whole numbers in conditions on a species."""
         nodes = [node for law in self._laws if law is not None for node in walk(law)]
-        conditions = [node for node in nodes if isinstance(node, Call) and node.function in COMPARED]
+        conditions = [node for node in nodes if isinstance(node, Call) and node.function in ALL_COMPARISONS]
         parts = [part for condition in conditions if name in symbols(condition) for part in walk(condition)]
         numbers = sorted({int(part.value) for part in parts if isinstance(part, Number) and _is_whole(part)})
         return [n + k for n in numbers[:MOST_CONDITION_NUMBERS] for k in (-1, 0, 1) if n + k >= 0]
@@ -124,4 +124,4 @@ def _compares_whole(condition: Expression) -> bool:
         return False
     if condition.function in ("&&", "||", "!"):
         return all(map(_compares_whole, condition.arguments))
-    return condition.function in COMPARED and all(map(_is_whole, condition.arguments))
+    return condition.function in ALL_COMPARISONS and all(map(_is_whole, condition.arguments))

@@ -31,6 +31,7 @@ class Candidate(Protocol):
         """Where probability flows out from, (n,)."""
 
 
+IMPROVES = 0.9  # of a width: growths that leave more are of no use; chosen
 C = TypeVar("C", bound=Candidate)
 C_in = TypeVar("C_in", bound=Candidate, contravariant=True)
 

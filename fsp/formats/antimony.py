@@ -27,7 +27,7 @@ _BOUND = re.compile(r"^[ \t]*(?:(?:model|module)\s++\*?\s*+(\w+)|end\b)", re.MUL
 _SUBMODEL = re.compile(r":\s*(\w+)\s*\(")
 _UNIT = re.compile(r'\b(?:units|substanceUnits)="(\w+)"')
 _DEFINED = re.compile(r'<unitDefinition[^>]*\bid="(\w+)"[^>/]*>')  # the library lists those that nothing defines too
-_UNKNOWN = re.compile(r"unknown unit definition: '(\w+)'")
+_UNKNOWN_UNIT = re.compile(r"unknown unit definition: '(\w+)'")
 _OPERATOR = re.compile(r"[-+*/^&|<>=]")
 
 
@@ -49,7 +49,7 @@ def sbml_of(text: str, path: Path) -> str:
     antimony.addDirectory(str(path.parent))
     if antimony.loadAntimonyString(text) < 0:
         reason = " ".join(antimony.getLastError().split()).removeprefix("Error in ")
-        _check_units(_UNKNOWN.findall(reason), text, path)
+        _check_units(_UNKNOWN_UNIT.findall(reason), text, path)
         raise ModelError(
             f"Antimony file '{path.name}' must be well formed, but has an error in {reason}{_way_out(reason)}"
         )

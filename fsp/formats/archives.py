@@ -25,11 +25,11 @@ from fsp.quantities import MOST_NUMBERS
 
 MOST_BYTES = 200_000_000  # of a file in an archive, unpacked: some pages of zeros unpack to more than any memory
 
-Element = ElementTree.Element
+XmlElement = ElementTree.Element
 Fetch = Callable[[str], str]  # the text of a file, by its name beside the document
 
 _TARGET = re.compile(r"/\w+:sbml/(?P<path>.+)/@(?P<attribute>\w+)")
-_PREFIX = re.compile(r"(?<![\w'\"])[A-Za-z][\w-]*:(?=\w)")
+_NAMESPACE_PREFIX = re.compile(r"(?<![\w'\"])[A-Za-z][\w-]*:(?=\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +69,17 @@ def in_archive(data: bytes, source: str) -> Content:
     raise ModelError(f"Archive '{source}' must hold a model, but its manifest lists none.")
 
 
-def _location(entry: Element) -> str:
+def _location(entry: XmlElement) -> str:
     return posixpath.normpath(entry.get("location", "."))
 
 
-def _is_model(entry: Element) -> bool:
+def _is_model(entry: XmlElement) -> bool:
     """Return whether an entry may be one: it is not said to be a picture, a table or what describes the archive."""
     suffix = posixpath.splitext(_location(entry))[1].lower()
     return suffix in ("", ".xml", ".sbml", ".sedml", ".ant", ".txt", ".net", ".bngl")
 
 
-def _single(entries: list[Element], source: str) -> Element:
+def _single(entries: list[XmlElement], source: str) -> XmlElement:
     """Return the one that is meant: the master, or the only one."""
     chosen = [entry for entry in entries if entry.get("master") == "true"] or entries
     if len(chosen) > 1:
@@ -153,11 +153,11 @@ def in_sedml(text: str, source: str, fetch: Fetch) -> Content:
     return Content(_changed(fetch(place), changes, place), posixpath.basename(place), asked[0] if asked else ())
 
 
-def _tag(element: Element) -> str:
+def _tag(element: XmlElement) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _times(simulation: Element, source: str) -> tuple[float, ...]:
+def _times(simulation: XmlElement, source: str) -> tuple[float, ...]:
     """Return the times of a uniform time course; none of other simulations."""
     if _tag(simulation) != "uniformTimeCourse":
         return ()
@@ -177,9 +177,9 @@ def _times(simulation: Element, source: str) -> tuple[float, ...]:
     return tuple(np.linspace(first, last, number + 1).tolist()) if last > first else (first,)
 
 
-def _followed(models: dict[str, Element], name: str, source: str) -> tuple[str, list[Element]]:
+def _followed(models: dict[str, XmlElement], name: str, source: str) -> tuple[str, list[XmlElement]]:
     """Return the file of a model, which may be another one with changes, and all changes in order."""
-    changes: list[Element] = []
+    changes: list[XmlElement] = []
     seen: set[str] = set()
     while name in models and name not in seen:
         seen.add(name)
@@ -191,7 +191,7 @@ def _followed(models: dict[str, Element], name: str, source: str) -> tuple[str, 
     return name, changes
 
 
-def _changed(text: str, changes: list[Element], name: str) -> str:
+def _changed(text: str, changes: list[XmlElement], name: str) -> str:
     """Return an SBML text with other values of attributes."""
     if not changes:
         return text
@@ -209,8 +209,8 @@ def _changed(text: str, changes: list[Element], name: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _at(root: Element, path: str) -> Iterator[Element]:
+def _at(root: XmlElement, path: str) -> Iterator[XmlElement]:
     try:
-        yield from root.iterfind(_PREFIX.sub("{*}", path))
+        yield from root.iterfind(_NAMESPACE_PREFIX.sub("{*}", path))
     except (SyntaxError, KeyError):
         return

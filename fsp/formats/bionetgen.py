@@ -18,7 +18,7 @@ from fsp.formats.bionetgen_net import read_net
 from fsp.formats.sbml import Finish, as_it_stands
 from fsp.model.model import Model
 
-_BLOCK = re.compile(
+_BLOCK_TEXT = re.compile(
     r"^[ \t]*begin[ \t]+(?!model\b|actions\b)(.+?)[ \t]*$.*?^[ \t]*end[ \t]+\1", re.DOTALL | re.MULTILINE
 )
 _JOINED = re.compile(r"\\[ \t]*\n")
@@ -43,7 +43,7 @@ def read_pysb(model: Any, finish: Finish = as_it_stands) -> Model:
 def _with_one_action(text: str, source: str) -> str:
     """Return a model with one action, that generates its network: the file's own, which may limit it."""
     plain = re.sub(r"#[^\n]*", "", _JOINED.sub(" ", text))
-    kept = [match.span() for match in _BLOCK.finditer(plain)]
+    kept = [match.span() for match in _BLOCK_TEXT.finditer(plain)]
     actions = [
         match for match in _ACTION.finditer(plain) if not any(start <= match.start() < end for start, end in kept)
     ]

@@ -36,11 +36,11 @@ from fsp.model.tree import ONE, ZERO, Expression, Number, Symbol, call
 MOST_NAMES = 20  # species that are renamed are listed up to this many; chosen
 
 _READ = ("parameters", "species", "functions", "groups", "reactions")
-_RULES = {  # blocks of what a network was made from
+_RULE_BLOCKS = {  # blocks of what a network was made from
     "actions", "anchors", "compartments", "energy patterns", "molecule types", "observables", "population maps",
     "population types", "reaction rules", "seed species",
 }  # fmt: skip
-_OPTIONS = re.compile(r"(?:setOption|setModelName|version|substanceUnits)\s*\(.*\)\s*;?")
+_OPTION_LINE = re.compile(r"(?:setOption|setModelName|version|substanceUnits)\s*\(.*\)\s*;?")
 _ENTRY = {
     "parameters": re.compile(r"(?:\d+\s+)?(?P<name>\w+)\s*(?:=|\s)\s*(?P<value>.+)"),
     "species": re.compile(r"(?P<index>\d+)\s+(?P<name>\S+)\s+(?P<value>.+)"),
@@ -84,7 +84,7 @@ def _blocks(text: str, source: str) -> dict[str, list[Entry]]:
         if word in ("begin", "end"):
             name = " ".join(rest.split())
             block = name if word == "begin" and name != "model" else ""
-            if block not in ("", *_READ, *_RULES):
+            if block not in ("", *_READ, *_RULE_BLOCKS):
                 raise ModelError(
                     f"BioNetGen file '{source}' must have the blocks {', '.join(_READ)}, but has '{block[:80]}' in "
                     f"line {number}."
@@ -136,7 +136,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _check_option(line: str, number: int, source: str) -> None:
-    if _OPTIONS.fullmatch(line) is None:
+    if _OPTION_LINE.fullmatch(line) is None:
         raise ModelError(
             f"BioNetGen file '{source}' must hold a network alone, but has '{line[:80]}' in line {number}, which is no "
             f"part of one; actions are not followed."

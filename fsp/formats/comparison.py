@@ -20,9 +20,9 @@ from fsp.model.model import Model
 from fsp.model.phases import Phase
 from fsp.model.triggers import same_time
 
-WALKS, STEPS = 16, 48  # random walks, and the jumps of each: chosen
+WALKS, WALK_JUMPS = 16, 48  # random walks, and the jumps of each: chosen
 SAME_RATE = 1e-9  # relative: libsbml writes 15 digits of a number, and sums differ in their order
-_PLACES = 0.0, 0.37, 0.81  # of a phase, in which laws that depend on time are compared
+_PHASE_SHARES = 0.0, 0.37, 0.81  # of a phase, in which laws that depend on time are compared
 
 
 class _Pair(NamedTuple):
@@ -112,8 +112,8 @@ def _of_phase(phase: Phase[Model], states: IntArray) -> Model:
 def _walked(pair: _Pair, x: IntArray, begin: float, length: float, rng: np.random.Generator) -> tuple[str, IntArray]:
     """Compare rates along random walks from (n, d) states; return the first difference, and where the walks end."""
     jumps = pair.jumps()
-    for step in range(STEPS if len(jumps) else 0):
-        t = begin + length * _PLACES[step % len(_PLACES)]
+    for step in range(WALK_JUMPS if len(jumps) else 0):
+        t = begin + length * _PHASE_SHARES[step % len(_PHASE_SHARES)]
         try:
             mine, theirs = pair.rates(x, t, jumps)
         except ModelError as error:

@@ -34,12 +34,12 @@ from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute, sy
 from fsp.model.values import LARGEST_COUNT, nearest_whole
 
 ROUNDINGS = ("nearest", "mean", "poisson")
-FORMS = "auto, as-is, volume=1fL or omega=100"
-MOST_STATES = 100_000  # that a start is spread over: more are no start but a space
+COUNT_FORMS = "auto, as-is, volume=1fL or omega=100"
+MOST_START_STATES = 100_000  # that a start is spread over: more are no start but a space
 
 # of the SI
-_PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
-_SHOWN = {prefix: factor for prefix, factor in _PREFIX.items() if prefix != "µ"}
+_SI_PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
+_SHOWN_PREFIX = {prefix: factor for prefix, factor in _SI_PREFIX.items() if prefix != "µ"}
 _VOLUME = re.compile(r"([0-9.]+(?:e[-+]?[0-9]+)?)\s*(?:([munpfaµ]?)l|([munµ]?)m(?:\^?3|³))", re.IGNORECASE)
 
 
@@ -65,7 +65,7 @@ def read_counts(text: object) -> CountsOption:
             raise ArgumentError(
                 f"`counts` must give a volume with its unit, but is {text!r}; {_with_unit(float(value))}."
             )
-    raise ArgumentError(f"`counts` must be {FORMS}, but is {text!r}.")
+    raise ArgumentError(f"`counts` must be {COUNT_FORMS}, but is {text!r}.")
 
 
 def _positive(text: str) -> float | None:
@@ -82,12 +82,12 @@ def _litres(text: str) -> float | None:
     if match is None or number is None:
         return None
     litre, metre = match.group(2), match.group(3)
-    return number * (_PREFIX[litre.lower()] if metre is None else 1e3 * _PREFIX[metre.lower()] ** 3)
+    return number * (_SI_PREFIX[litre.lower()] if metre is None else 1e3 * _SI_PREFIX[metre.lower()] ** 3)
 
 
 def _with_unit(number: float) -> str:
     """Return how a number is written as a volume."""
-    prefix, factor = next((item for item in _SHOWN.items() if number >= item[1]), ("a", _PREFIX["a"]))
+    prefix, factor = next((item for item in _SHOWN_PREFIX.items() if number >= item[1]), ("a", _SI_PREFIX["a"]))
     return f"of litres it is volume={number / factor:.15g}{prefix}L, of cubic metres volume={number:.15g}m^3"
 
 
@@ -234,10 +234,10 @@ def _started(definition: Definition, rounding: str, asked: CountsOption) -> Defi
     draws = {name: Draw("poisson", (Number(m),)) for name, m in means.items() if m > 0.0 and rounding == "poisson"}
     laws = {name: _neighbours(m) if name in parts else [(round(m), 1.0)] for name, m in means.items()}
     sizes = [len(draws[name].law_of_numbers.counts) if name in draws else len(law) for name, law in laws.items()]
-    if math.prod(sizes) > MOST_STATES:
+    if math.prod(sizes) > MOST_START_STATES:
         raise ModelError(
-            f"The start must be spread over at most {MOST_STATES:,} states, but rounding='{rounding}' spreads it over "
-            f"{math.prod(sizes):,}; use rounding='nearest'."
+            f"The start must be spread over at most {MOST_START_STATES:,} states, but rounding='{rounding}' spreads it "
+            f"over {math.prod(sizes):,}; use rounding='nearest'."
         )
     how = "in a Poisson law" if draws else "over the two whole numbers beside it"
     steps = [f"{name} starts at {means[name]:.6g} on average, {how}" for name in draws or parts]

@@ -16,7 +16,7 @@ _SPELLINGS = (
     (re.compile(r"\bfabs(?=\s*\()"), "abs"),
 )
 _NOT = re.compile(r"\bnot\b(?=\s*\()")
-_ENDS = re.compile(r"\s*(?:$|&&|\|\||[),])")  # of what `not` is of, in all these languages
+_OPERAND_END = re.compile(r"\s*(?:$|&&|\|\||[),])")  # of what `not` is of, in all these languages
 _EMPTY_CALL = re.compile(r"\b(\w+)\s*\(\s*\)")
 _WORD = re.compile(r"\b[A-Za-z_]\w*\b(?!\s*\()")
 
@@ -48,5 +48,5 @@ def _ends_with_group(text: str, start: int) -> bool:
     for place in range(text.index("(", start), len(text)):
         depth += (text[place] == "(") - (text[place] == ")")
         if not depth:
-            return _ENDS.match(text, place + 1) is not None
+            return _OPERAND_END.match(text, place + 1) is not None
     return False

@@ -12,7 +12,7 @@ READ = (
     "archives (.omex); model objects of GillesPy2 and PySB are given to fsp.load themselves"
 )
 
-_SUFFIXES = {
+_FORMAT_OF = {
     ".xml": "sbml", ".sbml": "sbml", ".ant": "antimony", ".txt": "antimony", ".net": "net", ".bngl": "bngl",
     ".sedml": "sedml", ".omex": "omex",
 }  # fmt: skip
@@ -36,7 +36,7 @@ _WAYS = {
 _ROOT = re.compile(
     r"(?:\s++|<\?[^?]*(?:\?(?!>)[^?]*)*\?>|<!--[^-]*(?:-(?!->)[^-]*)*-->|<!DOCTYPE[^>]*>)*<(?:[\w.-]+:)?([\w.-]+)"
 )
-_BLOCK = re.compile(r"^[ \t]*begin[ \t]+(\w+(?:[ \t]+\w+)*)[ \t]*(?:#.*)?$", re.MULTILINE)
+_BLOCK_BEGIN = re.compile(r"^[ \t]*begin[ \t]+(\w+(?:[ \t]+\w+)*)[ \t]*(?:#.*)?$", re.MULTILINE)
 _ANTIMONY = re.compile(r"^[ \t]*(?:model|module|function)\b|(?:->|=>)(?:(?!->|=>)[^;\n])*;", re.MULTILINE)
 
 
@@ -59,17 +59,17 @@ def kind_of(text: str, name: str) -> str:
 
 def names_a_file(text: str) -> bool:
     """Tell whether a text ends like the name of a model file."""
-    return PurePath(text).suffix.lower() in {**_SUFFIXES, **_WAYS}
+    return PurePath(text).suffix.lower() in {**_FORMAT_OF, **_WAYS}
 
 
 def names_a_model(text: str) -> bool:
     """Tell whether a text ends like the name of a model file that can be read."""
-    return PurePath(text).suffix.lower() in _SUFFIXES
+    return PurePath(text).suffix.lower() in _FORMAT_OF
 
 
 def _by_words(text: str, suffix: str) -> str | None:
     """Return the kind of a text that is no XML; None where it is of none."""
-    known, blocks = _SUFFIXES.get(suffix), set(_BLOCK.findall(text))
+    known, blocks = _FORMAT_OF.get(suffix), set(_BLOCK_BEGIN.findall(text))
     if known in ("net", "bngl") or not blocks & {"reactions", "model", "parameters", "reaction rules", "seed species"}:
         antimony = "antimony" if suffix not in _WAYS and _ANTIMONY.search(text) else None
         return known or antimony

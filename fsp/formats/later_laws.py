@@ -18,7 +18,7 @@ from fsp.model.similar import CompiledLaws
 from fsp.model.tree import ONE, ZERO, Expression, Number, at_time, depends_on_time, substitute, walk
 
 GRID = (1e-2, 1.0, 1e2, 1e4)  # times at which a law is looked at where its formula holds none; chosen
-BESIDE = 1e-3  # relative: beside each number of a formula, on which side of a switch the law may differ
+BESIDE_SWITCH = 1e-3  # relative: beside each number of a formula, on which side of a switch the law may differ
 MOST_NUMBERS = 16  # of a formula, that are looked at; laws that switch with time hold one or two
 
 
@@ -90,5 +90,5 @@ def _times(tree: Expression) -> Iterator[float]:
     """Yield times at which a law may be another function of the state than at time zero."""
     numbers = sorted({n.value for n in walk(tree) if isinstance(n, Number) and 0.0 < n.value < math.inf})
     for number in numbers[:MOST_NUMBERS]:
-        yield from (number * (1.0 - BESIDE), number, number * (1.0 + BESIDE))
+        yield from (number * (1.0 - BESIDE_SWITCH), number, number * (1.0 + BESIDE_SWITCH))
     yield from GRID

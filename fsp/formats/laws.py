@@ -28,7 +28,7 @@ from fsp.model.structure import different_rows
 from fsp.model.tree import ZERO, Expression, Number, substitute, symbols
 
 WALKS = 16  # random paths along which laws are looked at, all at once; chosen, not measured
-STEPS = 40  # jumps of each; fewer where there are many reactions
+TRIED_JUMPS = 40  # jumps of each; fewer where there are many reactions
 EVALUATIONS = 20_000  # laws times steps, so that a network of thousands of reactions takes a second
 LEFT = 50  # counts below those that a reaction consumes, from either end, so that any number of them takes a moment
 VISITS = 200_000  # of symbols and numbers, so that laws of tens of thousands of terms take a second or two
@@ -73,7 +73,7 @@ def _states(compiled: Compiled, laws: CompiledLaws) -> IntArray:
     seen = [compiled.begun.states[:WALKS], x]
     jumps = np.concatenate([change, -change])
     taking, taken = np.nonzero(jumps < 0)  # jumps, and the species that they take
-    steps = min(STEPS, EVALUATIONS // max(1, len(change)), VISITS // max(1, laws.work))
+    steps = min(TRIED_JUMPS, EVALUATIONS // max(1, len(change)), VISITS // max(1, laws.work))
     for _ in range(max(1, steps)):
         rates = laws(x)
         ways = np.concatenate([rates > 0.0, rates < 0.0])  # (2 R, WALKS)

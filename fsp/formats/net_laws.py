@@ -24,7 +24,7 @@ from fsp.model.reaction import Reaction, Stoichiometry
 from fsp.model.similar import CompiledLaws
 from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, substitute, symbols
 
-Pair = tuple[Expression, Expression]  # the laws of the forward and the reverse direction
+Directions = tuple[Expression, Expression]  # the laws of the forward and the reverse direction
 
 
 class _ModelOnStates(NamedTuple):
@@ -86,7 +86,7 @@ def with_directions(
 # ---------------------------------------------------------------------- by their form
 
 
-def _reversible(known: _ModelOnStates) -> dict[int, Pair]:
+def _reversible(known: _ModelOnStates) -> dict[int, Directions]:
     """Return the two laws of each reversible reaction, whatever the start, by its number.
 
     So ``k (A - B)`` of A -> B is one; ``k (N - B)``, ``k A (N - B)`` and ``k A (A - 1)`` are laws of one direction.
@@ -107,7 +107,7 @@ def _reversible(known: _ModelOnStates) -> dict[int, Pair]:
     return pairs
 
 
-def _without(known: _ModelOnStates, k: int, pair: Pair) -> Iterator[Expression]:
+def _without(known: _ModelOnStates, k: int, pair: Directions) -> Iterator[Expression]:
     """Yield what must vanish for two laws to be those of directions: each law without each species that it takes.
 
     A direction that takes nothing must not depend on what is changed.
@@ -166,7 +166,7 @@ def _above(tree: Expression) -> Expression:
     return _above(tree.arguments[0]) if isinstance(tree, Call) and tree.function == "/" else tree
 
 
-def _by_sign(terms: Mapping[int, list[_SignedTerm]], known: _ModelOnStates) -> Iterator[tuple[int, Pair]]:
+def _by_sign(terms: Mapping[int, list[_SignedTerm]], known: _ModelOnStates) -> Iterator[tuple[int, Directions]]:
     """Yield the sums of the terms that are never negative and of those that are never positive, where all are such."""
     every = known.values([term.tree for group in terms.values() for term in group])  # (n_terms, n)
     row = 0
@@ -178,7 +178,7 @@ def _by_sign(terms: Mapping[int, list[_SignedTerm]], known: _ModelOnStates) -> I
             yield k, pair
 
 
-def _pair(terms: list[_SignedTerm], more: BoolArray, less: BoolArray) -> Pair | None:
+def _pair(terms: list[_SignedTerm], more: BoolArray, less: BoolArray) -> Directions | None:
     """Return both sums of terms (n_terms,) that are more and less than zero somewhere; None unless there are two."""
     if (more & less).any():
         return None
@@ -237,7 +237,7 @@ def has_factor(law: Law, name: str) -> bool:
 # ---------------------------------------------------------------------- by their values
 
 
-def _parts(known: _ModelOnStates, reaction: Reaction, law: Expression, values: FloatArray) -> Pair:
+def _parts(known: _ModelOnStates, reaction: Reaction, law: Expression, values: FloatArray) -> Directions:
     """Return the terms of a law that becomes negative, by their signs, or raise a `ModelError`."""
     terms = _terms(law, known, None)
     pair = dict(_by_sign({0: terms}, known)).get(0) if len(terms) > 1 and reaction.reactants is not None else None

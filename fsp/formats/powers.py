@@ -11,9 +11,9 @@ from fsp.arrays import FloatArray
 from fsp.model.factors import factorise, tabulated
 from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, substitute, walk
 
-LARGEST_POWER = 6  # that is told from other functions of a count
+LARGEST_TOLD_POWER = 6  # that is told from other functions of a count
 _ARITHMETIC = frozenset("+-*/^")  # what makes a power at eight counts one at all
-_NEAR = 1024  # counts at which a law with switches is held against a power; further ones at powers of two
+_NEAR_COUNTS = 1024  # counts at which a law with switches is held against a power; further ones at powers of two
 _SAME = 1e-12  # relative difference of values of a power: a few roundings
 
 
@@ -54,11 +54,11 @@ def terms_of(law: object, species: Collection[str], values: Mapping[str, Express
 def _power(tree: Expression, name: str, values: Mapping[str, Expression]) -> AmountPower:
     """Return what a function of one amount is."""
     resolved = substitute(tree, values)
-    counts = np.arange(1.0, LARGEST_POWER + 3.0)
-    table = tabulated(resolved, name, 1, LARGEST_POWER + 2)
+    counts = np.arange(1.0, LARGEST_TOLD_POWER + 3.0)
+    table = tabulated(resolved, name, 1, LARGEST_TOLD_POWER + 2)
     if any(isinstance(node, Call) and node.function not in _ARITHMETIC for node in walk(resolved)):
         counts, table = _widely(resolved, name)
-    for n in range(1, LARGEST_POWER + 1):
+    for n in range(1, LARGEST_TOLD_POWER + 1):
         for in_tuples, shape in ((False, counts**n), (True, _tuples(counts, n))):
             if _is_multiple(table, shape):
                 scalar = call("/", substitute(tree, {name: Number(float(n))}), Number(float(shape[n - 1])))
@@ -68,11 +68,13 @@ def _power(tree: Expression, name: str, values: Mapping[str, Expression]) -> Amo
 
 def _widely(tree: Expression, name: str) -> tuple[FloatArray, FloatArray]:
     """Return counts, also those beside the numbers of a tree, with its values there: a switch may be anywhere."""
-    numbers = [abs(node.value) for node in walk(tree) if isinstance(node, Number) and _NEAR < abs(node.value) < 2.0**50]
+    numbers = [
+        abs(node.value) for node in walk(tree) if isinstance(node, Number) and _NEAR_COUNTS < abs(node.value) < 2.0**50
+    ]
     beside = {int(number) + k for number in numbers for k in (-1, 0, 1, 2)}
     far = sorted(beside | {2**k for k in range(11, 50, 3)})
-    tables = [tabulated(tree, name, 1, _NEAR), *(tabulated(tree, name, count, count) for count in far)]
-    return np.array([*range(1, _NEAR + 1), *far], dtype=float), np.concatenate(tables)
+    tables = [tabulated(tree, name, 1, _NEAR_COUNTS), *(tabulated(tree, name, count, count) for count in far)]
+    return np.array([*range(1, _NEAR_COUNTS + 1), *far], dtype=float), np.concatenate(tables)
 
 
 def _tuples(counts: FloatArray, n: int) -> FloatArray:

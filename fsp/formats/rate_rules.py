@@ -17,7 +17,7 @@ from fsp.errors import ModelError
 from fsp.model.infix import to_text
 from fsp.model.tree import ONE, ZERO, Call, Expression, Number, Symbol, Time, at_time, call, substitute, walk
 
-START = "start"  # V.start is the value that V has at time zero, or would have had
+START_ATTRIBUTE = "start"  # V.start is the value that V has at time zero, or would have had
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def course(name: str, rate: Expression, constants: Mapping[str, Expression]) -> 
             f"b 0 and the other a sum of powers of the time and of exp, sin and cos of it, but is {to_text(rate)}; "
             f"give '{name}' an assignment rule in the time, or make it a species that reactions change."
         )
-    return Trajectory(f"{name}.{START}", *solution)
+    return Trajectory(f"{name}.{START_ATTRIBUTE}", *solution)
 
 
 def _solved(a: Expression, b: Expression, constants: Mapping[str, Expression]) -> tuple[Expression, Expression] | None:

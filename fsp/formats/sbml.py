@@ -7,12 +7,20 @@ stands.  What a jump process of reactions cannot express is refused by name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from fsp.errors import ModelError
 from fsp.formats.sbml_documents import check_consistency, read_document
 from fsp.formats.sbml_events import assigned_by_events, read_events
-from fsp.formats.sbml_parts import SbmlParts, Written, each, read_formulas, read_species, read_values, refuse_missing
+from fsp.formats.sbml_parts import (
+    Element,
+    SbmlParts,
+    Written,
+    each,
+    read_formulas,
+    read_species,
+    read_values,
+    refuse_missing,
+)
 from fsp.formats.sbml_reactions import read_laws, read_reactions
 from fsp.formats.units import Units, read_units, time_unit_of
 from fsp.model.conversion import Conversion
@@ -21,9 +29,6 @@ from fsp.model.formula import FunctionDefinition, define_functions, is_name
 from fsp.model.infix import to_text
 from fsp.model.libraries import one_at_a_time
 from fsp.model.model import Model
-
-Element = Any  # libsbml has no types
-
 
 Finish = Callable[[Definition, Units], Model]
 

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any
 
 from fsp.errors import ModelError
-from fsp.formats.sbml_parts import each
+from fsp.formats.sbml_parts import Element, each
 from fsp.imports import loaded
 from fsp.model.literals import beyond_doubles
 from fsp.model.plain import CONSTANTS
-
-Element = Any  # libsbml has no types
 
 MOST_NESTED = 1_000  # XML elements within each other: libsbml calls itself, and 10,000 end the process
 

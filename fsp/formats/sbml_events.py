@@ -6,15 +6,11 @@ priority.
 
 from __future__ import annotations
 
-from typing import Any
-
 from fsp.errors import ModelError
-from fsp.formats.sbml_parts import SbmlParts, each, is_concentration
+from fsp.formats.sbml_parts import Element, SbmlParts, each, is_concentration
 from fsp.model.draws import Draw, read_draw
 from fsp.model.event import Event, named_draws
 from fsp.model.tree import Expression, Number, Symbol, call
-
-Element = Any  # libsbml has no types
 
 
 def assigned_by_events(model: Element) -> set[str]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fsp.model.model import Model
     from fsp.model.reaction import Reaction
 
-LONGEST = 1e9  # of the time in which events are compared that may go on for ever; chosen
+LONGEST_COMPARED = 1e9  # of the time in which events are compared that may go on for ever; chosen
 
 
 @one_at_a_time
@@ -53,8 +53,10 @@ def write_sbml(model: Model) -> str:
         would not be read as this network.
     """
     text = _written(model)
-    ends = [phase.until for phase in model.phases(0.0, LONGEST) if phase.firing is not None]
-    differing = difference(read_sbml(text, "what is written"), model, min(2.0 * max(ends, default=0.5), LONGEST))
+    ends = [phase.until for phase in model.phases(0.0, LONGEST_COMPARED) if phase.firing is not None]
+    differing = difference(
+        read_sbml(text, "what is written"), model, min(2.0 * max(ends, default=0.5), LONGEST_COMPARED)
+    )
     if differing:
         raise ModelError(f"'{model.name}' must be the same network when it is read back from SBML, but {differing}.")
     return text

@@ -25,10 +25,10 @@ from fsp.model.definition import read_definition
 from fsp.model.model import Model
 from fsp.model.reaction import Reaction, Stoichiometry, net_change
 
-Element = ElementTree.Element
+XmlElement = ElementTree.Element
 
 _COUNT = re.compile(r"[0-9]{1,18}")  # more digits are beyond all counts
-_PARTS = {
+_ELEMENTS = {
     "Description", "Info", "NumberOfReactions", "NumberOfSpecies", "Units", "ParametersList", "ReactionsList",
     "SpeciesList",
 }  # fmt: skip
@@ -37,7 +37,7 @@ _PARTS = {
 def read_stochkit(text: str, path: Path, finish: Finish = as_it_stands) -> Model:
     """Read StochKit's XML; `finish` makes the model of what it says."""
     root = parsed_xml(text, path.name, "StochKit")
-    strange = next((part.tag for part in root if part.tag not in _PARTS), None)
+    strange = next((part.tag for part in root if part.tag not in _ELEMENTS), None)
     if strange is not None:
         raise ModelError(
             f"StochKit file '{path.name}' must have parameters, reactions and species, but has <{strange}>; write "
@@ -66,7 +66,7 @@ def read_stochkit(text: str, path: Path, finish: Finish = as_it_stands) -> Model
     return finish(definition, COUNTED)
 
 
-def parsed_xml(text: str, source: str, what: str) -> Element:
+def parsed_xml(text: str, source: str, what: str) -> XmlElement:
     """Return the root of an XML text, which must not define entities."""
     if "<!ENTITY" in text:
         raise ModelError(f"{what} file '{source}' must hold all its text, but defines XML entities; write them out.")
@@ -76,7 +76,7 @@ def parsed_xml(text: str, source: str, what: str) -> Element:
         raise ModelError(f"{what} file '{source}' must be well-formed XML, but is not: {error}.") from None
 
 
-def _values(root: Element, path: str, name: str) -> dict[str, str]:
+def _values(root: XmlElement, path: str, name: str) -> dict[str, str]:
     """Return what elements say of themselves, by their ids."""
     values: dict[str, str] = {}
     for element in root.iterfind(path):
@@ -87,13 +87,13 @@ def _values(root: Element, path: str, name: str) -> dict[str, str]:
     return values
 
 
-def _check_number(root: Element, name: str, there: int) -> None:
+def _check_number(root: XmlElement, name: str, there: int) -> None:
     """Refuse a file that says another number of parts than it has."""
     if _said(root, name, str(there)) != str(there):
         raise ModelError(f"StochKit's <{name}> must be that of the file, {there}, but is {_said(root, name)}.")
 
 
-def _said(element: Element, name: str, otherwise: str | None = None) -> str:
+def _said(element: XmlElement, name: str, otherwise: str | None = None) -> str:
     """Return the text of a part of an element."""
     parts = element.findall(name)
     text = ("".join(parts[0].itertext()) if parts else "").strip() or otherwise
@@ -106,7 +106,7 @@ def _said(element: Element, name: str, otherwise: str | None = None) -> str:
     return text
 
 
-def _reaction(element: Element, names: Collection[str]) -> Reaction:
+def _reaction(element: XmlElement, names: Collection[str]) -> Reaction:
     name, kind = _said(element, "Id"), _said(element, "Type")
     reactants, products = (dict(_side(element, side, name)) for side in ("Reactants", "Products"))
     sides = Stoichiometry(reactants, products, net_change(reactants, products))
@@ -117,7 +117,7 @@ def _reaction(element: Element, names: Collection[str]) -> Reaction:
     raise ModelError(f"Reaction '{name}' must be mass-action or customized, but is {kind}; write its propensity.")
 
 
-def _side(element: Element, side: str, name: str) -> Iterator[tuple[str, int]]:
+def _side(element: XmlElement, side: str, name: str) -> Iterator[tuple[str, int]]:
     """Yield the species of a side with their stoichiometry."""
     seen = set()
     for reference in element.iterfind(f"{side}/SpeciesReference"):

@@ -14,11 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from fsp.formats.sbml_parts import each, is_concentration
-
-Element = Any  # libsbml has no types
+from fsp.formats.sbml_parts import Element, each, is_concentration
 
 AVOGADRO = 6.02214076e23  # exact; the `avogadro` of SBML's formulas is that of its specification
 _LITRES = {"litre": 1.0, "liter": 1.0, "metre": 1e3, "meter": 1e3}  # of a litre, and of a cubic metre

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.kernels import Slices
 
-LINE = 64  # bytes of a line of the caches, at which arrays begin: else every other register is read from two lines
-FEW = 2  # vectors that are as fast one after the other as in a panel; measured
+# Bytes of a line of the caches, at which arrays begin: else every other register is read from two lines.
+CACHE_LINE = 64
+FEW_VECTORS = 2  # vectors that are as fast one after the other as in a panel; measured
 
 # Writes ``A v`` of a panel of some width, or where a scale is given ``v + scale A v``.
 Write = Callable[[int, "FloatArray", "FloatArray", float | None], None]
@@ -29,7 +30,7 @@ Write = Callable[[int, "FloatArray", "FloatArray", float | None], None]
 def widths_of(m: int) -> list[int]:
     """Return the widths of the panels that m vectors are best kept in."""
     n_wide, rest = divmod(m, WIDE)
-    if rest <= FEW:
+    if rest <= FEW_VECTORS:
         return [WIDE] * n_wide + [1] * rest
     return [WIDE] * n_wide + [NARROW if rest <= NARROW else WIDE]
 
@@ -40,7 +41,7 @@ def way_to_write(slices: Slices, width: int, out: FloatArray) -> int:
         return CACHED
     n_table = slices.origins.shape[1] - slices.n_plain
     once = slices.n_plain <= MOST_PLAIN and n_table <= MOST_TABLE and slices.loss_places.shape[1] <= 1
-    return STREAMED if once and out.ctypes.data % LINE == 0 else PREFETCHED
+    return STREAMED if once and out.ctypes.data % CACHE_LINE == 0 else PREFETCHED
 
 
 class Block:
@@ -61,8 +62,8 @@ class Block:
     def zeros(self, *shape: int) -> FloatArray:
         """Return room for blocks, (*shape, size)."""
         n_bytes = 8 * int(np.prod(shape, dtype=np.int64)) * self.size
-        room = np.zeros(n_bytes + LINE, dtype=np.uint8)
-        first = -room.ctypes.data % LINE
+        room = np.zeros(n_bytes + CACHE_LINE, dtype=np.uint8)
+        first = -room.ctypes.data % CACHE_LINE
         block: FloatArray = room[first : first + n_bytes].view(np.float64).reshape(*shape, self.size)
         return block
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fsp.model.tables import Tabulated
     from fsp.model.tree import Expression
 
-BLOCK = 8192  # states whose counts are looked at in one piece
+STATES_AT_ONCE = 8192  # states whose counts are looked at in one piece
 LARGEST_SHARE = 0.25  # of the number of states that shared tables may take; else rates are stored
 
 
@@ -158,8 +158,8 @@ def _blocks(model: Model, layout: Layout, law: Expression) -> Iterator[dict[str,
     """Yield the counts of the species of a law in all states of a space."""
     states = layout.space.states
     variables = [(name, s) for s, name in enumerate(model.species) if name in symbols(law)]
-    for first in range(0, len(states), BLOCK):
-        yield {name: states[first : first + BLOCK, s].astype(np.float64) for name, s in variables}
+    for first in range(0, len(states), STATES_AT_ONCE):
+        yield {name: states[first : first + STATES_AT_ONCE, s].astype(np.float64) for name, s in variables}
 
 
 def _joint(model: Model, layout: Layout, k: int, law: Expression | None, t: float) -> Joint:

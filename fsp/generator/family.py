@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space import StateSpace
 
-SMALL = 8_000  # states whose order is kept: written out, their rates are as fast in short runs
+SMALL_FAMILY = 8_000  # states whose order is kept: written out, their rates are as fast in short runs
 
 
 class Family:
@@ -42,7 +42,7 @@ class Family:
     @cached_property
     def longest(self) -> Layout:
         """The layout with the longest runs, where that is worth it."""
-        return self.layout if len(self.space) < SMALL else longest_runs(self.layout.space)
+        return self.layout if len(self.space) < SMALL_FAMILY else longest_runs(self.layout.space)
 
     @cached_property
     def ordered(self) -> tuple[Plan, Clocks]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.model.tree import Expression
 
-VISIBLE = 1e-12  # relative error of a rate that is worth a remark
+NOTED_ERROR = 1e-12  # relative error of a rate that is worth a remark
 WAYS_OUT = (
     "write it without, as 2*exp(-x/2)*sinh(x/2) in place of 1 - exp(-x), or x/(sqrt(a + x) + sqrt(a)) in place of "
     "sqrt(a + x) - sqrt(a)"
@@ -68,7 +68,7 @@ class RateErrors:
 
     def remarks(self, model: Model) -> tuple[str, ...]:
         """Name the rate whose formula loses digits, if one does."""
-        if not self.worst > VISIBLE:
+        if not self.worst > NOTED_ERROR:
             return ()
         digits = max(0, math.floor(-math.log10(min(self.worst, 1.0))))
         return (

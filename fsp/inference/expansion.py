@@ -37,7 +37,7 @@ POISSON_TAIL = 1e-18  # of the Poisson weights, which a few more products buy; l
 
 TAIL_SHARE = 1e-6  # of what may be lost of p, for the tail of the weights of each step
 # Λ times a step: after the space has grown, doubled as long as it serves; and most.
-FIRST_STRIDE, LONGEST_STRIDE = 24.0, 1e3
+STRIDE_ONCE_GROWN, LONGEST_STRIDE = 24.0, 1e3
 MOST_ENDS = 16  # times that are reached in one step
 POWERS_AT_ONCE = 16  # powers that are added to all sums at once; chosen, not measured
 
@@ -59,7 +59,7 @@ class SeriesSteps:
 
     def __init__(self, derived: Derived, loss: float) -> None:
         self.derived, self._tail = derived, min(POISSON_TAIL, TAIL_SHARE * loss)
-        self._stride = FIRST_STRIDE
+        self._stride = STRIDE_ONCE_GROWN
 
     @property
     def generator(self) -> Generator:

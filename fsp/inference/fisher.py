@@ -44,7 +44,8 @@ from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, dot, row_rounding
 from fsp.bars import barred, callback, silent
 from fsp.checks import as_numbers, shown
-from fsp.distribution.information import OPEN, CellScores, FisherInformation
+from fsp.distribution.information import CellScores, FisherInformation
+from fsp.distribution.sensitivity import UNSTORED
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.inference.account import Scores
 from fsp.inference.distributions import distributions
@@ -158,7 +159,7 @@ def fisher(
     )
     summed = FisherInformation.summed(of_cell, _checked_cells(cells, len(of_cell)))
     if not summed.certified:
-        warnings.warn(f"The Fisher information is an estimate: {OPEN}.", ToleranceWarning, stacklevel=2)
+        warnings.warn(f"The Fisher information is an estimate: {UNSTORED}.", ToleranceWarning, stacklevel=2)
     return summed
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
 
 # Λ over the largest exit rate: entries of the diagonal are 1/11 at least, so that rounding is 12-fold in them at most.
-WIDENED, AMPLIFIED = 1.1, 12.0
+DIAGONAL_WIDENED, DIAGONAL_AMPLIFIED = 1.1, 12.0
 CALL = 20_000  # entries whose products take as long as the calls of a step: 20 to 40 microseconds
 MOST_DIAGONALS = 40  # of a matrix that is stored by them: beyond, most of what they hold is zeros
 
@@ -190,7 +190,7 @@ class FixedSpace:
 
     def _relative(self, terms: int) -> float:
         """Return the relative rounding of a sum of so many powers."""
-        return float(terms * (2.0 * len(self._laws.rates) + AMPLIFIED + 8.0) * UNIT_ROUNDOFF)
+        return float(terms * (2.0 * len(self._laws.rates) + DIAGONAL_AMPLIFIED + 8.0) * UNIT_ROUNDOFF)
 
     def _rates(self, theta: FloatArray) -> FloatArray:
         """Return the propensities (P, R, n), each checked."""
@@ -202,7 +202,7 @@ class FixedSpace:
     def _speeds(self, rates: FloatArray, times: Sequence[float], max_work: float) -> FloatArray:
         """Return the rates Λ (P,); refuse what takes too much work."""
         largest = rates.sum(axis=1).max(axis=1)  # (P,)
-        rate = np.where(largest > 0.0, WIDENED * largest, 1.0)
+        rate = np.where(largest > 0.0, DIAGONAL_WIDENED * largest, 1.0)
         work = float((rate * max(times)).max()) * (len(rates) * len(self._indices) + CALL)
         if work > max_work:
             raise ConvergenceError(

@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ArgumentError, StateSpaceError
-from fsp.model.draws import LAWS, TAIL
+from fsp.model.draws import LAW_TAIL, LAWS
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -207,7 +207,7 @@ class Poisson(Instrument):
         weights[law.counts[kept]] = law.probabilities[kept]
         more = np.arange(seen + 1)[:, None] - np.arange(largest + 1)  # (m, x)
         off = 2.0 * max(0.0, 1.0 - float(law.probabilities.sum())) + len(law.counts) * UNIT_ROUNDOFF
-        return Table(np.where(more >= 0, weights[np.maximum(more, 0)], 0.0), off, TAIL)
+        return Table(np.where(more >= 0, weights[np.maximum(more, 0)], 0.0), off, LAW_TAIL)
 
 
 @dataclass(frozen=True, slots=True)

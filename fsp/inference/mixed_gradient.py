@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 # Times the loss, of the Poisson weights that a stretch leaves out: they count as lost, four times.  Chosen.
 TAIL_OVER_LOSS = 1e-3
 NEXT_ROUND_LOSS, MOST_ROUNDS = 1e-6, 3  # times the loss, where intervals are too wide, and rounds; chosen
-FIRST_ROUND_LOSS, LEAST_LOSS = 1e-10, 1e-40  # the loss of the first round, at most and at least; chosen
+FIRST_ROUND_LOSS, LAST_ROUND_LOSS = 1e-10, 1e-40  # the loss of the first round, at most and at least; chosen
 NEEDED = 0.2  # of a width that is narrow enough, what (1) should make; chosen
 KEPT_NUMBERS = 16_000_000  # numbers of the nodes' adjoints that are kept between both passes: 128 MB; chosen
 OF_MATRICES = 10  # numbers a state and reaction: those of P twice, with their places, and rates
@@ -317,7 +317,7 @@ def refined_mixture(
     roots = roots_of(model, slopes, Mixing(model, laws, times, limits))
     known = np.isfinite(roots)
     needed = (NEEDED * allowed / float(roots[known].max(initial=1.0))) ** 2
-    loss = min(FIRST_ROUND_LOSS, max(needed, LEAST_LOSS))
+    loss = min(FIRST_ROUND_LOSS, max(needed, LAST_ROUND_LOSS))
     best: Gradient | None = None
     for _ in range(MOST_ROUNDS):
         mixing = Mixing(model, laws, times, limits)
@@ -326,9 +326,9 @@ def refined_mixture(
         wide = width(_chosen(gradient, known))
         before = math.inf if best is None else width(_chosen(best, known))
         best = gradient if best is None or wide < before else best
-        if wide <= 1.0 or wide > 0.5 * before or loss <= LEAST_LOSS:
+        if wide <= 1.0 or wide > 0.5 * before or loss <= LAST_ROUND_LOSS:
             break
-        loss = max(NEXT_ROUND_LOSS * loss, LEAST_LOSS)
+        loss = max(NEXT_ROUND_LOSS * loss, LAST_ROUND_LOSS)
     if best is None:
         raise ValueError("a loss must be tried")
     return best

@@ -15,6 +15,7 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger
+from fsp.distribution.ledger import PARTS
 from fsp.errors import ConvergenceError
 from fsp.inference.adjoint_space import together
 from fsp.inference.affine_rates import AffineRates
@@ -260,7 +261,7 @@ class _Sum:
         probabilities = np.asarray(np.bincount(place.reshape(-1), y, minlength=len(different)), dtype=np.float64)
         off = relative + (len(parts) + 2 * len(self._rules)) * UNIT_ROUNDOFF
         moved = float(weights @ self._grown) + self._flat
-        terms = {name: float(weights @ [part.distribution.error.terms[name] for part in parts]) for name in _TERMS}
+        terms = {name: float(weights @ [part.distribution.error.terms[name] for part in parts]) for name in PARTS}
         ledger = ErrorLedger(
             truncation=terms["truncation"] + outside,
             integration=2.0 * terms["integration"] + 3.0 * error,
@@ -292,4 +293,3 @@ class _Sum:
 
 
 _OF_RULES = ("error", "outside", "relative")
-_TERMS = ("truncation", "integration", "pruning", "rounding")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
 ROOT_REACHED = 2e-2  # of r, to the root: shifts the level of 95 % by a tenth of a per cent
-LONGEST_STRIDE = 3.0  # most that the logarithm of a parameter changes between two values of a profile; chosen
+LARGEST_CHANGE = 3.0  # most that the logarithm of a parameter changes between two values of a profile; chosen
 MOST_POINTS = 12  # on each side; a parameter that is not found by then is taken not to be bounded by the data
 BELOW = 1e-9  # of a bound, where the profile is taken to have reached it
 
@@ -43,7 +43,7 @@ def _side(
     for _ in range(MOST_POINTS):
         if outside is not None:
             slope = (outside[1] - inside[1]) / (outside[0] - inside[0])
-        length = math.copysign(min(abs(root - inside[1]) / max(slope, 1e-12), LONGEST_STRIDE), root)
+        length = math.copysign(min(abs(root - inside[1]) / max(slope, 1e-12), LARGEST_CHANGE), root)
         at = min(inside[0] + length, bound) if root > 0.0 else max(inside[0] + length, bound)
         if abs(at - inside[0]) <= BELOW:
             break
@@ -73,4 +73,4 @@ def _slope(top: Summit, k: int) -> float:
 def _direction(top: Summit, k: int) -> FloatArray:
     """Return how all parameters change with parameter k along the profile, (q,)."""
     covariance = np.linalg.pinv(top.point.information, hermitian=True)
-    return np.clip(covariance[:, k] / max(float(covariance[k, k]), 1e-12), -LONGEST_STRIDE, LONGEST_STRIDE)
+    return np.clip(covariance[:, k] / max(float(covariance[k, k]), 1e-12), -LARGEST_CHANGE, LARGEST_CHANGE)

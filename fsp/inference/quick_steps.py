@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fsp.inference.rates_in_time import RatesInTime
 
 STAGES = 7  # of p and 13 derivatives of the STL1 model to 1e-6 in the gradient: 5 and 9 take a fifth longer
-STAGE_ITERATIONS = 12  # of the stages, beyond which a shorter step is cheaper; chosen
+QUICK_ITERATIONS = 12  # of the stages, beyond which a shorter step is cheaper; chosen
 STAGE_ERROR = 0.02  # of what is allowed, for the last change of the stages
 SLOW = 0.7  # of the change before: iterations that gain less are given up
 GAMMA_AT_START = 0.1  # γ_0: of the step, for what a residual at its start says of all of it; chosen
@@ -133,7 +133,7 @@ class QuickSteps:
     ) -> FloatArray | None:
         """Return the stages (s, m, n); None where they do not converge."""
         stages, before = np.repeat(z[None], STAGES, axis=0), np.inf
-        for _ in range(STAGE_ITERATIONS):
+        for _ in range(QUICK_ITERATIONS):
             slopes = np.stack([_product(A, u) for A, u in zip(generators, stages, strict=True)])
             if forced is not None:
                 slopes += forced

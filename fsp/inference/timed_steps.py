@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 FAST_JUMPS, FAST_SHARE, APART = 100.0, 0.1, 5.0
 # Times a bound of rounding: what a step shows of it about, and what a step may add; chosen.
 ROUNDING_SHOWN, ROUNDING_ADDED = 0.5, 2.0
-SMALLEST_STEP = 1e-13  # of the time: a shorter step would not know better on which side of a switch it lies
+SHORTEST_STEP = 1e-13  # of the time: a shorter step would not know better on which side of a switch it lies
 GROWTH, SAFETY, SHRUNK = 4.0, 0.8, 0.15  # of steps: at most, of the step that would just do, at least; chosen
 # After a step in vain each accepted one lets the next grow by so much more, as what a step shows below rounding says
 # nothing: with GROWTH at once 1,098 steps of the STL1 model were tried in place of 895.
@@ -222,7 +222,7 @@ class FixedSteps:
         """Tell whether a step adds too much, and choose a shorter one."""
         ratio, rounding = self._ratio(seen, h), self._cost(seen.rounding)
         part = way.shortened(rounding, h)
-        if not (ratio > 1.0 or part) or h <= SMALLEST_STEP * max(abs(way.t), abs(way.last)):
+        if not (ratio > 1.0 or part) or h <= SHORTEST_STEP * max(abs(way.t), abs(way.last)):
             return False
         if ratio > 1.0:
             self._pace.length, self._pace.growth = h * max(SHRUNK, min(0.7, _factor(ratio))), CLOSER
@@ -251,7 +251,7 @@ class FixedSteps:
     @staticmethod
     def _least(t: float, left: float) -> float:
         """Return how long a step is taken as it is."""
-        return SMALLEST_STEP * (abs(t) + left)
+        return SHORTEST_STEP * (abs(t) + left)
 
     def _within(self, t: float, h: float, left: float) -> tuple[OnStep, float, Parts]:
         """Return the functions of time by which vectors change on a step, and what is known of their parts.

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary.csv"
 BEGUN = ".begun"
-STATES = SOLVED, KEPT, FAILED, STOPPED, PENDING = "solved", "kept", "failed", "stopped", "to come"
+STATES = SOLVED, ALREADY_THERE, FAILED, STOPPED, PENDING = "solved", "kept", "failed", "stopped", "to come"
 Tell = Callable[[str], None]
 
 
@@ -101,7 +101,7 @@ class Batch:
     @property
     def meets_tolerances(self) -> bool:
         """Whether every answer that is there has a bound within its tolerance."""
-        return all(row.meets_tolerance for row in self.rows if row.status in (SOLVED, KEPT))
+        return all(row.meets_tolerance for row in self.rows if row.status in (SOLVED, ALREADY_THERE))
 
     def __str__(self) -> str:
         """Return a table, a line of counts, and why jobs failed."""
@@ -121,7 +121,7 @@ class Batch:
             job, error = row.job, row.error
             asked = [*map(job.values.get, names), " ".join(map(repr, job.times)), job.tol]
             bound = [None, None] if error is None else [error.total, error.certified]
-            file = job.file if row.status in (SOLVED, KEPT) else ""
+            file = job.file if row.status in (SOLVED, ALREADY_THERE) else ""
             cells = [row.n_states, *bound, row.n_matvec, row.seconds, row.reason]
             values = [of.get(name) for name in species for of in (row.mean, row.std)]
             lines.append([job.name, row.status, file, job.model, *asked, *cells, *values])
@@ -224,7 +224,7 @@ def _kept(plan: BatchPlan, number: int) -> JobRow:
     row = plan.rows[number]
     head = read_head(plan.folder / row.job.file)
     if head is not None and head.complete and head.asked == row.job.asked(plan.model(number)):
-        return row.with_answer(KEPT, head)
+        return row.with_answer(ALREADY_THERE, head)
     return row
 
 
@@ -320,7 +320,7 @@ class _Jobs:
 
 def tell_all(rows: Sequence[JobRow], tell: Tell) -> None:
     """Say what is known before anything is solved."""
-    n_kept = sum(row.status == KEPT for row in rows)
+    n_kept = sum(row.status == ALREADY_THERE for row in rows)
     if n_kept:
         tell(f"{n_kept} of {len(rows)} jobs are kept")
     for row in rows:

@@ -17,7 +17,7 @@ import numpy as np
 from fsp import defaults
 from fsp.bars import barred, callback
 from fsp.checks import check_choice, check_level, check_whole, check_width
-from fsp.distribution.fit import METHODS, Fit
+from fsp.distribution.fit import INTERVAL_METHODS, Fit
 from fsp.doors import BACKENDS, ranks_named
 from fsp.errors import ArgumentError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
@@ -227,7 +227,7 @@ def _check_arguments(
     check_whole("starts", starts, 1)
     check_width(width)
     check_level(level)
-    check_choice("intervals", intervals, METHODS)
+    check_choice("intervals", intervals, INTERVAL_METHODS)
     if processes is not None:
         check_whole("processes", processes, 1)
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import fsp
 from fsp.errors import ArgumentError
 from fsp.jobs.batch import (
+    ALREADY_THERE,
     FAILED,
-    KEPT,
     PENDING,
     SOLVED,
     Batch,
@@ -93,7 +93,7 @@ def _finished(plan: BatchPlan) -> Batch:
 
 def _drop_checkpoints(plan: BatchPlan, row: JobRow) -> None:
     """Remove the checkpoints of a job whose file is complete."""
-    if row.status in (SOLVED, KEPT):
+    if row.status in (SOLVED, ALREADY_THERE):
         shutil.rmtree(plan.folder / CHECKPOINTS / row.job.name, ignore_errors=True)
 
 

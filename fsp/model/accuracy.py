@@ -21,9 +21,9 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray
 from fsp.model import roundoff
 from fsp.model.factors import split_number
-from fsp.model.functions import COMPARISONS
+from fsp.model.functions import ALL_COMPARISONS, COMPARISONS
 from fsp.model.program import is_truth
-from fsp.model.roundoff import LARGEST_POWER, LARGEST_WHOLE, Pair
+from fsp.model.roundoff import LARGEST_PRODUCT_POWER, LARGEST_WHOLE, Pair
 from fsp.model.tree import (
     ERRORS_ROUND,
     Call,
@@ -37,11 +37,11 @@ from fsp.model.tree import (
     is_condition,
 )
 
-COMPARED = {**COMPARISONS, "!=": np.not_equal}
-FLAT = 1.0 / 16.0  # of the largest value, down to which the relative error is taken; what is below counts by its size
+# Of the largest value, down to which the relative error is taken; what is below counts by its size.
+RELATIVE_DOWN_TO = 1.0 / 16.0
 MOST_FRACTIONS = 2000  # conditions that are decided one by one
 ORDINARY = 64.0 * UNIT_ROUNDOFF  # relative error up to which it stands for some more rounded operations
-FAR = 1e250  # sizes within which no step of a formula leaves the normal numbers
+NORMAL_SIZE = 1e250  # sizes within which no step of a formula leaves the normal numbers
 
 
 class Accuracy(NamedTuple):
@@ -119,7 +119,7 @@ def of_values(value: FloatArray, error: FloatArray) -> Accuracy:
     with np.errstate(all="ignore"):
         ratio = np.where(error > 0.0, error / size, 0.0)
         largest = float(size.max())
-        relative = min(float(ratio[size >= FLAT * largest].max()), ORDINARY)
+        relative = min(float(ratio[size >= RELATIVE_DOWN_TO * largest].max()), ORDINARY)
         absolute = float(np.maximum(error - relative * (1.0 + 1e-9) * size, 0.0).max())
     return Accuracy(relative * ERRORS_ROUND, absolute * ERRORS_ROUND, float(ratio.max()) * ERRORS_ROUND, largest)
 
@@ -163,7 +163,7 @@ def _of_call(tree: Call, values: Mapping[str, Any], t: Any) -> Pair:
         arguments.sort(key=lambda a: not isinstance(a, Number))
     pairs = [(_truth if is_condition(tree.function, k) else _number)(a, values, t) for k, a in enumerate(arguments)]
     pair = roundoff.applied(tree.function, pairs)
-    if tree.function in COMPARED and len(arguments) == 2 and np.any(pair[1]):
+    if tree.function in ALL_COMPARISONS and len(arguments) == 2 and np.any(pair[1]):
         return _decided(tree, values, pair)
     return pair
 
@@ -193,7 +193,7 @@ def settled(tree: Call, values: Mapping[str, Any], pair: Pair) -> ExactCompariso
         counts = {name: decimal(column[place]) for name, column in columns.items()}
         left, right = (_fraction(a, counts) for a in tree.arguments)
         if left is not None and right is not None:
-            exact[place] = COMPARED[tree.function]((left > right) - (left < right), 0)
+            exact[place] = ALL_COMPARISONS[tree.function]((left > right) - (left < right), 0)
             unsettled[place] = False
     return ExactComparison(computed, exact, unsettled)
 
@@ -266,7 +266,7 @@ def _shape(tree: Expression, top: float) -> _Shape:
     parts = [_shape(a, top) for a in tree.arguments]
     if tree.function == "*":
         parts.sort(key=lambda part: not part.is_whole)
-    shape = parts[0] if parts else _ONE
+    shape = parts[0] if parts else _EXACT_ONE
     for part in parts[1:]:
         shape = _near(_SHAPES[tree.function](shape, part))
     return shape
@@ -277,16 +277,16 @@ def _compared(tree: Call, top: float) -> _Shape:
     parts = [_shape(a, top) for a in tree.arguments if not (isinstance(a, Number) and not a.value and not a.error)]
     if not all(part.is_whole and part.largest <= LARGEST_WHOLE for part in parts):
         raise _NoErrorBound
-    return _ONE
+    return _EXACT_ONE
 
 
 def _near(shape: _Shape) -> _Shape:
-    if not 1.0 / FAR < shape.smallest <= shape.largest < FAR:
+    if not 1.0 / NORMAL_SIZE < shape.smallest <= shape.largest < NORMAL_SIZE:
         raise _NoErrorBound
     return shape
 
 
-_ONE = _Shape(0.0, True, True, 1.0, 1.0)  # exact, positive and whole
+_EXACT_ONE = _Shape(0.0, True, True, 1.0, 1.0)  # exact, positive and whole
 
 
 def _sum(a: _Shape, b: _Shape) -> _Shape:
@@ -325,11 +325,11 @@ def _raised(a: _Shape, exponent: Expression) -> _Shape:
     if not isinstance(exponent, Number) or exponent.error or not exponent.value:
         raise _NoErrorBound
     p = exponent.value
-    if p == int(p) and 2 <= abs(p) <= LARGEST_POWER:
+    if p == int(p) and 2 <= abs(p) <= LARGEST_PRODUCT_POWER:
         power = a
         for _ in range(int(abs(p)) - 1):  # repeated squaring doubles errors instead, which comes to the same
             power = _near(_product(power, a))
-        return power if p > 0 else _quotient(_ONE, power)
+        return power if p > 0 else _quotient(_EXACT_ONE, power)
     if not a.positive:
         raise _NoErrorBound
     off = abs(p) * -math.log1p(-a.error) + exponent.inexact * max(abs(math.log(a.smallest)), abs(math.log(a.largest)))

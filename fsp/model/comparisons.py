@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 
 from fsp.errors import ModelError
-from fsp.model.accuracy import COMPARED, of_comparison, settled
+from fsp.model.accuracy import of_comparison, settled
+from fsp.model.functions import ALL_COMPARISONS
 from fsp.model.infix import to_text
 from fsp.model.program import evaluate, is_truth
 from fsp.model.roundoff import LARGEST_WHOLE
 from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, call, depends_on_time, is_condition, walk
 
-LARGEST = 2**31  # of a coefficient: its products with counts stay below 2**53, up to four million of them
-MOST_TERMS = 200  # of a polynomial that is multiplied out
-LARGEST_POWER = 8  # of counts, as in products of them
+LARGEST_COEFFICIENT = 2**31  # of a coefficient: its products with counts stay below 2**53, up to four million of them
+MOST_PRODUCT_TERMS = 200  # of a polynomial that is multiplied out
+LARGEST_COUNT_POWER = 8  # of counts, as in products of them
 MOST_SETTLED = 100_000  # states at which fractions decide, some 10 µs each (chosen)
 
 Form = dict[tuple[str, ...], Fraction]  # coefficients of products of counts, whose names are sorted
@@ -79,7 +80,7 @@ class _Largest(dict[str, float]):
 
 
 def _has_condition(node: Call) -> bool:
-    return node.function in COMPARED or any(is_condition(node.function, k) for k in range(len(node.arguments)))
+    return node.function in ALL_COMPARISONS or any(is_condition(node.function, k) for k in range(len(node.arguments)))
 
 
 def _rewritten(tree: Expression) -> Expression:
@@ -89,7 +90,7 @@ def _rewritten(tree: Expression) -> Expression:
     parts = [_as_condition(a) if is_condition(tree.function, k) else a for k, a in enumerate(parts)]
     same = all(a is b for a, b in zip(parts, tree.arguments, strict=True))
     node = tree if same else call(tree.function, *parts)
-    return _compared(node) if isinstance(node, Call) and node.function in COMPARED else node
+    return _compared(node) if isinstance(node, Call) and node.function in ALL_COMPARISONS else node
 
 
 def _as_condition(tree: Expression) -> Expression:
@@ -132,7 +133,7 @@ def _in_whole_numbers(function: str, left: Expression, right: Expression) -> Exp
     coefficients = {names: int(c * denominator) for names, c in difference.items()}
     common = math.gcd(*coefficients.values())
     coefficients = {names: c // common for names, c in coefficients.items()}
-    if max(map(abs, coefficients.values())) >= LARGEST:
+    if max(map(abs, coefficients.values())) >= LARGEST_COEFFICIENT:
         return None
     sides = ({n: c for n, c in coefficients.items() if c > 0}, {n: -c for n, c in coefficients.items() if c < 0})
     return Call(function, tuple(map(_sum, sides)))
@@ -163,7 +164,7 @@ def _applied(function: str, parts: Sequence[Form]) -> Form | None:
         return _times(total, {(): Fraction(-1)})
     for part in parts[1:]:
         joined = _joined(function, total, part)
-        if joined is None or len(joined) > MOST_TERMS:
+        if joined is None or len(joined) > MOST_PRODUCT_TERMS:
             return None
         total = joined
     return total
@@ -178,7 +179,7 @@ def _joined(function: str, left: Form, right: Form) -> Form | None:
     number = right.get((), Fraction(0)) if right.keys() <= {()} else Fraction(0)
     if function == "/" and number:
         return _times(left, {(): 1 / number})
-    if function == "^" and number.denominator == 1 and 1 <= number <= LARGEST_POWER:
+    if function == "^" and number.denominator == 1 and 1 <= number <= LARGEST_COUNT_POWER:
         return reduce(_times, [left] * int(number))
     return None
 
@@ -210,7 +211,7 @@ def _open(tree: Expression, tops: Mapping[str, float]) -> Iterator[Call]:
     """Yield the outermost comparisons of two formulas without time in which something may be rounded."""
     if not isinstance(tree, Call):
         return
-    if tree.function not in COMPARED:
+    if tree.function not in ALL_COMPARISONS:
         for argument in tree.arguments:
             yield from _open(argument, tops)
     elif len(tree.arguments) == 2 and not depends_on_time(tree) and not all(_is_exact(a, tops) for a in tree.arguments):

@@ -13,8 +13,8 @@ from fsp.time_limit import TimeLimit, check_time_limit
 
 # chosen: what a screen holds beside the rest
 MOST_VALUES = 4  # of a conservation law over many initial states
-MOST_PARTS = 4  # of a reaction that bursts or events make many of
-MOST_STEPS = 20  # of what was made of a file
+MOST_SHOWN_PARTS = 4  # of a reaction that bursts or events make many of
+MOST_SHOWN_STEPS = 20  # of what was made of a file
 LONGEST_LAW = 500  # characters
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def describe(model: Network, definition: Definition, time_limit: TimeLimit) -> s
     lines += _section("Parameters", parameter_rows(model, definition))
     lines += _section("Reactions", reaction_rows(model, definition))
     lines += _section("Events", [[f"{event.name}:", event_text(event)] for event in model.events])
-    made = shown(definition.conversion.steps, MOST_STEPS, "steps, in model.conversion.steps")
+    made = shown(definition.conversion.steps, MOST_SHOWN_STEPS, "steps, in model.conversion.steps")
     lines += _section("Made of the file", [[text] for text in (*made, *definition.conversion.assumptions)])
     laws = time_limit.within(lambda: law_texts(model))
     lines += _section("Conservation laws", [[text] for text in laws or ()])
@@ -104,7 +104,7 @@ def reaction_rows(model: Network, definition: Definition) -> list[list[str]]:
     rows = []
     for base, group in groupby(range(model.n_reactions), lambda k: _base(model.reactions[k])):
         numbers = list(group)
-        left = len(numbers) - MOST_PARTS if len(numbers) > MOST_PARTS + 1 else 0
+        left = len(numbers) - MOST_SHOWN_PARTS if len(numbers) > MOST_SHOWN_PARTS + 1 else 0
         rows += [_reaction_row(model, definition, k) for k in numbers[: len(numbers) - left]]
         rows += [[f"… {left:,} more of {base}", "", "", ""]] if left else []
     return rows

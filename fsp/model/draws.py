@@ -29,10 +29,11 @@ from fsp.model.infix import to_text
 from fsp.model.tree import ONE, ZERO, Expression, Number, call, substitute, symbols
 from fsp.model.values import nearest_whole
 
-TAIL = 1e-18  # probability of the counts that are left out: far below what a rounding changes
+LAW_TAIL = 1e-18  # probability of the counts that are left out: far below what a rounding changes
 ORDER = 24  # of the moments of which counts that are left out have next to nothing: the highest that are bounded
-LEFT_OUT = 4.0 * TAIL  # share of these moments, over that of the positive counts at the largest one; seldom needs more
-SMALLEST = 1e-290  # probability of a count that is kept: 20,000 products that underflow are off by 1e-319 at most
+# Share of these moments, over that of the positive counts at the largest one; seldom needs more.
+LEFT_OUT_OF_MOMENTS = 4.0 * LAW_TAIL
+LEAST_KEPT = 1e-290  # probability of a count that is kept: 20,000 products that underflow are off by 1e-319 at most
 MOST_DRAWN = 10_000_000  # states that laws of the start are spread over: as many as a space holds by default
 MOST_COUNTS = 20_000  # of a law: the work of a binomial one grows with their square, here to a second
 
@@ -61,7 +62,7 @@ class Draw:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether it has a largest count, whatever its arguments are; others are cut off far out (`TAIL`)."""
+        """Whether it has a largest count, whatever its arguments are; others are cut off far out (`LAW_TAIL`)."""
         return self.law not in ("poisson", "geometric")
 
     @property
@@ -107,7 +108,7 @@ def read_draw(
 
 def _lower(counts: IntArray, weights: FloatArray, roundings: int) -> CountLaw:
     """Return a law from weights (k,) that are off by so many roundings each, and their sum likewise."""
-    relative = (2 * roundings + len(weights) + 4) * UNIT_ROUNDOFF * 1.01 + TAIL
+    relative = (2 * roundings + len(weights) + 4) * UNIT_ROUNDOFF * 1.01 + LAW_TAIL
     return CountLaw(counts, weights / math.fsum(weights.tolist()) * (1.0 - relative))
 
 
@@ -119,20 +120,20 @@ def _binomial(n: float, p: float) -> CountLaw:
     weights = np.ones(1)
     for _ in range(int(trials)):
         weights = np.append(weights * (1.0 - p), 0.0) + np.append(0.0, weights * p)
-    weights[weights < SMALLEST] = 0.0  # where products that underflow may have made up a weight
+    weights[weights < LEAST_KEPT] = 0.0  # where products that underflow may have made up a weight
     off = 2.0 / (1.0 - p) if p < 1.0 else 0.0  # how many roundings 1 − p is off, p being a decimal
     return _lower(np.arange(int(trials) + 1), weights, math.ceil(trials * (4.0 + off)))
 
 
 def _is_light(weight: float, ratio: float, count: int, others: float) -> bool:
-    """Tell whether ``Σ w_m (m/M)^ORDER <= LEFT_OUT others`` over m >= `count` = M + 1, w_count = `weight`.
+    """Tell whether ``Σ w_m (m/M)^ORDER <= LEFT_OUT_OF_MOMENTS others`` over m >= `count` = M + 1, w_count = `weight`.
 
     Each further weight is at most `ratio` times the last, so that each further term is at most θ times the last.
     """
     if count < 2:  # no count above zero is kept
         return weight == 0.0
     theta = ratio * (1.0 + 1.0 / count) ** ORDER
-    return theta < 1.0 and weight * (count / (count - 1)) ** ORDER <= LEFT_OUT * others * (1.0 - theta)
+    return theta < 1.0 and weight * (count / (count - 1)) ** ORDER <= LEFT_OUT_OF_MOMENTS * others * (1.0 - theta)
 
 
 def _poisson(mean: float) -> CountLaw:
@@ -141,12 +142,12 @@ def _poisson(mean: float) -> CountLaw:
         raise ValueError(f"the mean {mean:g}, which is no number of 0 or more")
     middle = math.floor(mean)
     up, down = [1.0], [1.0]
-    while up[-1] * mean > TAIL / 4.0 * max(0.0, middle + len(up) - mean) and len(up) < MOST_COUNTS:
+    while up[-1] * mean > LAW_TAIL / 4.0 * max(0.0, middle + len(up) - mean) and len(up) < MOST_COUNTS:
         up.append(up[-1] * mean / (middle + len(up)))
     least = min(1.0, mean)  # of the weights of the positive counts
     while len(up) < MOST_COUNTS and not _is_light(up[-1] * mean / (m := middle + len(up)), mean / (m + 1), m, least):
         up.append(up[-1] * mean / m)
-    while len(down) <= middle and down[-1] > TAIL / 4.0 / (middle + 1) and len(down) < MOST_COUNTS:
+    while len(down) <= middle and down[-1] > LAW_TAIL / 4.0 / (middle + 1) and len(down) < MOST_COUNTS:
         down.append(down[-1] * (middle - len(down) + 1) / mean)
     if max(len(up), len(down)) >= MOST_COUNTS:
         raise ValueError(f"the mean {mean:g}, which needs more than {MOST_COUNTS:,} counts")
@@ -159,7 +160,7 @@ def _geometric(mean: float) -> CountLaw:
     if not 0.0 <= mean < math.inf:
         raise ValueError(f"the mean {mean:g}, which is no number of 0 or more")
     q = mean / (1.0 + mean)
-    size = math.ceil(math.log(TAIL / 2.0) / math.log(q)) if q else 1
+    size = math.ceil(math.log(LAW_TAIL / 2.0) / math.log(q)) if q else 1
     while size <= MOST_COUNTS and not _is_light(q**size * (1.0 - q), q, size, q):
         size += 1
     if size > MOST_COUNTS:

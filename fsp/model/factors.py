@@ -23,7 +23,7 @@ from fsp.model.program import evaluate
 from fsp.model.ranges import enclosure
 from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, depends_on_time, joined, substitute, symbols
 
-_MOST_TERMS = 64  # of a law multiplied out, beyond which its values are stored instead; chosen, not measured
+_MOST_LAW_TERMS = 64  # of a law multiplied out, beyond which its values are stored instead; chosen, not measured
 _MOST_COUNTS = 32  # with which time does not come out as a factor, each a function of its own; chosen
 _LARGEST_EXPANSION = 4  # (x + y)^n is multiplied out up to this n
 
@@ -124,7 +124,7 @@ def _times(left: Product, right: Product) -> Product:
 
 
 def _expanded(left: list[Product], right: list[Product]) -> list[Product]:
-    if len(left) * len(right) > _MOST_TERMS:
+    if len(left) * len(right) > _MOST_LAW_TERMS:
         raise _NotFactorised
     return [_times(a, b) for a in left for b in right]
 
@@ -164,7 +164,7 @@ def _sum(arguments: tuple[Expression, ...], species: Mapping[str, range]) -> lis
         alone = len(variables) <= 1 and not (variables and depends_on_time(argument))
         groups.setdefault(variables if alone else k, []).append(argument)
     products = [p for group in groups.values() for p in _terms(call("+", *group), species)]
-    if len(products) > _MOST_TERMS or any(_may_be_negative(p) for p in products):
+    if len(products) > _MOST_LAW_TERMS or any(_may_be_negative(p) for p in products):
         raise _NotFactorised
     return products
 

@@ -28,7 +28,7 @@ from fsp.model.describe import event_text
 from fsp.model.infix import to_text
 from fsp.model.tree import Expression, Number
 
-_MARK = "?"  # before the number of a hash that equals no other
+_UNREPEATABLE_MARK = "?"  # before the number of a hash that equals no other
 _ATOMS = (type(None), bool, int, float, complex, str, type(Ellipsis), type(NotImplemented), range)
 _OPEN_ENDED = {"eval", "exec", "compile", "globals", "locals", "__import__", "open", "input"}
 _OUTSIDE = {"datetime", "glob", "io", "os", "pathlib", "random", "secrets", "socket", "subprocess", "sys", "time"}
@@ -36,7 +36,7 @@ _READERS = {"fromfile", "genfromtxt", "load", "loadtxt", "memmap", "random"}  # 
 _BY_TEXT = {"getattr", "vars", "__dict__", "attrgetter"}  # reach what the names in the code do not show
 _OF_CLASS = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "_abc_impl", "__firstlineno__"}
 _STANDARD = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
-_PACKAGES = ("site-packages", "dist-packages")
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 
 
 class _UnrepeatableError(Exception):
@@ -60,17 +60,17 @@ def fingerprint(compiled: Compiled) -> Fingerprint:
     start = zip(compiled.begun.states.tolist(), compiled.begun.probabilities.tolist(), strict=True)
     lines = [" ".join(compiled.definition.species), *texts, *(f"{state} {p!r}" for state, p in start)]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return Fingerprint(f"{digest}{_MARK}{uuid.uuid4().hex}" if doubts else digest, "; ".join(doubts))
+    return Fingerprint(f"{digest}{_UNREPEATABLE_MARK}{uuid.uuid4().hex}" if doubts else digest, "; ".join(doubts))
 
 
 def comparable(text: str) -> str:
     """Return the part of a hash that is the same for the same program, on all ranks for one."""
-    return text.partition(_MARK)[0]
+    return text.partition(_UNREPEATABLE_MARK)[0]
 
 
 def why_different(*hashes: str) -> str:
     """Return what to add to the message that models differ, where one of them equals no other."""
-    if not any(_MARK in text for text in hashes):
+    if not any(_UNREPEATABLE_MARK in text for text in hashes):
         return ""
     return (
         " A rate that is a callable uses what cannot be compared, so that its model counts as another one in every "
@@ -115,7 +115,7 @@ class _ContentDigest:
 
     def _parts(self, value: Any) -> Iterator[Any]:
         """Yield the kind of an object, then what decides what it does: digests, bytes or further objects."""
-        for kind, parts in _KINDS:
+        for kind, parts in _CONTENT_OF:
             if isinstance(value, kind):
                 yield kind.__name__
                 yield from parts(self, value)
@@ -289,7 +289,12 @@ def _installed(value: Any) -> str:
     module, package = sys.modules.get(home), home.partition(".")[0]
     place = getattr(module, "__file__", None) or ""
     compiled_in = module is not None and not place and home in sys.builtin_module_names
-    if not (compiled_in or package == "fsp" or place.startswith(_STANDARD) or any(name in place for name in _PACKAGES)):
+    if not (
+        compiled_in
+        or package == "fsp"
+        or place.startswith(_STANDARD)
+        or any(name in place for name in _PACKAGE_FOLDERS)
+    ):
         return ""
     version = getattr(sys.modules.get(package), "__version__", "")
     return f"{home}.{getattr(value, '__qualname__', '')} {version}"
@@ -312,7 +317,7 @@ def _named(value: Any) -> str:
 
 
 _Parts = Callable[[_ContentDigest, Any], Iterator[Any]]
-_KINDS: tuple[tuple[type, _Parts], ...] = (
+_CONTENT_OF: tuple[tuple[type, _Parts], ...] = (
     (bytes, lambda _, value: iter((bytes(value),))),
     (np.ndarray, _ContentDigest._of_array),
     (tuple, _ContentDigest._of_sequence),

@@ -130,6 +130,7 @@ def _whole_power(numbers: list[Fraction]) -> Fraction | None:
 COMPARISONS = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal,
 }  # fmt: skip
+ALL_COMPARISONS = {**COMPARISONS, "!=": np.not_equal}
 
 
 def _comparison(name: str, named: str) -> Function:

@@ -27,8 +27,8 @@ Interval = tuple[float, float]
 Series: TypeAlias = "FloatArray"
 
 FUNCTION_SLACK = 2e-15  # after an elementary function
-ZERO: Interval = (0.0, 0.0)  # exactly: what it multiplies is not widened
-ONE: Interval = (1.0, 1.0)  # exactly: the slope of the time
+ZERO_EXACTLY: Interval = (0.0, 0.0)  # exactly: what it multiplies is not widened
+ONE_EXACTLY: Interval = (1.0, 1.0)  # exactly: the slope of the time
 
 
 class NoBound(Exception):  # noqa: N818 - control flow of its users
@@ -56,7 +56,7 @@ def _increasing(f: Callable[[float], float], a: Interval) -> Interval:
 # ---- arithmetic of series ---------------------------------------------------------------------------------
 
 
-def series_of(first: Interval, n: int, slope: Interval = ZERO) -> Series:
+def series_of(first: Interval, n: int, slope: Interval = ZERO_EXACTLY) -> Series:
     """Return the series that begins with two coefficients, and has no others."""
     series = np.zeros((n, 2))
     series[0] = first
@@ -151,10 +151,10 @@ def _power_from_zero(a: Series, exponent: float) -> Series:
     if not (high > 0.0 and exponent >= len(a) - 1):
         raise NoBound
     rise = a.copy()
-    rise[0] = ZERO
+    rise[0] = ZERO_EXACTLY
     total = constant_series(0.0, len(a))
     for k in reversed(range(len(a))):  # Horner: Σ_k (r over k) a₀^(r - k) rise^k
-        power = ONE if exponent == k else _increasing(lambda x, k=k: x ** (exponent - k), (0.0, high))  # type: ignore[misc]
+        power = ONE_EXACTLY if exponent == k else _increasing(lambda x, k=k: x ** (exponent - k), (0.0, high))  # type: ignore[misc]
         factor = math.prod((exponent - i) / (i + 1) for i in range(k))
         factors = _widened(factor, factor, (k + 1) * SLACK)  # three roundings for each i
         term = multiplied(series_of(power, len(a)), series_of(factors, len(a)))

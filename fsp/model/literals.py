@@ -6,7 +6,7 @@ import re
 import sys
 
 _SUSPECT = re.compile(r"[eE][+-]?\d{3}|\d{300}")  # what a number beyond the range of doubles has
-_NUMBER = re.compile(r"(?<![\w.])(\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_LITERAL = re.compile(r"(?<![\w.])(\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
 def beyond_doubles(text: str, least: float = 0.0) -> str | None:
@@ -19,7 +19,7 @@ def beyond_doubles(text: str, least: float = 0.0) -> str | None:
     """
     if _SUSPECT.search(text) is None:
         return None
-    for number in _NUMBER.finditer(text):
+    for number in _LITERAL.finditer(text):
         value = float(number.group())
         if value > sys.float_info.max or ((value == 0.0 or value < least) and number.group(1).strip("0.")):
             return number.group()

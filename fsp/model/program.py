@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from fsp.model.functions import FUNCTIONS, Function
+from fsp.model.roundoff import LARGEST_PRODUCT_POWER
 from fsp.model.tree import Call, Expression, Number, Symbol, Time
 
 Values = Mapping[str, Any]
 Program = Callable[[Values, float], Any]
-
-_LARGEST_POWER = 8  # beyond it, np.power is as fast
 
 
 def evaluate(expr: Expression, values: Values, t: float = 0.0) -> Any:
@@ -102,7 +101,7 @@ def _power(base: Expression, exponent: float) -> Program:
     program = _numeric(base)
     if exponent == 0.5:
         return lambda values, t: np.sqrt(program(values, t))
-    if exponent != int(exponent) or not 2 <= abs(exponent) <= _LARGEST_POWER:
+    if exponent != int(exponent) or not 2 <= abs(exponent) <= LARGEST_PRODUCT_POWER:
         return lambda values, t: np.power(program(values, t), exponent)
     if exponent < 0:
         positive = _power(base, -exponent)

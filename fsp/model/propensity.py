@@ -21,7 +21,7 @@ from fsp.model.program import Program, compiled
 from fsp.model.reaction import Reaction, takes_time
 from fsp.model.tree import Call, Expression, Number, Symbol, call
 
-_BLOCK = 8192  # states in a block: a column of them is 64 KiB
+_STATES_AT_ONCE = 8192  # states in a block: a column of them is 64 KiB
 _ASKED_AGAIN = 64  # states, at most, for which a callable is asked twice
 _AGREEMENT = 1e-9  # relative, of its two answers, which may differ in rounding
 
@@ -182,7 +182,7 @@ def evaluate_all(
     out = np.empty((len(propensities), n))
     if n == 0:
         return out
-    step = n if any(p.at_once for p in propensities) else _BLOCK
+    step = n if any(p.at_once for p in propensities) else _STATES_AT_ONCE
     with np.errstate(all="ignore"):
         for begin in range(0, n, step):
             columns = Columns(states[begin : begin + step], index)

@@ -31,7 +31,7 @@ FUNCTION_UNITS = 8.0  # of a value of numpy's exp, log, pow, sin, …, whose lib
 LARGEST_WHOLE = 2.0**53  # whole numbers up to it are floats, so sums and products of them are exact
 LEAST_NORMAL = 2.3e-308  # above the least float with all its digits, 2**-1022; below it a relative error says nothing
 TINY = 5e-324  # the least positive float, 2**-1074: what an operation on numbers that small may miss
-LARGEST_POWER = 8  # up to it whole powers are products
+LARGEST_PRODUCT_POWER = 8  # up to it whole powers are computed as products; beyond, np.power is as fast
 
 
 # ---- arithmetic -----------------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def power(base: Pair, exponent: Pair) -> Pair:
     if np.ndim(p) == 0 and not np.any(exponent[1]):
         if p == 0.5:
             return FUNCTION_RULES["sqrt"](base)
-        if p == int(p) and 2 <= abs(p) <= LARGEST_POWER:
+        if p == int(p) and 2 <= abs(p) <= LARGEST_PRODUCT_POWER:
             power_of_base = _whole_power(base, int(abs(p)))
             return power_of_base if p > 0 else divided((np.float64(1.0), 0.0), power_of_base)
     return _general_power(base, exponent)
@@ -203,21 +203,21 @@ _DIRECT: dict[str, RoundingRule] = {
     "arcsinh": _moved(np.arcsinh, lambda a, e, value: e),
     "arccosh": _monotone(np.arccosh), "arctanh": _monotone(np.arctanh),
 }  # fmt: skip
-_ONE: Pair = (np.float64(1.0), 0.0)  # exact
+_ONE_EXACTLY: Pair = (np.float64(1.0), 0.0)  # exact
 
 
 def _reciprocal(rule: RoundingRule) -> RoundingRule:
-    return lambda only: divided(_ONE, rule(only))
+    return lambda only: divided(_ONE_EXACTLY, rule(only))
 
 
 def _inverted(rule: RoundingRule) -> RoundingRule:
-    return lambda only: rule(divided(_ONE, only))
+    return lambda only: rule(divided(_ONE_EXACTLY, only))
 
 
 def _root(degree: Pair, x: Pair) -> Pair:
     if np.ndim(degree[0]) == 0 and degree[0] == 3.0 and not np.any(degree[1]):
         return _monotone(np.cbrt)(x)
-    return _general_power(x, divided(_ONE, degree))
+    return _general_power(x, divided(_ONE_EXACTLY, degree))
 
 
 # Of exp, ``|exp(a + e) - exp(a)| ≤ exp(a) expm1(|e|)``; of a root, the smaller of ``e/√a`` and √e.
@@ -286,7 +286,7 @@ def _piecewise(*arguments: Pair) -> Pair:
 
 RULES: dict[str, RoundingRule] = {
     "+": lambda *a: reduce(added, a) if a else (np.float64(0.0), 0.0),
-    "*": lambda *a: reduce(multiplied, a) if a else _ONE,
+    "*": lambda *a: reduce(multiplied, a) if a else _ONE_EXACTLY,
     "-": lambda a, b: added(a, negated(b)),
     "neg": negated,
     "/": divided,

@@ -16,7 +16,7 @@ from fsp.model.tree import ONE, Call, Expression, call
 MOST_PARTS = 100_000  # numbers, names and functions of a formula: above it, passes over the tree take seconds
 MOST_LEVELS = 100  # Python allows 1,000 calls within each other, and what walks over trees takes up to five a level
 
-_KINDS = {"+": "+", "-": "+", "neg": "+", "*": "*", "/": "*", "min": "min", "max": "max", "&&": "&&", "||": "||"}
+_ASSOCIATIVE = {"+": "+", "-": "+", "neg": "+", "*": "*", "/": "*", "min": "min", "max": "max", "&&": "&&", "||": "||"}
 
 
 def bounded(tree: Expression, what: str) -> Expression:
@@ -98,7 +98,7 @@ def _takes_in(node: Expression, k: int) -> bool:
         return False
     if node.function == "piecewise":
         return argument.function == "piecewise" and len(node.arguments) % 2 == 1 and k == len(node.arguments) - 1
-    return node.function in _KINDS and _KINDS[node.function] == _KINDS.get(argument.function)
+    return node.function in _ASSOCIATIVE and _ASSOCIATIVE[node.function] == _ASSOCIATIVE.get(argument.function)
 
 
 def _merged(top: Call, made: dict[int, Expression]) -> Expression:
@@ -118,7 +118,7 @@ def _merged(top: Call, made: dict[int, Expression]) -> Expression:
             (node.arguments[k], _takes_in(node, k), inverted ^ (node.function in ("-", "neg", "/") and k == last))
             for k in reversed(range(last + 1))
         )
-    return call(_KINDS.get(top.function, top.function), *operands)
+    return call(_ASSOCIATIVE.get(top.function, top.function), *operands)
 
 
 def _negative(tree: Expression) -> Expression:

@@ -34,8 +34,8 @@ from fsp.time_limit import check_time_limit
 Vector = tuple[int, ...]
 
 _MOST_RAYS = 2000  # their number can grow exponentially; beyond this, laws of any sign must do
-_MANY_STATES = 200  # initial states, beyond which their hull is not worked out
-_SLACK = 1e-9  # relative tolerance of the linear programmes
+_MANY_STARTS = 200  # initial states, beyond which their hull is not worked out
+_PROGRAMME_TOLERANCE = 1e-9  # relative tolerance of the linear programmes
 _LARGEST_DENOMINATOR = 10_000  # of weights that a linear programme finds; more than the sum is checked, chosen
 
 
@@ -211,7 +211,7 @@ def _programmes(directions: IntArray, initial_states: IntArray, produced: BoolAr
     there_and_back = [row for row in directions.tolist() if tuple(row) not in alone]
     both = np.array(there_and_back, dtype=np.int64).reshape(-1, directions.shape[1])
     kept = np.array(list(_null_space(both).values()), dtype=float).reshape(-1, directions.shape[1])  # W (k, d)
-    start = (_hull if len(initial_states) <= _MANY_STATES else _range)(directions, initial_states)
+    start = (_hull if len(initial_states) <= _MANY_STARTS else _range)(directions, initial_states)
     # unknowns: x (d,), ξ (r,), and s (m,)
     moved = np.concatenate([kept, -kept @ one_way.T, -kept @ start.states], axis=1)  # (k, d + r + m)
     equations = np.concatenate(
@@ -226,7 +226,9 @@ def _programmes(directions: IntArray, initial_states: IntArray, produced: BoolAr
         best = programme.minimum(-np.eye(1, len(limits), int(i))[0])
         value = math.inf if best is None else -best.value  # unbounded, or no bound proven
         least = initial_states[:, i].max()
-        bounds.append(math.inf if math.isinf(value) else max(least, math.floor(value + _SLACK * max(1.0, value))))
+        bounds.append(
+            math.inf if math.isinf(value) else max(least, math.floor(value + _PROGRAMME_TOLERANCE * max(1.0, value)))
+        )
     return np.array(bounds, dtype=float)
 
 

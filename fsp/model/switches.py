@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 GRID_STEPS = 10_000  # of the whole time: a switch that turns back within one is left to interval arithmetic
 RESOLUTION = 1e-12  # of the whole time
-COMPARED = {"<", "<=", ">", ">=", "==", "!=", "min", "max"}
-ROUNDED = {"floor", "ceil", "quotient"}
+SWITCHING = {"<", "<=", ">", ">=", "==", "!=", "min", "max"}
+ROUNDING_FUNCTIONS = {"floor", "ceil", "quotient"}
 
 
 def stops(model: Model, requested: FloatArray, begin: float, until: float) -> FloatArray:
@@ -61,12 +61,12 @@ def _branches(law: Expression) -> Iterator[Callable[[FloatArray], FloatArray]]:
     for node in walk(law):
         if not isinstance(node, Call) or symbols(node) or not depends_on_time(node):
             continue
-        if node.function in COMPARED:
+        if node.function in SWITCHING:
             for left, right in pairwise(node.arguments):
                 yield _sign(Call("-", (left, right)))
         elif node.function == "abs":
             yield _sign(node.arguments[0])
-        elif node.function in ROUNDED:
+        elif node.function in ROUNDING_FUNCTIONS:
             yield _value(node)
         elif node.function == "rem":
             yield _value(Call("quotient", node.arguments))

@@ -29,8 +29,8 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.model.accuracy import errors
 from fsp.model.functions import COMPARISON, FUNCTIONS, PARTNER
 from fsp.model.intervals import (
-    ONE,
-    ZERO,
+    ONE_EXACTLY,
+    ZERO_EXACTLY,
     Interval,
     NoBound,
     Series,
@@ -42,12 +42,13 @@ from fsp.model.intervals import (
     series_of,
 )
 from fsp.model.program import evaluate
-from fsp.model.tree import Call, Expression, Number, Time, call, walk
+from fsp.model.tree import ONE, Call, Expression, Number, Time, call, walk
 
 ULPS = 16.0  # of the end of a step: so well is the place of a switch known
-BESIDE = 4.0  # times that: a step may start where a switch is neither inside nor surely at its end
-SHARES = (1e-13, 1e-12, 1e-11, 1e-10, 1e-7, 1e-5)  # of a step: where that is not enough, it is looked for so near
-NEGLIGIBLE = 1e-11  # of a function: what it may be wrong by because of a switch that near
+SWITCH_ZONE = 4.0  # times that: a step may start where a switch is neither inside nor surely at its end
+# Of a step: where that is not enough, it is looked for so near.
+SWITCH_SHARES = (1e-13, 1e-12, 1e-11, 1e-10, 1e-7, 1e-5)
+SWITCH_ERROR = 1e-11  # of a function: what it may be wrong by because of a switch that near
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def polynomial(
             continue
         distance = _distance_at_ends(tree, polynomial, start, end, inset, parts)
         missed = inset / (end - start) * distance
-        if certain or missed <= NEGLIGIBLE * (abs(polynomial.coefficients[0]) + distance):
+        if certain or missed <= SWITCH_ERROR * (abs(polynomial.coefficients[0]) + distance):
             polynomial = replace(
                 polynomial, remainder=polynomial.remainder + missed, rounding=polynomial.rounding + missed
             )
@@ -121,8 +122,10 @@ def _insets(start: float, end: float, near: bool) -> Iterator[tuple[float, bool]
     least = ULPS * math.ulp(end)
     yield least, True
     if not near:
-        yield BESIDE * least, True
-        yield from ((share * (end - start), False) for share in SHARES if share * (end - start) > BESIDE * least)
+        yield SWITCH_ZONE * least, True
+        yield from (
+            (share * (end - start), False) for share in SWITCH_SHARES if share * (end - start) > SWITCH_ZONE * least
+        )
 
 
 def has_switches(tree: Expression) -> bool:
@@ -214,7 +217,7 @@ class _Evaluation:
         if isinstance(tree, Number):
             return constant_series(tree.value, n, tree.error)
         if isinstance(tree, Time):
-            return series_of((self.low, self.high), n, ONE)
+            return series_of((self.low, self.high), n, ONE_EXACTLY)
         if not isinstance(tree, Call):
             raise NoBound
         if self._parts.is_fixed(tree):
@@ -228,7 +231,7 @@ class _Evaluation:
             return self._switching(tree, n)
         if name == "^" and isinstance(arguments[1], Number) and arguments[1].error <= math.ulp(arguments[1].value):
             return power(self.series(arguments[0], n), arguments[1].value)
-        if name == "-" and arguments[0] == _ONE and isinstance(arguments[1], Call) and arguments[1].function == "exp":
+        if name == "-" and arguments[0] == ONE and isinstance(arguments[1], Call) and arguments[1].function == "exp":
             return negated(lessened_exponential(self.series(arguments[1].arguments[0], n)))
         if name in _REWRITTEN:
             return self.series(_REWRITTEN[name](*arguments), n)
@@ -255,7 +258,7 @@ class _Evaluation:
         """Return an interval that holds all values that a function with switches may have."""
         name = tree.function
         if FUNCTIONS[name].truth:
-            return ZERO[0], ONE[1]
+            return ZERO_EXACTLY[0], ONE_EXACTLY[1]
         values = self._possible(tree) if name == "piecewise" else tree.arguments
         ranges = [self._range(value) for value in values]
         lows, highs = zip(*ranges, strict=True)
@@ -357,7 +360,7 @@ def _sign_on(tree: Expression, low: float, high: float, depth: int, parts: Parts
     """Return the sign of a function on an interval: from its values, its slope, or those of the halves."""
     coefficients: list[Interval] = [(row[0], row[1]) for row in parts.on(low, high, low, high).series(tree, 2).tolist()]
     value, slope = coefficients
-    if value[0] > 0.0 or value[1] < 0.0 or value == ZERO:
+    if value[0] > 0.0 or value[1] < 0.0 or value == ZERO_EXACTLY:
         return (value[0] > 0.0) - (value[1] < 0.0)
     if slope[0] >= 0.0 or slope[1] <= 0.0:
         ends = [at_first(parts.on(t, t, t, t).series(tree, 1)) for t in (low, high)]
@@ -382,12 +385,11 @@ def _as_quotient(a: Expression, b: Expression) -> Expression:
     return Call("piecewise", (Call("floor", (ratio,)), Call(">=", (ratio, Number(0.0))), Call("ceil", (ratio,))))
 
 
-_ONE = Number(1.0)  # which reciprocals are of
 _REWRITTEN: dict[str, Callable[..., Expression]] = {
     "^": lambda a, b: Call("exp", (Call("*", (b, Call("ln", (a,)))),)),
     "log": lambda base, a: Call("/", (Call("ln", (a,)), Call("ln", (base,)))),
-    "root": lambda degree, a: Call("^", (a, call("/", _ONE, degree))),
+    "root": lambda degree, a: Call("^", (a, call("/", ONE, degree))),
     "quotient": _as_quotient,
     "rem": lambda a, b: Call("-", (a, Call("*", (b, _as_quotient(a, b))))),
-    **{name: lambda a, of=of: Call("/", (_ONE, Call(of, (a,)))) for name, of in PARTNER.items()},
+    **{name: lambda a, of=of: Call("/", (ONE, Call(of, (a,)))) for name, of in PARTNER.items()},
 }

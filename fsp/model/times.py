@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
 
 SAME_WRITTEN = 1e-9  # relative difference of times that are the same, since programs write them with ten digits or more
-TINY = float(np.finfo(np.float64).tiny)  # smallest time but zero: below, numbers lose digits
-LARGEST = 1e300  # latest time: beyond, few times as much is no double
+SHORTEST_TIME = float(np.finfo(np.float64).tiny)  # smallest time but zero: below, numbers lose digits
+LATEST_TIME = 1e300  # latest time: beyond, few times as much is no double
 SUMMED = 1e-15  # of the last time: what adding up steps may leave at zero
 
 
@@ -29,14 +29,14 @@ def checked_times(times: Sequence[float] | FloatArray | float, name: str = "time
     if values.ndim != 1 or not len(values):
         raise ArgumentError(f"`{name}` must be a list of at least one number, but has shape {values.shape}.")
     first, last, increases = float(values[0]), float(values[-1]), bool((values[1:] > values[:-1]).all())
-    if increases and (first or float(values[1:2].sum()) or TINY) >= TINY and last <= LARGEST:
+    if increases and (first or float(values[1:2].sum()) or SHORTEST_TIME) >= SHORTEST_TIME and last <= LATEST_TIME:
         return values
     if not np.isfinite(values).all() or values[0] < 0.0:
         raise ArgumentError(f"`{name}` must be finite and not negative, but are {values.tolist()[:10]}.")
-    if last > LARGEST:
-        raise ArgumentError(f"`{name}` must be at most {LARGEST:g}, but are up to {last:g}.")
-    if ((values > 0.0) & (values < TINY)).any():
-        raise ArgumentError(f"`{name}` must be 0 or at least {TINY:.3g}, but are {values.tolist()[:3]}.")
+    if last > LATEST_TIME:
+        raise ArgumentError(f"`{name}` must be at most {LATEST_TIME:g}, but are up to {last:g}.")
+    if ((values > 0.0) & (values < SHORTEST_TIME)).any():
+        raise ArgumentError(f"`{name}` must be 0 or at least {SHORTEST_TIME:.3g}, but are {values.tolist()[:3]}.")
     if (np.diff(values) <= 0.0).any():
         k = int(np.argmax(np.diff(values) <= 0.0))
         raise ArgumentError(f"`{name}` must increase, but {values[k]} is followed by {values[k + 1]}.")

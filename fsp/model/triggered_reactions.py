@@ -32,7 +32,7 @@ from fsp.model.triggers import TimePoint
 
 MOST_CHANGES = 2000  # of an event on a reaction, each a reaction of its own: a generator works on every one
 MOST_PASSES = 20  # over the reactions, as one event's changes may trigger others; chains of events are shorter
-_FEW = 8  # counts that are compared one by one; for more the condition itself is evaluated
+_FEW_COUNTS = 8  # counts that are compared one by one; for more the condition itself is evaluated
 _SOME_COUNT = 2.0**30  # in place of counts on which a change does not depend; sums with it are exact
 _ALWAYS = TimePoint(0.0)  # the triggers have no switches
 
@@ -280,7 +280,7 @@ class _Jump:
         (name,) = names
         place = self.deciding.index(name)
         counts = sorted({point[place] for point in changes})
-        if len(counts) > _FEW:
+        if len(counts) > _FEW_COUNTS:
             return self._crossing
         return reduce(lambda a, b: call("||", a, b), [call("==", Symbol(name), Number(float(x))) for x in counts])
 

@@ -15,12 +15,11 @@ import numpy as np
 
 from fsp.errors import ModelError
 from fsp.model.comparisons import condition_in_whole_numbers, in_whole_numbers
-from fsp.model.functions import COMPARISONS
+from fsp.model.functions import ALL_COMPARISONS
 from fsp.model.infix import to_text
 from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, Time, call, depends_on_time, substitute, symbols
 
 SAME_TIME = 1e-12  # relative: times that are meant to be the same, and differ by the rounding of formulas
-_COMPARED = {**COMPARISONS, "!=": np.not_equal}
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
@@ -48,7 +47,7 @@ class Switch(NamedTuple):
         gap = np.where(same_time(moment.t, np.asarray(root)), 0.0, moment.t - root)
         if moment.after:
             gap = np.where(gap == 0.0, 1.0, gap)
-        return _COMPARED[self.function](gap, 0.0)
+        return ALL_COMPARISONS[self.function](gap, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def read_trigger(tree: Expression, what: str) -> Trigger:
 def _taken_out(tree: Expression, what: str, switches: dict[str, Switch]) -> Expression:
     if not depends_on_time(tree):
         return tree
-    if isinstance(tree, Call) and tree.function in _COMPARED:
+    if isinstance(tree, Call) and tree.function in ALL_COMPARISONS:
         return call("&&", *(_named(switch, switches) for switch in _switches(tree, what)))
     if isinstance(tree, Call) and tree.function in ("&&", "||", "!", "xor", "implies"):
         return call(tree.function, *(_taken_out(a, what, switches) for a in tree.arguments))

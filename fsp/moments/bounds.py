@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from fsp.arithmetic import SLIGHTLY_UP
 from fsp.arrays import FloatArray, IntArray
 from fsp.model import Model
 from fsp.moments.burst_tails import with_tails
@@ -30,12 +31,11 @@ from fsp.moments.network_text import network_text
 from fsp.moments.polynomial import Polynomial
 from fsp.moments.rates import Rate, affine_parts, rates, reasons
 
-_MARGIN = 1e-12  # relative, of the few operations on norms
 _MOST_EXACT = 2.0**53  # whole numbers up to here are doubles
 _ORDERS_ONE, _ORDERS_MORE = 12, 4  # of single moments, for one unbounded species and for several
 _EVALUATED = 4  # of the conditions that bound all moments, those with the lowest means
 _MOST_SLOPES = 4  # rates of decay and of growth that are tried, spread over those of the network; chosen, not measured
-_SETTLED = 30.0  # times of decay after which a start is forgotten
+_FORGOTTEN = 30.0  # times of decay after which a start is forgotten
 _MOST_PROGRAMMES = 24  # for all unbounded species and each kind of slope, so that large networks take no longer
 
 
@@ -87,13 +87,13 @@ class MomentBounds:
         total = sum(n for _, n in free)
         if not total:
             is_exact = weight == 1.0 and factor <= _MOST_EXACT
-            return factor * weight * (1.0 if is_exact else 1.0 + _MARGIN)
+            return factor * weight * (1.0 if is_exact else SLIGHTLY_UP)
         orders = self.norms.shape[1] // total
         q = np.arange(1, orders + 1)  # (orders,)
         with np.errstate(invalid="ignore", over="ignore"):
             products = np.prod([self.norms[i, total * q - 1] ** n for i, n in free], axis=0)  # (orders,)
             tails = np.where(np.isfinite(products), products * weight ** (1.0 - 1.0 / q), np.inf)
-        return factor * float(tails.min(initial=np.inf)) * (1.0 + _MARGIN)
+        return factor * float(tails.min(initial=np.inf)) * SLIGHTLY_UP
 
     def mean(self, polynomial: Polynomial) -> tuple[float, float] | None:
         """Bound the mean of a polynomial by the moment equations.
@@ -274,7 +274,7 @@ def _norms(bounds: Sequence[PowerBound | OrderBound], t: float, initial: Initial
 def _certificates(model: Model, t: float, largest: FloatArray, start: FloatArray) -> _Certificates:
     """Return the drift conditions made for times up to the next power of four; they hold at any time before it."""
     if math.isinf(t):  # nothing depends on time: the horizon only says what to look for
-        horizon = _SETTLED / (min(_slopes(rates(model, 0.0, largest), -1), default=_SETTLED))
+        horizon = _FORGOTTEN / (min(_slopes(rates(model, 0.0, largest), -1), default=_FORGOTTEN))
     else:
         horizon = 4.0 ** math.ceil(math.log(t, 4.0) - 1e-9) if t > 0 else 1.0
         horizon = max(horizon, t)

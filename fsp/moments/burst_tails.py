@@ -18,13 +18,13 @@ from fractions import Fraction
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.model import Model
-from fsp.model.draws import LEFT_OUT, MOST_COUNTS
+from fsp.model.draws import LEFT_OUT_OF_MOMENTS, MOST_COUNTS
 from fsp.model.reaction import CutBurst
 from fsp.moments.polynomial import Polynomial, plus, scaled
 from fsp.moments.rates import Rate
 
 # ρ: twice what laws of so many sizes take off probabilities, 7 roundings for each, and once more for their sum
-OFF = Fraction(3 * 7 * MOST_COUNTS * UNIT_ROUNDOFF)
+LAW_ROUNDING = Fraction(3 * 7 * MOST_COUNTS * UNIT_ROUNDOFF)
 
 
 def with_tails(model: Model, rates: Sequence[Rate]) -> tuple[Rate, ...]:
@@ -44,13 +44,13 @@ def _raised(rate: Rate) -> Rate:
     return replace(
         rate,
         upper=_more(rate.upper),
-        lower=scaled(rate.lower, 1 - OFF),
+        lower=scaled(rate.lower, 1 - LAW_ROUNDING),
         exact=_more(rate.exact) if rises else None,
     )
 
 
 def _more(polynomial: Polynomial | None) -> Polynomial | None:
-    return None if polynomial is None else scaled(polynomial, 1 + OFF)
+    return None if polynomial is None else scaled(polynomial, 1 + LAW_ROUNDING)
 
 
 def _beyond(bursts: dict[str, list[Rate]]) -> Iterator[Rate]:
@@ -62,4 +62,4 @@ def _beyond(bursts: dict[str, list[Rate]]) -> Iterator[Rate]:
             yield Rate(name, change, None, {}, None)
         else:
             total = plus(*(rate.upper for rate in rates if rate.upper is not None))
-            yield Rate(name, change, scaled(total, Fraction(LEFT_OUT)), {}, None)
+            yield Rate(name, change, scaled(total, Fraction(LEFT_OUT_OF_MOMENTS)), {}, None)

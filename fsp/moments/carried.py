@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from fsp.arithmetic import SLIGHTLY_UP
 from fsp.arrays import FloatArray, IntArray
 from fsp.model import Model
 from fsp.model.event_maps import Firing
@@ -23,8 +24,7 @@ from fsp.moments.polynomial import degree as falling_degree
 from fsp.moments.terms import in_falling_powers
 
 Affine = tuple[float, FloatArray]  # b and a (d,) of an upper bound b + Σ a_j x_j
-_MARGIN = 1e-12  # relative, of the few operations on norms
-_ROUNDED = 3e-9  # relative: events round what they assign to whole numbers
+_ASSIGNED_ROUNDING = 3e-9  # relative: events round what they assign to whole numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +59,9 @@ class Carried:
         """Return upper bounds of E (w·x/unit)^q by Minkowski's inequality."""
         places = np.flatnonzero(weights)
         norms = np.concatenate([np.ones((len(places), 1)), self._norms()[places]], axis=1)  # (k, 1 + ORDERS)
-        sums = weights[places] @ norms / unit * (1.0 + _MARGIN)
+        sums = weights[places] @ norms / unit * SLIGHTLY_UP
         with np.errstate(over="ignore"):
-            return np.where(orders == 0, 1.0, sums[orders] ** orders) * (1.0 + _MARGIN)
+            return np.where(orders == 0, 1.0, sums[orders] ** orders) * SLIGHTLY_UP
 
     def _norms(self) -> FloatArray:
         """Return norms, (d, ORDERS), that are finite for bounded species."""
@@ -92,11 +92,11 @@ def mapped(bounds: MomentBounds, firing: Firing) -> MomentBounds:
             b, a = (math.inf, np.zeros(len(largest))) if event is None else event
             places = np.flatnonzero(a)
             tops.append(b + float(a[places] @ bounds.largest[places]))
-            powers.append((b + a[places] @ finite[places]) * (1.0 + _ROUNDED))
-        largest[i] = math.floor(max(tops) * (1.0 + _ROUNDED)) if math.isfinite(max(tops)) else math.inf
+            powers.append((b + a[places] @ finite[places]) * (1.0 + _ASSIGNED_ROUNDING))
+        largest[i] = math.floor(max(tops) * (1.0 + _ASSIGNED_ROUNDING)) if math.isfinite(max(tops)) else math.inf
         with np.errstate(over="ignore"):
             total = np.sum([power**orders for power in powers], axis=0)
-            norms[i] = total ** (1.0 / orders) * (1.0 + _MARGIN) if len(powers) > 1 else powers[0]
+            norms[i] = total ** (1.0 / orders) * SLIGHTLY_UP if len(powers) > 1 else powers[0]
     kept = ~bounds.monomials[:, list(changed)].any(axis=1)
     return MomentBounds(bounds.species, largest, norms, bounds.monomials[kept], bounds.means[kept], bounds.reason)
 
@@ -108,7 +108,7 @@ def images(firing: Firing, species: tuple[str, ...]) -> tuple[FloatArray, FloatA
         known = [candidate for candidate in candidates if candidate is not None]
         b[i] = max(c for c, _ in known) if len(known) == len(candidates) else math.inf
         a[i] = np.max([row for _, row in known], axis=0) if len(known) == len(candidates) else 0.0
-    return b * (1.0 + _ROUNDED), np.where(a == np.eye(len(species)), a, a * (1.0 + _ROUNDED))
+    return b * (1.0 + _ASSIGNED_ROUNDING), np.where(a == np.eye(len(species)), a, a * (1.0 + _ASSIGNED_ROUNDING))
 
 
 def largest_after(largest: FloatArray, firing: Firing, model: Model) -> FloatArray:

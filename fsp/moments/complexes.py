@@ -39,9 +39,9 @@ from fsp.time_limit import TimeLimit, check_time_limit
 Complex = tuple[int, ...]
 Jumps = dict[tuple[Complex, Complex], Fraction]  # rate constants of reactions between complexes
 
-ROUNDED = 16 * UNIT_ROUNDOFF  # relative error of a rate constant that formulas fold, from decimals
-MANY = 300  # complexes of a linkage class, beyond which no equilibrium is looked for
-MOST_WORK = 1e6  # complexes times reactions of one: a ring of 300, or 100 of which each pair has a reaction
+FOLDED_ROUNDING = 16 * UNIT_ROUNDOFF  # relative error of a rate constant that formulas fold, from decimals
+MANY_COMPLEXES = 300  # complexes of a linkage class, beyond which no equilibrium is looked for
+MOST_CLASS_WORK = 1e6  # complexes times reactions of one: a ring of 300, or 100 of which each pair has a reaction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +139,7 @@ def complex_balance(graph: ComplexGraph) -> Equilibrium | None:
     for label in range(graph.n_linkage_classes):
         members = np.flatnonzero(graph.linkage == label)
         arrows = int(np.isin(graph.source, members).sum())
-        if len(members) > MANY or len(members) * arrows > MOST_WORK:
+        if len(members) > MANY_COMPLEXES or len(members) * arrows > MOST_CLASS_WORK:
             return None
         weights = _walk(graph, members)
         for i, weight in zip(members[1:], weights[1:], strict=True):
@@ -205,7 +205,7 @@ def _solved(
         right = np.array([math.log(ratios[i]) for i in chosen])
     except (OverflowError, ValueError):  # beyond the range of a double
         return None
-    off = UNIT_ROUNDOFF * (4.0 + 4.0 * np.abs(right)) + 2.0 * ROUNDED * np.array([sizes[i] for i in chosen])
+    off = UNIT_ROUNDOFF * (4.0 + 4.0 * np.abs(right)) + 2.0 * FOLDED_ROUNDING * np.array([sizes[i] for i in chosen])
     for row, pivot in zip(inverse, pivots, strict=True):
         weights = np.array([float(w) for w in row[width:]])
         log[pivot] = weights @ right

@@ -26,14 +26,14 @@ import numpy as np
 
 from fsp.arrays import FloatArray
 from fsp.linear_programmes import LinearProgramme
-from fsp.moments.drift import ORDERS, Weights
+from fsp.moments.drift import FOLDED, ORDERS, Weights
 from fsp.moments.initial import InitialMoments
 from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, linear, plus, power, scaled, shifted, times
 from fsp.moments.rates import Rate, reduced
 from fsp.time_limit import check_time_limit
 
-_LOSS = 1e-12  # relative margin for coefficients that formulas fold in floating point
-_SMALL = 1e-6  # how far the programme keeps coefficients from zero, relative to the largest; above its own tolerance
+# How far the programme keeps coefficients from zero, relative to the largest; above its own tolerance.
+_FROM_ZERO = 1e-6
 _MOST_COLUMNS = 1000  # of a linear programme, beyond which no factors are looked for; chosen, not measured
 
 
@@ -93,7 +93,7 @@ def image_above(function: Polynomial, weights: Weights, rates: Sequence[Rate]) -
             return None
         difference = plus(shifted(function, rate.change), scaled(function, Fraction(-1)))
         side = 1 if step > 0 else -1
-        parts.append(scaled(times(law, difference), 1 + side * Fraction(_LOSS)))
+        parts.append(scaled(times(law, difference), 1 + side * Fraction(FOLDED)))
     return plus(*parts)
 
 
@@ -139,7 +139,7 @@ def _programme(polynomial: Polynomial, columns: Sequence[Polynomial], width: int
     sizes = np.abs(table).max(axis=0)  # (columns,)
     table = table / sizes
     row = row / np.abs(row).max()
-    margin = np.where(row != 0.0, _SMALL, 0.0) * (np.abs(table).max(axis=1) > 0)
+    margin = np.where(row != 0.0, _FROM_ZERO, 0.0) * (np.abs(table).max(axis=1) > 0)
     limits = [(0.0, None)] * len(columns)
     best = LinearProgramme(limits, above=table[1:], below=-row[1:] - margin[1:]).minimum(table[0])
     if best is None:

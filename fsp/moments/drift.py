@@ -36,7 +36,7 @@ from fsp.model.draws import ORDER
 from fsp.model.elimination import echelon
 from fsp.moments.exponential import exponential
 from fsp.moments.initial import InitialMoments
-from fsp.moments.rates import Rate, affine_parts
+from fsp.moments.rates import FOLDING, Rate, affine_parts
 from fsp.time_limit import check_time_limit
 
 ORDERS = ORDER
@@ -44,7 +44,7 @@ ORDERS = ORDER
 
 SECOND_ODD = 3  # the first odd order whose spread is made: 2 and 3 are those of all even and odd ones
 _SAME = 1e-9  # relative: weights and changes below this are meant to be zero
-_MARGIN = 1e-12  # relative, for coefficients that formulas fold in floating point and for the sums below
+FOLDED = float(FOLDING)  # for the sums below, too
 Weights = tuple[Fraction, ...]
 
 
@@ -78,8 +78,8 @@ class PowerBound:
         if error > 0.1:
             return np.full(len(orders) - 1, np.inf)
         with np.errstate(invalid="ignore", over="ignore"):
-            moments = (propagator @ start)[1:] * (1.0 + error + _MARGIN) + 1e-290
-        bounded = unit * moments ** (1.0 / orders[1:]) * (1.0 + _MARGIN)
+            moments = (propagator @ start)[1:] * (1.0 + error + FOLDED) + 1e-290
+        bounded = unit * moments ** (1.0 / orders[1:]) * (1.0 + FOLDED)
         return np.where(np.isnan(bounded), np.inf, bounded)
 
     @property
@@ -97,7 +97,7 @@ class PowerBound:
         with np.errstate(over="ignore"):
             for q in orders[1:]:
                 moments[q] = float(matrix[q, :q] @ moments[:q]) / -matrix[q, q] + 1e-290
-            bounded = unit * moments[1:] ** (1.0 / orders[1:]) * (1.0 + 2.0 * _MARGIN)
+            bounded = unit * moments[1:] ** (1.0 / orders[1:]) * (1.0 + 2.0 * FOLDED)
         return np.where(np.isnan(bounded), np.inf, bounded)
 
     def matrix(self) -> FloatArray:
@@ -290,4 +290,4 @@ def _affine_bound(
 
 
 def _up(x: Fraction) -> Fraction:
-    return x + abs(x) * Fraction(_MARGIN)
+    return x + abs(x) * Fraction(FOLDED)

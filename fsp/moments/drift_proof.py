@@ -17,12 +17,11 @@ import numpy as np
 from fsp.errors import ModelError
 from fsp.model import Model
 from fsp.moments.dissipation import without_bounded
-from fsp.moments.drift_values import NOTHING, Drifts
+from fsp.moments.drift_values import NO_COST, Drifts
 from fsp.moments.polynomial import Polynomial, falling, plus, scaled, shifted, times
-from fsp.moments.rates import Rate, rates
+from fsp.moments.rates import FOLDING, Rate, rates
 
-_MARGIN = Fraction(1, 10**12)  # relative, for coefficients that formulas fold in floating point
-_SHARE = Fraction(1, 10)  # of the largest drift upwards that the drift elsewhere is to reach
+_UPWARD_SHARE = Fraction(1, 10)  # of the largest drift upwards that the drift elsewhere is to reach
 _FARTHEST = 1 << 40  # counts of a half-space that are tried: 40 doublings, beyond what any region can list
 
 
@@ -51,7 +50,7 @@ class Prover:
     With a `cost` c >= 0, A g + c takes the place of A g.
     """
 
-    def __init__(self, model: Model, cost: Polynomial = NOTHING) -> None:
+    def __init__(self, model: Model, cost: Polynomial = NO_COST) -> None:
         self._model, self._cost, self._drifts = model, cost, Drifts(model, cost)
         self._largest = model.species_bounds  # (d,)
         self.free = [int(i) for i in np.flatnonzero(np.isinf(self._largest))]
@@ -65,7 +64,7 @@ class Prover:
             return None
         # -γ, a share of the largest drift upwards, so that few states more than needed are excepted
         highest = Fraction(max(self._highest(first), 0.0))
-        return self._region(function, image, max(_SHARE * highest, first.elsewhere / 2)) or first
+        return self._region(function, image, max(_UPWARD_SHARE * highest, first.elsewhere / 2)) or first
 
     def _highest(self, proof: Proof) -> float:
         """Estimate the largest drift, which only chooses γ, from states all over the region."""
@@ -89,7 +88,7 @@ class Prover:
         rates_there = self.rates if lowest is None else rates(self._model, 0.0, self._largest, lowest)
         local = function if lowest is None else shifted(function, lowest)
         cost = self._cost if lowest is None else shifted(self._cost, lowest)
-        parts: list[Polynomial] = [scaled(cost, 1 + _MARGIN)]
+        parts: list[Polynomial] = [scaled(cost, 1 + FOLDING)]
         for rate in rates_there:
             difference = plus(shifted(local, rate.change), scaled(local, Fraction(-1)))
             gain, loss = _signed(difference, 1), _signed(difference, -1)
@@ -97,11 +96,11 @@ class Prover:
             if gain and above is None:
                 return None
             if rate.exact is not None:
-                parts.append(scaled(times(rate.exact, gain), 1 + _MARGIN))
-                parts.append(scaled(times(rate.exact, loss), _MARGIN - 1))
+                parts.append(scaled(times(rate.exact, gain), 1 + FOLDING))
+                parts.append(scaled(times(rate.exact, loss), FOLDING - 1))
             else:
-                parts.append(scaled(times(above or {}, gain), 1 + _MARGIN))
-                parts.append(scaled(times(_lower(rate), loss), _MARGIN - 1))
+                parts.append(scaled(times(above or {}, gain), 1 + FOLDING))
+                parts.append(scaled(times(_lower(rate), loss), FOLDING - 1))
         return without_bounded(plus(*parts), self._largest)
 
     def _region(self, function: Polynomial, image: Polynomial | None, least: Fraction) -> Proof | None:

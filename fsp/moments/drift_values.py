@@ -16,16 +16,16 @@ from fsp.model import Model
 from fsp.moments.polynomial import Polynomial, plus, scaled, shifted
 
 REGION = 20_000_000  # states in which drifts are computed: some seconds, and a few GB; chosen, not measured
-_ROUNDINGS = 64 * UNIT_ROUNDOFF  # relative error of a rate times a difference, far more than it has
+_DIFFERENCE_ROUNDING = 64 * UNIT_ROUNDOFF  # relative error of a rate times a difference, far more than it has
 
 
-NOTHING: Polynomial = MappingProxyType({})  # the cost of a drift condition without one
+NO_COST: Polynomial = MappingProxyType({})  # the cost of a drift condition without one
 
 
 class Drifts:
     """Drifts A g at states of a network, or A g + c with a `cost` c."""
 
-    def __init__(self, model: Model, cost: Polynomial = NOTHING) -> None:
+    def __init__(self, model: Model, cost: Polynomial = NO_COST) -> None:
         self._model, self._cost = model, cost
 
     def allowed(self, states: IntArray) -> BoolArray:
@@ -40,12 +40,12 @@ class Drifts:
         """Bound A g + c from above by its value and the rounding of it, (n,)."""
         propensities = self._model.propensities(states)  # (R, n)
         errors = self._model.propensity_errors(states)  # (R, n)
-        total = evaluate(self._cost, states) * (1.0 + _ROUNDINGS)
+        total = evaluate(self._cost, states) * (1.0 + _DIFFERENCE_ROUNDING)
         for rate, error, change in zip(propensities, errors, self._model.change.tolist(), strict=True):
             difference = plus(shifted(function, change), scaled(function, Fraction(-1)))
             size = evaluate({alpha: abs(c) for alpha, c in difference.items()}, states)
             total += rate * evaluate(difference, states)
-            total += (rate * _ROUNDINGS * (1 + len(propensities)) + error) * size
+            total += (rate * _DIFFERENCE_ROUNDING * (1 + len(propensities)) + error) * size
         return total
 
 

@@ -20,12 +20,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from fsp.model.expression import FUNCTIONS, Call, Expression, Number, Symbol, Time
-from fsp.moments.envelope_rules import NOTHING, RULES, Arithmetic, Envelope, difference, exact
+from fsp.model.functions import ALL_COMPARISONS
+from fsp.moments.envelope_rules import NO_BOUNDS, RULES, Arithmetic, Envelope, difference, exact
 from fsp.moments.terms import Terms, not_negative, scale
 
-KNOWN = 2.0**-50  # relative error of a folded number up to which it is one number, as margins of those who ask cover
+# Relative error of a folded number up to which it is one number, as margins of those who ask cover.
+FOLDED_ERROR = 2.0**-50
 _UNIT_RANGE = {"sin", "cos", "tanh"}
-_COMPARED = {"<", "<=", ">", ">=", "==", "!="}
 
 
 def envelope(
@@ -54,7 +55,7 @@ class _Walk:
         if isinstance(expr, Number):
             return self._folded(expr)
         if isinstance(expr, Symbol):
-            return exact(self._variable(self._place[expr.name])) if expr.name in self._place else NOTHING
+            return exact(self._variable(self._place[expr.name])) if expr.name in self._place else NO_BOUNDS
         if isinstance(expr, Time):
             return self._time
         return self._call(expr)
@@ -77,7 +78,7 @@ class _Walk:
             lowest = 0 if name == "tanh" and not_negative(parts[0].lower) else -1
             return self._rules.interval(Fraction(lowest), Fraction(1))
         rule = RULES.get(name)
-        return rule(self._rules, parts) if rule is not None else NOTHING
+        return rule(self._rules, parts) if rule is not None else NO_BOUNDS
 
     # ---- conditions
 
@@ -105,7 +106,7 @@ class _Walk:
         if name == "!":
             truth = self._truth(arguments[0])
             return None if truth is None else not truth
-        return self._compared(name, arguments) if name in _COMPARED and len(arguments) == 2 else None
+        return self._compared(name, arguments) if name in ALL_COMPARISONS and len(arguments) == 2 else None
 
     def _compared(self, name: str, arguments: Sequence[Expression]) -> bool | None:
         """Return what a comparison of two numbers comes to on all states; margins that rates have do not cover it."""
@@ -128,7 +129,7 @@ class _Walk:
         """Return a number; one that lost digits when it was folded is only known to lie in an interval."""
         if self._of_numbers is self and number.fraction is not None:
             return exact(self._rules.constant(number.fraction))
-        if self._of_numbers is not self and not number.error > KNOWN * abs(number.value):
+        if self._of_numbers is not self and not number.error > FOLDED_ERROR * abs(number.value):
             return self._rules.number(number.value)
         middle, off = Fraction(number.value), Fraction(number.inexact) if math.isfinite(number.inexact) else None
-        return NOTHING if off is None else self._rules.interval(middle - off, middle + off)
+        return NO_BOUNDS if off is None else self._rules.interval(middle - off, middle + off)

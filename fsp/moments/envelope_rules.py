@@ -25,7 +25,8 @@ from fsp.moments.terms import (
     scale,
 )
 
-_LARGEST_POWER = 8  # whole powers up to it are multiplied out; above, x^n <= 1 + x^m would have too many terms to help
+# Whole powers up to it are multiplied out; above, x^n <= 1 + x^m would have too many terms to help.
+_LARGEST_EXPANDED_POWER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Envelope:
         return in_falling_powers(self.upper, upper=True)
 
 
-NOTHING = Envelope(None, None)
+NO_BOUNDS = Envelope(None, None)
 
 
 def exact(terms: Terms | None) -> Envelope:
@@ -88,7 +89,7 @@ class Arithmetic:
 
     def number(self, value: float) -> Envelope:
         """Return a number, as a constant."""
-        return exact(self.constant(Fraction(value))) if math.isfinite(value) else NOTHING
+        return exact(self.constant(Fraction(value))) if math.isfinite(value) else NO_BOUNDS
 
     def constant(self, value: Fraction) -> Terms:
         """Return the polynomial of a constant."""
@@ -122,7 +123,7 @@ class Arithmetic:
         ends = [as_number(t) for t in (left.lower, left.upper, right.lower, right.upper)]
         a, b, c, d = ends
         if a is None or b is None or c is None or d is None:
-            return NOTHING
+            return NO_BOUNDS
         corners = [a * c, a * d, b * c, b * d]
         return self.interval(min(corners), max(corners))
 
@@ -133,7 +134,7 @@ class Arithmetic:
         if low is not None and high is not None and (low > 0 or high < 0):
             return self.times(top, self.interval(1 / high, 1 / low))
         if not not_negative(top.lower) or not positive(bottom.lower):
-            return NOTHING
+            return NO_BOUNDS
         return Envelope(self.least_ratio(top.lower, bottom.upper), self.ratio(top.upper, bottom.lower))
 
     def least_ratio(self, top: Terms | None, bottom: Terms | None) -> Terms:
@@ -164,17 +165,17 @@ class Arithmetic:
         base, exponent = parts
         n = as_number(exponent.upper) if exponent.exact else None
         if n is None:
-            return NOTHING
+            return NO_BOUNDS
         if n < 0:
             return self.quotient([self.number(1.0), self.raised(base, -n)])
         return self.raised(base, n)
 
     def raised(self, base: Envelope, n: Fraction) -> Envelope:
         """Return base^n, n >= 0."""
-        if base.exact and n.denominator == 1 and n <= _LARGEST_POWER:
+        if base.exact and n.denominator == 1 and n <= _LARGEST_EXPANDED_POWER:
             return self.product([base] * int(n))
         if not not_negative(base.lower) or base.upper is None:
-            return NOTHING
+            return NO_BOUNDS
         if base.exact and len(base.upper) == 1:
             ((powers, c),) = base.upper.items()
             low, high = number_power(c, n, -1), number_power(c, n, +1)
@@ -184,7 +185,7 @@ class Arithmetic:
         lower = self.constant(number_power(least, n, -1)) if least else {}
         if top is not None:
             return Envelope(lower, self.constant(number_power(top, n, +1)))
-        if n > _LARGEST_POWER:
+        if n > _LARGEST_EXPANDED_POWER:
             return Envelope(lower, None)
         # f^n <= 1 + f^m for m >= n, f >= 0
         raised_whole = self.product([Envelope(base.upper, base.upper)] * math.ceil(n))

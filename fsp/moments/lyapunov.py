@@ -27,14 +27,14 @@ from fsp.model.formula import parse
 from fsp.moments import quadratic
 from fsp.moments.drift import exact_weights, linear_weights
 from fsp.moments.drift_proof import Proof, Prover, is_power
-from fsp.moments.drift_values import NOTHING, Drifts, evaluate, is_listable, lattice
+from fsp.moments.drift_values import NO_COST, Drifts, evaluate, is_listable, lattice
 from fsp.moments.envelope import envelope
 from fsp.moments.polynomial import Polynomial, linear, scaled, shifted
 from fsp.moments.rates import affine_parts, reasons
 
-_MANY = 10_000  # excepted states, beyond which a quadratic function is tried
+_MANY_EXCEPTED = 10_000  # excepted states, beyond which a quadratic function is tried
 _LISTED = 5_000_000  # states that a condition may list
-_BLOCK = 1 << 17  # states at once: their drifts take a few MB for each reaction
+_DRIFTS_AT_ONCE = 1 << 17  # states at once: their drifts take a few MB for each reaction
 _MULTIPLES = (Fraction(3, 2), Fraction(3))  # of a function of which a little more than one does far out
 _SLOPES = (1.0, 0.5, 0.1)  # of a rate of decay
 
@@ -73,7 +73,7 @@ def drift_condition(model: Model, lyapunov: str | None = None) -> DriftCondition
         condition = search.listed(proof)
         if condition is not None:
             conditions.append(condition)
-    if lyapunov is None and min((len(condition.states) for condition in conditions), default=0) > _MANY:
+    if lyapunov is None and min((len(condition.states) for condition in conditions), default=0) > _MANY_EXCEPTED:
         conditions += search.quadratic()
     if conditions:
         return min(conditions, key=lambda condition: len(condition.states))
@@ -95,7 +95,7 @@ def costly_condition(model: Model, function: Polynomial, cost: Polynomial) -> Dr
 class _LyapunovSearch:
     """Propose functions and prove their drifts, which hold a `cost` where there is one."""
 
-    def __init__(self, model: Model, cost: Polynomial = NOTHING) -> None:
+    def __init__(self, model: Model, cost: Polynomial = NO_COST) -> None:
         self._model, self._drifts = model, Drifts(model, cost)
         self._largest = model.species_bounds  # (d,)
         self.prover = Prover(model, cost)
@@ -155,7 +155,7 @@ class _LyapunovSearch:
             return None
         kept, drifts = [], []
         gamma = float(proof.elsewhere) * (1 - 1e-12)
-        for block in np.array_split(states, len(states) // _BLOCK + 1):
+        for block in np.array_split(states, len(states) // _DRIFTS_AT_ONCE + 1):
             chosen = block[self._drifts.allowed(block)]
             if proof.image is not None:  # most states of a box are settled by the polynomial
                 size = evaluate({alpha: abs(c) for alpha, c in proof.image.items()}, chosen)

@@ -34,7 +34,7 @@ from fsp.moments.exponential import exponential
 from fsp.moments.initial import KnownDistribution
 from fsp.moments.polynomial import Polynomial
 
-_KEPT = 2  # conditions of each species that are followed: those with the lowest means, late and early
+_FOLLOWED = 2  # conditions of each species that are followed: those with the lowest means, late and early
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ def gauges(model: Model, horizon: float, order: int, largest: FloatArray | None 
         if not powers:
             orders = [c for c in conditions if isinstance(c, OrderBound) and c.order >= order and c.weights[i] == 1]
             orders.sort(key=lambda c: (c.order, c.norms(horizon, initial)[c.order - 1]))
-            for c in orders[:_KEPT]:
+            for c in orders[:_FOLLOWED]:
                 matrix = np.array([[0.0, 0.0], [c.source, c.rate]])
                 gauges.append(Gauge(i, _floats(c.weights), np.array([0, c.order]), matrix))
     return tuple(gauges)

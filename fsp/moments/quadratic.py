@@ -27,7 +27,7 @@ from fsp.moments.polynomial import Polynomial, degree, from_power, plus, scaled
 from fsp.moments.rates import Rate, affine_parts
 
 _GAMMA = 0.1  # of the largest drift upwards
-_SHARES = (0.2, 0.4, 0.6, 0.8)  # of the largest λ
+_LARGEST_SHARES = (0.2, 0.4, 0.6, 0.8)  # of the largest λ
 _WORST = 1e6  # condition number of P in units of standard deviations, beyond which nothing is tried
 
 Matrix = list[list[Fraction]]
@@ -97,7 +97,7 @@ def enclose(
     gamma = Fraction(_GAMMA * top)
     steepest = float(np.linalg.eigvals(-q[1:, 1:] @ np.linalg.inv(g[1:, 1:])).real.min())
     options = []
-    for rate in (share * steepest for share in _SHARES if steepest > 0.0):
+    for rate in (share * steepest for share in _LARGEST_SHARES if steepest > 0.0):
         sup = _highest(q + rate * g)
         if sup is not None:
             options.append(((sup + float(gamma)) / rate, rate))

@@ -21,6 +21,8 @@ from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, falli
 from fsp.moments.terms import in_falling_powers
 from fsp.time_limit import check_time_limit
 
+FOLDING = Fraction(1, 10**12)  # relative, for numbers that formulas fold in floating point
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:

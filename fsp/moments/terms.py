@@ -12,7 +12,7 @@ Powers = tuple[Fraction, ...]
 Terms = dict[Powers, Fraction]
 
 _MOST_TERMS = 400  # of a product before it is added up, beyond which there is no bound; chosen, not measured
-_WIDENED = Fraction(1, 10**13)  # relative; values of exp and of broken powers are correct to about 1e-16
+_POWER_MARGIN = Fraction(1, 10**13)  # relative; values of exp and of broken powers are correct to about 1e-16
 
 
 def add(parts: Sequence[Terms | None]) -> Terms | None:
@@ -99,7 +99,7 @@ def number_power(base: Fraction | None, n: Fraction, side: int) -> Fraction:
         return base ** (math.ceil(n) if side > 0 else math.floor(n))
     if not raised:
         return Fraction(side > 0, 10**300)  # underflow
-    return raised * (1 + side * _WIDENED) if n.denominator != 1 or raised != base**n else raised
+    return raised * (1 + side * _POWER_MARGIN) if n.denominator != 1 or raised != base**n else raised
 
 
 def exponential(x: Fraction | None, side: int) -> Fraction | None:
@@ -108,4 +108,4 @@ def exponential(x: Fraction | None, side: int) -> Fraction | None:
         return None
     if not x:
         return Fraction(1)  # exactly: 1 - exp(-k time) is then not negative
-    return Fraction(math.exp(x)) * (1 + side * _WIDENED) + (side > 0) * Fraction(1, 10**300)
+    return Fraction(math.exp(x)) * (1 + side * _POWER_MARGIN) + (side > 0) * Fraction(1, 10**300)

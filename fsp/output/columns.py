@@ -31,10 +31,10 @@ _BINARY = {
     b"\xff\xfe": ("in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
     b"\xfe\xff": ("in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
 }
-_ENDS = re.compile(r"\r\n|\r|\n")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _TOLD = re.compile(r"sep=(.|\\t)")  # the first line by which Excel is told the separator
 _SAMPLE = 4096  # characters in which the first line is looked for: chosen, as the longest header that was met has 900
-_SHOWN = 40  # characters of a first line, in messages
+_SHOWN_CHARACTERS = 40  # characters of a first line, in messages
 
 
 def read_columns(path: Path) -> dict[str, NDArray[Any]]:
@@ -83,7 +83,7 @@ def _beginning(sample: str, path: Path) -> tuple[str, int]:
     """Return what separates the columns of a file, by its first line with text, and the number of lines above it."""
     if not sample.strip():
         raise ArgumentError(f"'{path}' must be a table, but is empty.")
-    lines = _ENDS.split(sample)
+    lines = _LINE_END.split(sample)
     above = next(i for i, line in enumerate(lines) if line.strip())
     first = lines[above].lstrip("# ").strip()
     told = _TOLD.fullmatch(first)
@@ -93,7 +93,7 @@ def _beginning(sample: str, path: Path) -> tuple[str, int]:
     if separator == " " and len(first.split()) < 2:
         raise ArgumentError(
             f"'{path}' must have columns with a header, between commas, tabs, semicolons or blanks, but begins with "
-            f"{first[:_SHOWN]!r}."
+            f"{first[:_SHOWN_CHARACTERS]!r}."
         )
     below = [line for line in lines[above + 1 : -1] if line.strip()]  # without the last, which the sample may cut
     if lines[above].startswith("#") and below and '"' not in sample:
@@ -106,8 +106,8 @@ def _refuse_comment(first: str, second: str, separator: str, path: Path) -> None
     widths = [len(line.split() if separator == " " else line.split(separator)) for line in (first, second)]
     if second.startswith("#") or widths[0] != widths[1]:
         raise ArgumentError(
-            f"'{path}' must begin with the header of its columns, but begins with the comment {first[:_SHOWN]!r}; "
-            f"remove the lines above the header."
+            f"'{path}' must begin with the header of its columns, but begins with the comment "
+            f"{first[:_SHOWN_CHARACTERS]!r}; remove the lines above the header."
         )
 
 

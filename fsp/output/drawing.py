@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fsp.output.summaries import Answer
 
-KINDS = ("overview", "courses", "heat", "marginals", "joint", "corner", "landscape")
+PICTURE_KINDS = ("overview", "courses", "heat", "marginals", "joint", "corner", "landscape")
 _OVER_TIME = ("courses", "heat")
 
 
@@ -43,7 +43,7 @@ def draw(
 
 def require(kind: str, of: str, n_species: int, *, log: bool, ax: bool = False) -> None:
     """Refuse a picture that there is not `of` a solution, a distribution or a sweep; it may not be computed yet."""
-    check_choice("kind", kind, KINDS)
+    check_choice("kind", kind, PICTURE_KINDS)
     wanted = {"heat": 1, "marginals": 1, "joint": 2}.get(kind)
     if wanted is not None and n_species != wanted:
         names = "one name" if wanted == 1 else "two names"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 _EXPANSION = 1032
 """Deflate makes at most this many bytes of one (RFC 1951: 258 bytes of two bits)."""
 _WORDS = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
-_KINDS = {"u": "unsigned integers", "iu": "integers", "f": "floats"}
+_DTYPE_KINDS = {"u": "unsigned integers", "iu": "integers", "f": "floats"}
 
 
 def child(group: Any, name: str, kind: str = "group") -> Any:
@@ -39,7 +39,7 @@ def array(group: Any, name: str, kinds: str, shape: Sequence[int | None], *, gap
     """Read numbers; NaN only with `gaps`, where it stands for what is not there."""
     data = _stored(group, name)
     if data.dtype.kind not in kinds or data.dtype.itemsize > 8:
-        raise ValueError(f"{data.name} must be {_KINDS[kinds]}, but is of type {data.dtype}")
+        raise ValueError(f"{data.name} must be {_DTYPE_KINDS[kinds]}, but is of type {data.dtype}")
     if len(data.shape) != len(shape) or any(n not in (None, m) for n, m in zip(shape, data.shape, strict=True)):
         wanted = ", ".join("any" if n is None else f"{n}" for n in shape)
         raise ValueError(f"{data.name} must have the shape ({wanted}), but has {data.shape}")

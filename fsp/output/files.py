@@ -25,7 +25,7 @@ from fsp.output.locks import lock
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _TRIED = 4096  # bytes that are written to see whether a disk takes any
-_MARK = r"\.[0-9a-f]{8}\.tmp"
+_TEMPORARY = r"\.[0-9a-f]{8}\.tmp"
 
 
 def place_of(path: str | Path, what: str = "path") -> Path:
@@ -110,7 +110,7 @@ def put(file: FileIO, content: bytes | memoryview) -> None:
 
 def is_left_over(name: str, of: str) -> bool:
     """Tell whether a file bears the name of one that was being written, in place of the one whose name matches `of`."""
-    return re.fullmatch(rf"\.(?:{of}){_MARK}", name) is not None
+    return re.fullmatch(rf"\.(?:{of}){_TEMPORARY}", name) is not None
 
 
 @contextmanager

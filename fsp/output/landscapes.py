@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution.landscape import Landscape
 
-ABOVE = 6.0  # beyond the highest saddle, or the deepest minimum, up to which a landscape is drawn
-FLAT = 14.0  # above the deepest minimum that is drawn at least: a millionth of its probability
+ABOVE_SADDLE = 6.0  # beyond the highest saddle, or the deepest minimum, up to which a landscape is drawn
+LEAST_HEIGHT = 14.0  # above the deepest minimum that is drawn at least: a millionth of its probability
 
 
 def landscape(landscape: Landscape, *, ax: Axes | None = None) -> Any:
@@ -38,7 +38,7 @@ def landscape(landscape: Landscape, *, ax: Axes | None = None) -> Any:
     saddles = np.array([basin.saddle for basin in landscape.basins if basin.saddle is not None])
     minima = np.array([basin.state for basin in landscape.basins])
     heights = [basin.level.value + basin.barrier.value for basin in landscape.basins if basin.saddle is not None]
-    top = max([deepest + FLAT, *(height + ABOVE for height in heights)])
+    top = max([deepest + LEAST_HEIGHT, *(height + ABOVE_SADDLE for height in heights)])
     with styled():
         axes = ax if ax is not None else new_axes(4.6, 3.6)
         (_curve if len(landscape.species) == 1 else _map)(axes, landscape, top)

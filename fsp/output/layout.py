@@ -46,7 +46,7 @@ FORMAT = "fsp"
 FORMAT_VERSION = 2  # it rises where a reader of the version before would be wrong or would fail
 # Chosen: gzip at 4 is what every HDF5 reader has; shuffled bytes of floats pack better.
 FILTERS = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
-LEFT_OUT = (
+BOUNDS_LEFT_OUT = (
     "bounds of moments are not in this file, since they take more than {:g} s; asked for before it is saved, as by "
     "mean_interval(), they are kept"
 )
@@ -172,7 +172,7 @@ def _shared(answer: Solution | Distribution) -> dict[str, Any]:
 
 def _write_fields(group: Any, distribution: Distribution, time_limit: TimeLimit, *, later: bool) -> None:
     bounds = (None,) if later else time_limit.within(lambda: (distribution._moment_bounds,))
-    late = () if bounds is not None else (LEFT_OUT.format(time_limit.seconds),)
+    late = () if bounds is not None else (BOUNDS_LEFT_OUT.format(time_limit.seconds),)
     if distribution.state_bounds is not None:
         group.create_dataset("state_bounds", data=distribution.state_bounds, **FILTERS)
     _write_texts(group, "notes", [*distribution.notes, *late], (-1,))

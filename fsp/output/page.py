@@ -20,7 +20,7 @@ from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
 from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import Sweep
 from fsp.errors import ArgumentError
-from fsp.output.ranges import LEFT_OUT, limits
+from fsp.output.ranges import BEYOND_AXIS, limits
 from fsp.output.records import to_json
 from fsp.version import __version__
 
@@ -36,8 +36,8 @@ _MOST_BARS = 300  # of a marginal: more are narrower than a point of a phone
 _MOST_CELLS = 1_500_000  # of all joints, 8 MB of the file; chosen
 _LARGEST_SIDE = 120  # of a joint, in cells: as many as a phone shows
 _LEAST_SIDE = 8  # fewer cells show nothing; chosen
-_MOST_SPECIES = 6  # of whose pairs joints are drawn; chosen
-_LEVELS = (0.05, 0.5, 0.95)  # of the band over time, and its line
+_MOST_JOINT_SPECIES = 6  # of whose pairs joints are drawn; chosen
+_BAND_LEVELS = (0.05, 0.5, 0.95)  # of the band over time, and its line
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,15 @@ def page(answer: Answer) -> str:
     species = answer.species
     first = runs[0][1][0]
     n_times = sum(len(times) for _, times in runs)
-    pairs = list(combinations(species[:_MOST_SPECIES], 2))
+    pairs = list(combinations(species[:_MOST_JOINT_SPECIES], 2))
     side = _side(n_times * len(pairs))
     record = {
         "model": first.model_name or "model",
         "unit": first.time_unit,
         "species": list(species),
         "pairs": [list(pair) for pair in pairs],
-        "levels": list(_LEVELS),
-        "leftOut": LEFT_OUT,
+        "levels": list(_BAND_LEVELS),
+        "leftOut": BEYOND_AXIS,
         "parameters": list(answer.names) if isinstance(answer, Sweep) else [],
         "runs": [_run_record(label, times, species, pairs, side) for label, times in runs],
     }
@@ -116,7 +116,9 @@ def _run_record(
     """Collect what is drawn of one solution."""
     alone = {name: [distribution.marginal(name) for distribution in times] for name in species}
     ends = {name: limits(alone[name]) for name in species}
-    quantiles = [{name: distribution.quantile(name, _LEVELS).tolist() for name in species} for distribution in times]
+    quantiles = [
+        {name: distribution.quantile(name, _BAND_LEVELS).tolist() for name in species} for distribution in times
+    ]
     moments = [(distribution.mean(), distribution.std()) for distribution in times]
     offs = [_offs(distribution) for distribution in times]
     return {

@@ -16,7 +16,7 @@ from fsp.distribution import Distribution, Solution
 from fsp.distribution.text import is_same_time, when
 from fsp.errors import ArgumentError
 from fsp.output.axes import figure_of, label_copies
-from fsp.output.ranges import LEFT_OUT, LEFT_OUT_LINEAR, limits
+from fsp.output.ranges import BEYOND_AXIS, LEFT_OUT_LINEAR, limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,11 +29,11 @@ _HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "++++")
 POINT_MASS = 0.999
 """A time with more in one state, such as the start, is left out beside others: it would flatten them."""
 _MOST_CURVES = 5  # in a panel: more cannot be told apart; chosen
-MOST_SPECIES = len(COLOURS)
+MOST_COLOURED_SPECIES = len(COLOURS)
 _MOST_BARS = 5
 """Up to this number of copies, bars; above it curves."""
 _MOST_MARKERS = 40  # more run into each other at the width of a panel
-_LEVELS = (0.05, 0.5, 0.95)
+BAND_LEVELS = (0.05, 0.5, 0.95)
 _ATOM = 4.0  # times all other probabilities: where one is larger, the axis follows the others; chosen
 _USUAL = 0.75  # of the times have no peak above it: where others tower over it, colours end there; chosen
 _DECADES = 8
@@ -51,14 +51,14 @@ def draw_marginals(
         distribution for distribution in distributions if distribution.probabilities.max() < POINT_MASS
     ] or distributions
     shown = [times[i].marginal(species) for i in spread_evenly(len(times), _MOST_CURVES)]
-    low, high = limits(shown, LEFT_OUT if log else LEFT_OUT_LINEAR)
+    low, high = limits(shown, BEYOND_AXIS if log else LEFT_OUT_LINEAR)
     few = high - low < _MOST_BARS
     seen = (axes.get_xlim(), axes.get_ylim()) if axes.has_data() else None
     before = len(axes.get_legend_handles_labels()[1])
     for i, marginal in enumerate(shown):
         t = when(marginal.t, marginal.time_unit)
         label = t if name is None else name if len(shown) == 1 else f"{name}, {t}"
-        style = (before + i) % MOST_SPECIES
+        style = (before + i) % MOST_COLOURED_SPECIES
         if few:
             _bars(axes, marginal, style, (i, len(shown)), label)
         else:
@@ -109,7 +109,7 @@ def _label_atoms(axes: Axes, shown: Sequence[Distribution], species: str, top: f
     for line, (i, marginal) in enumerate(high):
         place = int(np.argmax(marginal.probabilities))
         count, p = int(marginal.states[place, 0]), float(marginal.probabilities[place])
-        colour = COLOURS[(before + i) % MOST_SPECIES]
+        colour = COLOURS[(before + i) % MOST_COLOURED_SPECIES]
         axes.plot([count], [top * 1.26], marker="^", color=colour, markersize=5, linestyle="none")
         axes.annotate(
             f"P({species} = {count}) = {p:.3g}",
@@ -152,7 +152,9 @@ def _curve(axes: Axes, marginal: Distribution, i: int, label: str, marked: bool)
 def draw_joint(axes: Axes, distribution: Distribution, log: bool, *, bar: bool = True) -> None:
     """Draw the part of a joint distribution that its marginals' axes show, with a bar of colours."""
     first, second = distribution.species
-    ranges = [limits([distribution.marginal(name)], LEFT_OUT if log else LEFT_OUT_LINEAR) for name in (first, second)]
+    ranges = [
+        limits([distribution.marginal(name)], BEYOND_AXIS if log else LEFT_OUT_LINEAR) for name in (first, second)
+    ]
     window = _window(distribution, ranges)
     edges = [np.arange(low, high + 2) - 0.5 for low, high in ranges]
     _map(axes, (edges[0], edges[1]), window, float(window.max()), log, bar=bar)
@@ -165,7 +167,7 @@ def draw_joint(axes: Axes, distribution: Distribution, log: bool, *, bar: bool =
 def draw_heat(axes: Axes, solution: Solution, species: str, log: bool) -> None:
     """Draw the distribution of a species over time, as colours."""
     alone = [marginal.marginal(species) for marginal in solution]
-    low, high = limits(alone, LEFT_OUT if log else LEFT_OUT_LINEAR)
+    low, high = limits(alone, BEYOND_AXIS if log else LEFT_OUT_LINEAR)
     window = np.stack([_window(marginal, [(low, high)]) for marginal in alone])  # (n_times, n_counts)
     spread = [row for row in window if row.max() < POINT_MASS]
     times = solution.times
@@ -201,7 +203,7 @@ def draw_courses(axes: Axes, solution: Solution, names: Sequence[str], *, band: 
             std = solution.std()[name]
             edges = np.maximum(means[name] - std, 0.0), means[name] + std
         else:
-            low, median, high = np.array([distribution.quantile(name, _LEVELS) for distribution in solution]).T
+            low, median, high = np.array([distribution.quantile(name, BAND_LEVELS) for distribution in solution]).T
             edges = low, high
         axes.fill_between(times, *edges, color=COLOURS[i], alpha=0.16, linewidth=0)
         for edge in edges:
@@ -242,9 +244,9 @@ def chosen(known: Sequence[str], species: Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in species if name not in known]
     if unknown:
         raise ArgumentError(f"Species must be one of {', '.join(known)}, but is '{unknown[0]}'.")
-    if len(species) > MOST_SPECIES:
-        raise ArgumentError(f"`species` must be at most {MOST_SPECIES} to plot, but are {len(species)}.")
-    return tuple(species) or tuple(known[:MOST_SPECIES])
+    if len(species) > MOST_COLOURED_SPECIES:
+        raise ArgumentError(f"`species` must be at most {MOST_COLOURED_SPECIES} to plot, but are {len(species)}.")
+    return tuple(species) or tuple(known[:MOST_COLOURED_SPECIES])
 
 
 def place_of(times: Sequence[float], t: float) -> int:

@@ -19,7 +19,7 @@ from fsp.time_limit import TimeLimit
 
 Asked: TypeAlias = Callable[[Distribution], dict[str, Any]]
 
-_SHOWN = 5e-7
+_PRINTED_FROM = 5e-7
 """Smaller probabilities are left out of printed marginals, which have six decimals."""
 NO_CONSTRAINTS: Mapping[str, str] = MappingProxyType({})  # which cannot be written to
 _COLUMN = 16  # characters of a column: a time such as "t = 12.345678 min"
@@ -135,9 +135,9 @@ def marginal_text(answer: Solution | Distribution, species: str, width: int) -> 
     shown = times[-max(1, (width - _COLUMN) // _COLUMN) :]
     marginals = [distribution.marginal(species) for distribution in shown]
     columns = [dict(zip(m.states[:, 0].tolist(), m.probabilities.tolist(), strict=True)) for m in marginals]
-    copies = sorted({x for column in columns for x, p in column.items() if p >= _SHOWN})
+    copies = sorted({x for column in columns for x, p in column.items() if p >= _PRINTED_FROM})
     rows = [[f"{x}", *(f"{column.get(x, 0.0):.6f}" for column in columns)] for x in copies]
     header = [species, *(when(distribution.t, distribution.time_unit) for distribution in shown)]
-    left_out = f"(rows below {_SHOWN:.0e} are left out"
+    left_out = f"(rows below {_PRINTED_FROM:.0e} are left out"
     left_out += f", and {len(times) - len(shown)} earlier times)" if len(shown) < len(times) else ")"
     return "\n".join([*table(header, rows), left_out])

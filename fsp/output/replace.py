@@ -24,16 +24,16 @@ _MARKS = (
     b"case,model,verdict,",
     b"job,status,file,model,",
 )
-_ENDS = 2**16  # bytes at either end of a file in which such words are
+_END_BYTES = 2**16  # bytes at either end of a file in which such words are
 
 
 def is_marked(path: Path) -> bool:
     """Tell whether a file says that fsp wrote it."""
     try:
         with path.open("rb") as file:
-            ends = file.read(_ENDS)
-            file.seek(max(_ENDS, os.fstat(file.fileno()).st_size - _ENDS))
-            ends += file.read(_ENDS)
+            ends = file.read(_END_BYTES)
+            file.seek(max(_END_BYTES, os.fstat(file.fileno()).st_size - _END_BYTES))
+            ends += file.read(_END_BYTES)
     except OSError:  # what cannot be read is not known to be ours
         return False
     return any(mark in ends for mark in _MARKS)

@@ -48,9 +48,9 @@ from fsp.output.layout import (
 from fsp.output.sink import Sink
 from fsp.time_limit import TimeLimit
 
-LINE = 512  # bytes before HDF5 begins
+HEAD_BYTES = 512  # bytes before HDF5 begins
 PIECE = 2**18  # rows that are written at once
-_LINE = re.compile(rb"HDF5 after 512 bytes, written by fsp, format ([0-9]{1,9})(?:, sha256 ([0-9a-f]{64}))?[\n, ]")
+_HEAD_LINE = re.compile(rb"HDF5 after 512 bytes, written by fsp, format ([0-9]{1,9})(?:, sha256 ([0-9a-f]{64}))?[\n, ]")
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _WRONG = (OSError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What h5py, numpy and our own checks say of a file that is not as it must be."""
@@ -83,7 +83,7 @@ def save(answer: Answer | Fit, path: str | Path, rows: RowSource = own_rows) -> 
                 dataset[first : first + len(piece)] = piece
                 first += len(piece)
 
-        with h5py.File(sink, "w", userblock_size=LINE) as hdf5:
+        with h5py.File(sink, "w", userblock_size=HEAD_BYTES) as hdf5:
             write_versions(hdf5, answer)
             if isinstance(answer, Fit):
                 write_fit(hdf5, answer)
@@ -92,7 +92,7 @@ def save(answer: Answer | Fit, path: str | Path, rows: RowSource = own_rows) -> 
             else:
                 write_answer(hdf5, answer, write_rows, TimeLimit())
         sink.check()
-        line = f"HDF5 after {LINE} bytes, written by fsp, format {FORMAT_VERSION}, sha256 {_checksum(file)}\n"
+        line = f"HDF5 after {HEAD_BYTES} bytes, written by fsp, format {FORMAT_VERSION}, sha256 {_checksum(file)}\n"
         file.seek(0)
         put(file, line.encode())
 
@@ -199,8 +199,8 @@ def kept(path: Path) -> Kept | None:
 
     with suppress(*_WRONG):
         with path.open("rb") as file:
-            line = file.read(LINE)
-        if _LINE.match(line) is None and not line.startswith(_SIGNATURE):
+            line = file.read(HEAD_BYTES)
+        if _HEAD_LINE.match(line) is None and not line.startswith(_SIGNATURE):
             return None
         with suppress(*_WRONG), h5py.File(path, "r") as hdf5:
             if attribute(hdf5, "format", str) == FORMAT:
@@ -213,7 +213,7 @@ def kept(path: Path) -> Kept | None:
 
 
 def _checksum(file: FileIO) -> str:
-    file.seek(LINE)
+    file.seek(HEAD_BYTES)
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -251,8 +251,8 @@ def _version(place: Path) -> int | None:
     import h5py
 
     with FileIO(place) as file:
-        line = file.read(LINE)
-        match = _LINE.match(line)
+        line = file.read(HEAD_BYTES)
+        match = _HEAD_LINE.match(line)
         said = 1 if match is None else int(match[1])
         if match is not None and said <= FORMAT_VERSION:
             rest = line[match.end() :].strip(b"\0")
@@ -264,6 +264,6 @@ def _version(place: Path) -> int | None:
         if plain(hdf5.attrs.get("format")) != FORMAT:
             return None
         version: int = attribute(hdf5, "format_version", int)
-        if version <= FORMAT_VERSION and (version, hdf5.userblock_size) != (said, LINE if said > 1 else 0):
+        if version <= FORMAT_VERSION and (version, hdf5.userblock_size) != (said, HEAD_BYTES if said > 1 else 0):
             raise ValueError(f"its first line must be that of format {version}, but is not")
         return version

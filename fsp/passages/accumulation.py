@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
 
 OF_SUMS = 8.0  # roundings of a term: its weight, from the mode on and normalised, and what is added to it; (2)
-TAIL = 1e-18  # of the Poisson law, left out on either side; below the rounding
+POISSON_TAIL = 1e-18  # of the Poisson law, left out on either side; below the rounding
 MOST_WORK = 3e10  # multiply-adds, about a minute; chosen
 
 
@@ -85,7 +85,7 @@ class _PoissonPowers:
 
         Each sum is one of powers with the weights of the Poisson law.
         """
-        first, weights = poisson_window(mean, TAIL)
+        first, weights = poisson_window(mean, POISSON_TAIL)
         total, all_sums = np.zeros_like(w), np.zeros(2)
         for k in range(first + len(weights)):
             if k >= first:

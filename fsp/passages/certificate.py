@@ -40,6 +40,7 @@ from fsp.moments.lyapunov import costly_condition
 from fsp.moments.polynomial import power, scaled
 from fsp.passages.escapes import Escapes
 from fsp.passages.gluing import Above, excepting, glued
+from fsp.passages.outside import PAID_MARGIN
 from fsp.passages.stopped import Stopped
 from fsp.passages.systems import exit_system
 from fsp.projection.backend import serial
@@ -53,9 +54,8 @@ if TYPE_CHECKING:
     from fsp.passages.targets import Targets
     from fsp.space.base import BaseSpace
 
-NEAR = 0.01  # relative width of a moment from which on a proof of (3) for the next one is worth its time
+NARROW_MOMENT = 0.01  # relative width of a moment from which on a proof of (3) for the next one is worth its time
 NEAR_ALPHA = 0.05  # relative change of α_{k-1} for which (3) is not proved anew
-MARGIN = Fraction(1, 10**9)  # relative, of the cost of (3), above the rounding of H_{k-1}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,7 +157,7 @@ class PassageCertifier:
         """Tell whether bounds (m,) of a moment from each state are near enough for the next one, in the mean."""
         if not np.isfinite(high).all():
             return False
-        return float(begun @ (high - low)) <= NEAR * float(begun @ high)
+        return float(begun @ (high - low)) <= NARROW_MOMENT * float(begun @ high)
 
     def _above(self, k: int, generator: Generator, before: list[Above | None]) -> tuple[Above, IntArray] | None:
         """Return f_k, and excepted states that are not stored, (n, d); None where there is no f_k."""
@@ -188,7 +188,7 @@ class PassageCertifier:
         inner = replace(last, alpha=alpha).polynomial or {}
         function = power(first.polynomial, k, width)
         condition = costly_condition(
-            self._model, scaled(function, Fraction(factorial(k), 2)), scaled(inner, k * (1 + MARGIN))
+            self._model, scaled(function, Fraction(factorial(k), 2)), scaled(inner, k * (1 + PAID_MARGIN))
         )
         condition = None if condition is None else excepting(self._narrowed(condition), 0.0)
         self._powers[k] = alpha, condition

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space.base import BaseSpace
 
-SHARE = 0.25  # of the tolerance for what is off whatever the lag, and as much for the transients
+LAG_SHARE = 0.25  # of the tolerance for what is off whatever the lag, and as much for the transients
 LEAST_TOL, LARGEST_TOL = 1e-13, 1e-3  # of a transient: what solvers bound, and what they are made for
 
 
@@ -174,7 +174,7 @@ def _proved(
         rest = certifier.attempt(space, guess)
         return _two(rest, centred, [rest.beyond(met(f, space, rest.generator)) for f in paid])
 
-    sharpest = Sharpest[_Two](lambda two: two.off, SHARE * tol, report, "correlation")
+    sharpest = Sharpest[_Two](lambda two: two.off, LAG_SHARE * tol, report, "correlation")
     best = sharpest.on(growth, growth.with_states(begun.generator.space, wanted), attempt)
     return replace(best, spectra=Spectra(model, centred, best, (certifier, growth, attempt), condition, tol))
 
@@ -254,7 +254,7 @@ def _covariances(model: Model, two: _Two, times: FloatArray, tol: float, reason:
         weight = float(weights.sum())
         if not weight * largest > 0.0:
             continue
-        wanted = SHARE * tol * two.deviations / (weight * largest)
+        wanted = LAG_SHARE * tol * two.deviations / (weight * largest)
         begun = model.starting_in(space.states[weights > 0.0], weights[weights > 0.0] / weight)
         solution = solve(begun, times, min(max(wanted, LEAST_TOL), LARGEST_TOL), space=space)
         bounds = part(solution, space, second.values, weight)  # (3, n_lags)

@@ -7,7 +7,7 @@ from math import inf
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 
-OFF = 8.0 * UNIT_ROUNDOFF  # relative, of a complex product or quotient, and of the radii that are added
+COMPLEX_ROUNDING = 8.0 * UNIT_ROUNDOFF  # relative, of a complex product or quotient, and of the radii that are added
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,11 @@ class Disc:
     @classmethod
     def around(cls, value: complex, radius: float) -> Disc:
         """Return a disc around a computed number, whose rounding joins the radius."""
-        return cls(value, radius * (1.0 + OFF) + OFF * abs(value)) if radius < inf else cls(value, inf)
+        return (
+            cls(value, radius * (1.0 + COMPLEX_ROUNDING) + COMPLEX_ROUNDING * abs(value))
+            if radius < inf
+            else cls(value, inf)
+        )
 
     @property
     def conjugate(self) -> Disc:
@@ -48,7 +52,7 @@ class Disc:
 
     def __truediv__(self, other: Disc) -> Disc:
         """|z/w - a/b| <= (r + |a/b| s)/(|b| - s); nothing is known where the divisor may be zero."""
-        least = abs(other.value) * (1.0 - OFF) - other.radius
+        least = abs(other.value) * (1.0 - COMPLEX_ROUNDING) - other.radius
         quotient = self.value / other.value if other.value else complex(0.0)
         if not least > 0.0 or self.radius == inf:
             return Disc(quotient, inf)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.passages.targets import Targets
 
-LEVELS = 4  # of a species that are tried, each twice as far from the targets; chosen
+TARGET_DISTANCES = 4  # of a species that are tried, each twice as far from the targets; chosen
 
 
 class Escapes:
@@ -36,7 +36,7 @@ class Escapes:
         last = None if self._tree is None else last_count(self._tree, self._model.species[i])
         if last is None:
             return []
-        levels = [max(last, 0) + 1 + (2**k - 1) for k in range(LEVELS)]
+        levels = [max(last, 0) + 1 + (2**k - 1) for k in range(TARGET_DISTANCES)]
         ratios = [(i, m, returning_ratio(self._model, i, m)) for m in levels]
         return [(i, m, ratio) for i, m, ratio in ratios if ratio is not None]
 

@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     from fsp.projection.progress import ProgressCallback
     from fsp.projection.start import Start
 
-SHARE = 0.1  # of the tolerance for the first transients; chosen
+FIRST_TOL_SHARE = 0.1  # of the tolerance for the first transients; chosen
 SPARE = 0.3  # of the tolerance that is aimed at where they were not good enough; chosen
 ATTEMPTS, LEAST_TOL = 4, 1e-13  # with smaller tolerances, down to what solvers bound
-ROUNDED = 8.0 * SUM_ROUNDING  # of weights: a sum, a product, the values of a formula
+WEIGHT_ROUNDING = 8.0 * SUM_ROUNDING  # of weights: a sum, a product, the values of a formula
 
 
 def from_start(
@@ -65,7 +65,7 @@ def from_start(
             f"what is correlated with the model's initial states."
         )
     question = _CorrelationQuestion(model, pair, lags, start, begin, limit, report)
-    asked = SHARE * tol
+    asked = FIRST_TOL_SHARE * tol
     best = question.answer(asked)
     for _ in range(ATTEMPTS):
         if not 2.0 * tol < best.width < inf or asked <= LEAST_TOL:
@@ -169,7 +169,7 @@ class _CorrelationQuestion:
             parts = [_mean(self.pair[1], law) - mean.value for law, mean in zip(laws, means[1:], strict=True)]
             products = [product + (sign * total) * part for product, part in zip(products, parts, strict=True)]
         size = sqrt(squares[0].upper) + 2.0 * abs(means[0].value) if squares[0].upper < inf else inf
-        slacks = [ROUNDED * size * sqrt(square.upper) if square.upper else 0.0 for square in squares[1:]]
+        slacks = [WEIGHT_ROUNDING * size * sqrt(square.upper) if square.upper else 0.0 for square in squares[1:]]
         if not (self.begin.exact and not self.begin.model.start_lacks):
             for k, (law, mean) in enumerate(zip(later, means[1:], strict=True)):
                 second = replace(self.pair[1], middle=mean.value)
@@ -208,7 +208,7 @@ def _part(square: Polynomial | None, moments: MomentBounds | PendingBounds | Non
         float(c) * (weight if not any(alpha) else inf if known is None else known.tail(alpha, weight))
         for alpha, c in square.items()
     ]
-    return sum(terms) * (1.0 + ROUNDED)
+    return sum(terms) * (1.0 + WEIGHT_ROUNDING)
 
 
 def _mean(observable: Observable, law: Distribution) -> Interval:

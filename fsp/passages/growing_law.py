@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger
 from fsp.equilibrium.certified import StationaryCertifier
-from fsp.equilibrium.growth_loop import NextSpace, grow_until
+from fsp.equilibrium.growth_loop import IMPROVES, NextSpace, grow_until
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ToleranceWarning
 from fsp.generator import Generator
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from fsp.projection.growth import Growth
     from fsp.space.base import BaseSpace
 
-IMPROVES = 0.9  # of the least width, or of what is outside: growths that leave more are of no use
-PATIENCE = 3  # such growths in a row; chosen
+LAW_PATIENCE = 3  # such growths in a row; chosen
 C = TypeVar("C", bound=OnStationaryLaw)
 
 
@@ -85,7 +84,7 @@ class Sharpest(Generic[C]):
         if width <= self.width:
             self.best, self.width = candidate, width
         closed = not rest.generator.n_sinks or rest.outside <= UNIT_ROUNDOFF**2  # far below what is asked for
-        done = self.width <= self._tol or closed or self._useless == PATIENCE
+        done = self.width <= self._tol or closed or self._useless == LAW_PATIENCE
         return None if done else NextSpace(ErrorLedger(truncation=min(2.0, rest.outside)))
 
     def on(self, growth: Growth, space: BaseSpace, solve: Callable[[BaseSpace, FloatArray | None], C]) -> C:

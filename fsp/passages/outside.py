@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fsp.moments.polynomial import Polynomial
     from fsp.passages.targets import Targets
 
+PAID_MARGIN = Fraction(1, 10**9)  # relative, of what is paid for, above the rounding of the function that pays
 MOST_STORED = 100_000  # states of a box in which a set is looked for; chosen
 SCALES = (1000, 30, 1)  # of a drift condition that is to pay for all jumps: the first excepts fewest states; chosen
 

@@ -22,7 +22,7 @@ from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, boun
 from fsp.distribution.distribution import Provenance
 from fsp.distribution.passage import Curve, FromEach, Passage, PassageLaw
 from fsp.equilibrium.certified import SPARE
-from fsp.equilibrium.growth_loop import NextSpace, grow_until
+from fsp.equilibrium.growth_loop import IMPROVES, NextSpace, grow_until
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.model.arguments import check_call, check_tolerance
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from fsp.passages.targets import Condition
 
 STATIONARY = 0.1  # share of the tolerance for the stationary law that a passage starts from
-IMPROVES = 0.9  # of the last width: growths that leave more are of no use, twice in a row
 HOPELESS_STATES, HOPELESS = 100_000, 0.5  # from so many that share leaves before a target is reached; chosen
 UNPROVED_STATES = 20_000  # without a drift condition, where a larger space only changes an estimate; chosen
 

@@ -30,6 +30,7 @@ from fsp.distribution.bounds import variance
 from fsp.distribution.distribution import Provenance
 from fsp.distribution.passage import Curve
 from fsp.distribution.reward import Reward
+from fsp.equilibrium.growth_loop import IMPROVES
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ArgumentError, BackendError, ToleranceWarning
 from fsp.generator import Generator
@@ -60,12 +61,11 @@ if TYPE_CHECKING:
 
 AT_REST = 0.01  # of the tolerance for the stationary law, whose error counts all the time; chosen
 FIRST_SHARE = 1e-2  # of the tolerance for the transient that finds the states; chosen
-LOOKED_AT = 16  # times up to the last one at which states are collected, at first; chosen
+COLLECTED_TIMES = 16  # times up to the last one at which states are collected, at first; chosen
 # As many states of neighbouring times must be the same, of the fewer, so that none between them is missed; so often
 # are times put between those that are too far apart.  Chosen.
 SHARED, REFINED = 0.5, 12
-ROUNDS, STEPS = 6, 4  # of growing, by so many reactions each; chosen
-IMPROVES = 0.9  # of the last width: growths that leave more are of no use
+GROWTH_ROUNDS, GROWTH_STEPS = 6, 4  # of growing, by so many reactions each; chosen
 
 
 @barred()
@@ -203,9 +203,9 @@ class RewardQuestion:
         """Bound on a space that grows until the means are sharp."""
         space = self._first()
         best = self.bounded(space)
-        for _ in range(ROUNDS):
+        for _ in range(GROWTH_ROUNDS):
             wide = best.width if best.width < inf else best.missing
-            more = space.grow(self.model, STEPS)
+            more = space.grow(self.model, GROWTH_STEPS)
             if wide <= self.tol or not len(space) < len(more) <= self.limit:
                 break
             space, before = more, wide
@@ -223,7 +223,7 @@ class RewardQuestion:
         begun, last = self.begin.model, float(self.times[-1])
         if not last > 0.0:
             return StateSpace.from_states(self.model.species, begun.initial_states)
-        grid = last * np.arange(1, LOOKED_AT + 1) / LOOKED_AT
+        grid = last * np.arange(1, COLLECTED_TIMES + 1) / COLLECTED_TIMES
         extended = begun.starting_in(begun.initial_states, _scaled(begun.initial_probabilities))
         for _ in range(REFINED):
             laws = solve(extended, grid, FIRST_SHARE * self.tol, max_states=self.limit)
@@ -234,7 +234,7 @@ class RewardQuestion:
             between = 0.5 * (grid + np.concatenate([[0.0], grid[:-1]]))  # (n,)
             grid = np.sort(np.concatenate([grid, between[apart]]))
         together = np.unique(np.concatenate(states), axis=0)
-        return StateSpace.from_states(self.model.species, together).grow(self.model, STEPS)
+        return StateSpace.from_states(self.model.species, together).grow(self.model, GROWTH_STEPS)
 
     def bounded(self, space: StateSpace) -> Accumulation:
         """Bound on one space."""

@@ -13,9 +13,9 @@ import numpy as np
 
 from fsp.distribution import ErrorLedger
 from fsp.distribution.correlation import Spectrum
-from fsp.equilibrium.growth_loop import NextSpace, grow_until
+from fsp.equilibrium.growth_loop import IMPROVES, NextSpace, grow_until
 from fsp.moments.polynomial import plus, scaled, times
-from fsp.passages.outside import paying
+from fsp.passages.outside import PAID_MARGIN, paying
 from fsp.passages.resolvent import Excursions
 from fsp.passages.stationary_law import OnStationaryLaw, met
 
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from fsp.space.base import BaseSpace
 
 
-MARGIN = Fraction(1, 10**9)  # relative, of what is paid for, above the rounding of the function that pays
-IMPROVES, PATIENCE = 0.9, 2  # growths in a row that leave more of the width are of no use; chosen
+PATIENCE = 2  # growths in a row that are of no use, after which growing ends; chosen
 
 
 class ObservedPair(Protocol):
@@ -106,7 +105,10 @@ class Spectra:
         first = paying(self._model, self._condition, cost)
         if first is None:
             return [None, None]
-        return [first, paying(self._model, self._condition, scaled(times(cost, first.function), 1 + MARGIN), first)]
+        return [
+            first,
+            paying(self._model, self._condition, scaled(times(cost, first.function), 1 + PAID_MARGIN), first),
+        ]
 
 
 class _SpectrumJudge:

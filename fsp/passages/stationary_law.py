@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fsp.space.base import BaseSpace
 
 ROUGH = 0.1  # tolerance of a stationary law that is solved without a subtraction afterwards
-SMALL = 0.1  # bound of truncation and rounding in (1)
+SMALL_ERROR = 0.1  # bound of truncation and rounding in (1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +124,7 @@ class StationaryLawCertifier:
         sharp = certify(generator, int(np.argmax(bounded.p)), self._certifier.condition, eliminate=True)
         if sharp is not None:
             lower, upper = np.maximum(lower, sharp.lower), np.minimum(upper, sharp.upper)
-            if max(sharp.truncation, sharp.rounding) < SMALL:
+            if max(sharp.truncation, sharp.rounding) < SMALL_ERROR:
                 outside, near = min(outside, 2.0 * sharp.truncation), sharp.p * _excess(sharp)
         return StationaryLaw(generator, bounded.p, lower, np.maximum(lower, upper), min(outside, 1.0), near)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray
 
-SETTLED = 0.1  # of what is charged for rounding: a residual that adds no more need not be refined; chosen
+REFINED_ENOUGH = 0.1  # of what is charged for rounding: a residual that adds no more need not be refined; chosen
 RIGHT = 64.0 * UNIT_ROUNDOFF  # relative rounding of a right-hand side, far more than a few sums of products have
 
 
@@ -144,7 +144,7 @@ def _refined(
     solved: FloatArray = factors.solve(right, side)
     for _ in range(REFINEMENTS):
         left = right - matrix @ solved
-        if charge is not None and (np.abs(left) <= SETTLED * charge(np.abs(solved))).all():
+        if charge is not None and (np.abs(left) <= REFINED_ENOUGH * charge(np.abs(solved))).all():
             break
         solved = solved + factors.solve(left, side)
     return solved

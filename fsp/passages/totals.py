@@ -21,7 +21,7 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger, Interval
 from fsp.equilibrium.certificate import roundings
-from fsp.equilibrium.growth_loop import NextSpace, grow_until
+from fsp.equilibrium.growth_loop import IMPROVES, NextSpace, grow_until
 from fsp.equilibrium.reachability import Reachability
 from fsp.generator import Generator
 from fsp.moments.lyapunov import DriftCondition, NoDriftCondition, drift_condition
@@ -29,7 +29,7 @@ from fsp.moments.polynomial import plus, scaled, shifted, times
 from fsp.passages.average import Average
 from fsp.passages.gain import Accumulation
 from fsp.passages.gluing import Above, excepting, glued
-from fsp.passages.outside import paying
+from fsp.passages.outside import PAID_MARGIN, paying
 from fsp.passages.stopped import Stopped
 from fsp.passages.systems import exit_system
 from fsp.projection.backend import serial
@@ -46,8 +46,7 @@ if TYPE_CHECKING:
     from fsp.projection.start import Start
     from fsp.space.base import BaseSpace
 
-MARGIN = Fraction(1, 10**9)  # relative, of what is paid for, above the rounding of the function that pays
-IMPROVES, PATIENCE = 0.9, 2  # growths in a row that leave more of the width are of no use; chosen
+PATIENCE = 2  # growths in a row that are of no use, after which growing ends; chosen
 UNPROVED_STATES = 20_000  # without a bound, where a larger space only changes an estimate; chosen
 NEVER = "the condition may never be met, and nothing is known of what is accumulated then"
 
@@ -131,7 +130,7 @@ class TotalCertifier:
         else:
             laws = zip(self._gain.reactions, self._gain.costs(self._model), strict=True)
             products = [times(law or {}, _moved(first, self._model.change[k])) for k, law in laws]
-        second = paying(self._model, condition, scaled(plus(*products), 2 * (1 + MARGIN)), first)
+        second = paying(self._model, condition, scaled(plus(*products), 2 * (1 + PAID_MARGIN)), first)
         self._second = None if second is None else self._narrowed(second)
 
     def _narrowed(self, condition: DriftCondition) -> DriftCondition:
@@ -238,7 +237,7 @@ class TotalCertifier:
         first, second = self._first, self._second
         if first is None or second is None:
             return None
-        factor = 2 * Fraction(alpha) * (1 + MARGIN) + (0 if self._gain.is_rate else 1)
+        factor = 2 * Fraction(alpha) * (1 + PAID_MARGIN) + (0 if self._gain.is_rate else 1)
         function = plus(second.function, scaled(first.function, factor))
         states = np.unique(np.concatenate([first.states, second.states]), axis=0)
         precision = max(first.precision, second.precision)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     MeanTimes: TypeAlias = Callable[[Any, FloatArray], FloatArray]
 
 NO_JUMPS = np.empty((0, 2), dtype=np.int64)
-MOST_PARTS = 2_000_000  # of all ranks, whose graph every rank holds
+MOST_GATHERED = 2_000_000  # of all ranks, whose graph every rank holds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,9 +148,9 @@ def _parts_of(generator: Generator) -> Components:
         n, label = csgraph.connected_components(rows[:, first:end], directed=True, connection="strong")
     starts = comm.starts(n)
     total = int(starts[-1])
-    if total > MOST_PARTS:
+    if total > MOST_GATHERED:
         raise StateSpaceError(
-            f"The states must fall into at most {MOST_PARTS:,} parts in which every state leads to every other, but "
+            f"The states must fall into at most {MOST_GATHERED:,} parts in which every state leads to every other, but "
             f"fall into {total:,}: jumps that nothing undoes. Use backend='serial', or a `space` without states that "
             f"are left for good."
         )

@@ -41,7 +41,7 @@ LARGEST_MESSAGE = 2**31 - 1  # what MPI counts with an int: numbers that one cal
 # The larger one of the bits of either is that of the other type, and the smaller one too, in the other place.
 _FLOAT_MARKS = np.array([1.0, 2.0])
 _INTEGER_MARKS = _FLOAT_MARKS[::-1].copy().view(np.int64)  # as above
-PATIENCE = 30.0  # seconds after which a rank says that it waits for the others to ask the same
+SILENCE = 30.0  # seconds after which a rank says that it waits for the others to ask the same
 
 
 class Communicator(Processes):
@@ -115,7 +115,7 @@ class Communicator(Processes):
     def together(self, what: str) -> None:
         """Return when all ranks ask `what`; an ArgumentError on all where one asks something else or is at its end.
 
-        A rank that has waited for PATIENCE says so, and waits on: the others may be at work.
+        A rank that has waited for SILENCE says so, and waits on: the others may be at work.
         """
         if self.size == 1:
             return
@@ -123,10 +123,10 @@ class Communicator(Processes):
 
         def waiting(seconds: float) -> None:
             nonlocal said
-            if seconds > PATIENCE and not said:
+            if seconds > SILENCE and not said:
                 said = True
                 self._print(
-                    f"fsp: rank {self.rank} of {self.size} has waited {PATIENCE:.0f} s in {what}, which all ranks must "
+                    f"fsp: rank {self.rank} of {self.size} has waited {SILENCE:.0f} s in {what}, which all ranks must "
                     f"call: it does not belong under `if rank == 0`"
                 )
 

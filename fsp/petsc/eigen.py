@@ -17,7 +17,7 @@ from fsp.model.fingerprint import comparable
 from fsp.petsc.backend import Ranks, spread
 from fsp.petsc.classes import led_back, n_closed_classes
 from fsp.petsc.comm import Communicator
-from fsp.petsc.eigensolver import MOST_DIRECT_STATES, ZERO, eigensolver
+from fsp.petsc.eigensolver import MOST_DIRECT_STATES, ZERO_EIGENVALUE, eigensolver
 from fsp.petsc.generator import Generator
 from fsp.petsc.options import Options
 from fsp.petsc.stationary import stationary
@@ -40,7 +40,7 @@ MOST_RESIDUAL = 1e-5  # relative to the eigenvalue; chosen, not measured
 # Chosen; on birth-death chains residuals moved eigenvalues by up to 2.1 times their size.
 CONDITION = 10.0
 MOST_CLASSES = 64  # closed classes, each with an eigenvalue of zero, that are looked past; chosen, not measured
-Pair: TypeAlias = "tuple[complex, float, ComplexArray]"
+EigenPair: TypeAlias = "tuple[complex, float, ComplexArray]"
 
 
 def relaxation(
@@ -168,7 +168,7 @@ def _modes(
     if method not in ("auto", "direct", "iterative"):
         raise ArgumentError(f"`method` must be auto, direct or iterative, but is {method!r}.")
     inner = method if method != "auto" else ("direct" if n_states <= MOST_DIRECT_STATES else "iterative")
-    zero = ZERO * largest_rate(comm, matrix)
+    zero = ZERO_EIGENVALUE * largest_rate(comm, matrix)
     rounding = UNIT_ROUNDOFF * largest_rate(comm, matrix)
     classes = 1
     while True:
@@ -191,9 +191,9 @@ def _modes(
     return ModesOnSpace(generator, members, n_states, modes)
 
 
-def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str) -> list[Pair]:
+def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str) -> list[EigenPair]:
     """Return the eigenvalues that SLEPc finds, residuals of our own, and this rank's parts of vectors of 1-norm one."""
-    zero = ZERO * largest_rate(comm, matrix)
+    zero = ZERO_EIGENVALUE * largest_rate(comm, matrix)
     with eigensolver(comm, matrix, options, n, inner) as eps, vectors(matrix, 4) as (v, w, av, aw):
         pairs = []
         for k in range(eps.getConverged()):

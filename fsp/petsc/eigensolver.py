@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fsp.petsc.options import Options
 
 SHIFT = 1e-7  # of the spectrum, over the largest rate: much smaller, rounding of the largest hides the others
-ZERO = 1e-13  # eigenvalue, over the largest rate, that rounding does not tell from zero
+ZERO_EIGENVALUE = 1e-13  # eigenvalue, over the largest rate, that rounding does not tell from zero
 EPS_TOL = 1e-9  # of SLEPc's own residuals, which are computed anew; chosen, not measured
 INNER_RTOL = 1e-11  # of the shifted systems, below that of SLEPc
 MOST_DIRECT_STATES = 2_000_000  # up to which systems are factorised; chosen, not measured

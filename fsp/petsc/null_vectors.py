@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 CORRECTIONS = 8  # corrections: each gains six digits or more, or the spectrum forbids it; chosen, not measured
 LOOSEST = 0.1  # that the residual of a correction may be of its right side
-POWER_STEPS = 2  # the start is rich in slow directions; `SAFETY` covers what is missing
+POWER_STEPS = 2  # the start is rich in slow directions; `INVERSE_SAFETY` covers what is missing
 POWER_RTOL = 1e-3  # of their residuals: an estimate needs no more
-SAFETY = 10.0  # over the estimate of ‖A⁺‖: far out it is larger, by the logarithm of the distance
-NOISE = 2.0 * UNIT_ROUNDOFF  # relative, of the product of a rate and of the sums in and out
+INVERSE_SAFETY = 10.0  # over the estimate of ‖A⁺‖: far out it is larger, by the logarithm of the distance
+RESIDUAL_ROUNDING = 2.0 * UNIT_ROUNDOFF  # relative, of the product of a rate and of the sums in and out
 AT_REST = 4.0  # times the noise that a residual of rounding alone may be
 ESTIMABLE = 1e-8  # residual, relative to the flow, from which on ‖A⁺‖ can be estimated
 METHODS = ("direct", "iterative", "eigen")
@@ -128,7 +128,7 @@ class _SpreadChain:
 
     def noise(self, x: FloatArray) -> float:
         """Return what rounding leaves of a residual: about half a unit in the last place of what flows in and out."""
-        return NOISE * self.sum(self._exit_rates * np.abs(x))
+        return RESIDUAL_ROUNDING * self.sum(self._exit_rates * np.abs(x))
 
     def hidden(self, x: FloatArray) -> float:
         """Return an estimate of ‖A⁺‖, from below, by power steps that start from `x` times the place of a state."""
@@ -150,11 +150,11 @@ def _corrected(chain: _SpreadChain, x: FloatArray) -> NullVector:
     hidden, last, rtol = inf, inf, LOOSE
     for _ in range(CORRECTIONS):
         size, noise = chain.norm(r), chain.noise(x)
-        if size <= ESTIMABLE / NOISE * noise:
+        if size <= ESTIMABLE / RESIDUAL_ROUNDING * noise:
             hidden = chain.hidden(x) if hidden == inf else hidden
-            if SAFETY * hidden * (size + noise) <= chain.target or size <= noise or size > 0.5 * last:
+            if INVERSE_SAFETY * hidden * (size + noise) <= chain.target or size <= noise or size > 0.5 * last:
                 break
-            needed = chain.target / (2.0 * SAFETY * hidden)
+            needed = chain.target / (2.0 * INVERSE_SAFETY * hidden)
             rtol = min(max(needed / size, LOOSE), LOOSEST)
         last = size
         x = chain.normalised(x - chain.solve(r, rtol))
@@ -169,9 +169,9 @@ def _checked(chain: _SpreadChain, x: FloatArray, hidden: float) -> NullVector:
         raise ConvergenceError(f"negative entries sum to {negative:.1e}")
     p = chain.normalised(np.maximum(x, 0.0))
     residual, noise = chain.norm(chain.product(p)), chain.noise(p)
-    error = SAFETY * hidden * (residual + noise) if hidden < inf else 2.0
+    error = INVERSE_SAFETY * hidden * (residual + noise) if hidden < inf else 2.0
     if not error < 1.0:
-        flow = noise / NOISE
+        flow = noise / RESIDUAL_ROUNDING
         raise ConvergenceError(f"the residual is {residual:.1e} of {flow:.1e} that flows, an error of {error:.1e}")
     return NullVector(p, residual, error, residual <= AT_REST * noise)
 

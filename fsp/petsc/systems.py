@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from fsp.petsc.comm import Communicator
     from fsp.petsc.options import Options
 
-RELATIVE_SHIFT = 1e-14  # of a singular matrix, over its largest entry, before it is factorised
+SINGULAR_SHIFT = 1e-14  # of a singular matrix, over its largest entry, before it is factorised
 LOOSE = 1e-6  # of a residual that one iterative solve must leave
-MOST_STEPS = 300  # of an iterative solver, whose result is looked at; chosen, not measured
+MOST_ITERATIONS = 300  # of an iterative solver, whose result is looked at; chosen, not measured
 DIRECT_STATES = 20_000  # up to which a factorisation is tried first
 REGULAR_RTOL = 1e-12  # of regular systems, below `MOST_LEFT`
 MOST_LEFT = 1e-8  # of the right side, in the 1-norm
@@ -109,7 +109,7 @@ class LinearSolver:
         solver says that it failed, or returned what is not finite.  That it says nothing proves nothing.
         """
         self._b.array[:] = b
-        self._ksp.setTolerances(rtol=rtol, atol=1e-300, divtol=1e10, max_it=MOST_STEPS)
+        self._ksp.setTolerances(rtol=rtol, atol=1e-300, divtol=1e10, max_it=MOST_ITERATIONS)
         with petsc_errors():
             self._ksp.solve(self._b, self._x)
         reason = int(self._ksp.getConvergedReason())
@@ -135,7 +135,7 @@ def solver(comm: Communicator, matrix: Any, options: Options, method: str, *, si
             if singular and direct:
                 matrix = matrix.duplicate(copy=True)
                 made.append(matrix)
-                matrix.shift(-RELATIVE_SHIFT * largest_rate(comm, matrix))
+                matrix.shift(-SINGULAR_SHIFT * largest_rate(comm, matrix))
             elif singular:
                 made += _tell_null_space(comm, matrix)
             made += [matrix.createVecLeft(), matrix.createVecRight()]

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.petsc.generator import Generator
 
-KINDS = ("arkimex", "rosw", "bdf")
+TS_KINDS = ("arkimex", "rosw", "bdf")
 FIRST_SHARE = 0.01  # of the tolerance, for the local error of one step
 LARGEST_SHARE = 0.1  # the same, where steps are few; chosen, not measured
 SHORTEST_STEP = 1e-3  # first one of a solve, of the shortest mean waiting time
 TRIALS = 4  # of a time, each with a smaller local error
 LINEAR_TOL = 1e-11  # of the linear systems, relative
-MOST_STEPS = 1_000_000  # hours of small systems: PETSc's own limit is none
+MOST_TS_STEPS = 1_000_000  # hours of small systems: PETSc's own limit is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class TS(Solver):
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
-        check_choice("kind", self.kind, KINDS)
+        check_choice("kind", self.kind, TS_KINDS)
         object.__setattr__(self, "options", pairs(self.options))
 
     @contextmanager
@@ -99,7 +99,7 @@ class _Stepping(Stepper):
             ts.setIFunction(system.residual, system.f)
             ts.setIJacobian(system.jacobian_of, system.jacobian)
             ts.setExactFinalTime(ts.ExactFinalTime.MATCHSTEP)
-            ts.setMaxSteps(MOST_STEPS)
+            ts.setMaxSteps(MOST_TS_STEPS)
             snes = ts.getSNES()
             snes.setType("ksponly")
             snes.getKSP().setTolerances(rtol=LINEAR_TOL, atol=0.0, max_it=1000)

@@ -42,9 +42,9 @@ import numpy as np
 
 from fsp.model.expression import evaluate
 from fsp.moments.envelope import envelope
-from fsp.moments.envelope_rules import NOTHING
+from fsp.moments.envelope_rules import NO_BOUNDS
 from fsp.moments.polynomial import Exponents
-from fsp.moments.rates import reduced
+from fsp.moments.rates import FOLDING, reduced
 from fsp.moments.terms import in_falling_powers
 
 if TYPE_CHECKING:
@@ -55,11 +55,10 @@ if TYPE_CHECKING:
 
 Powers = dict[int, Fraction]  # coefficients by degree, in falling powers of n - m
 
-MARGIN = Fraction(1, 10**12)  # relative, for constants that formulas fold in floating point
-SHARE = 4  # of the count at which the level is: W = 3/4
+LEVEL_SHARE = 4  # of the count at which the level is: W = 3/4
 LIKELY = 0.5  # probability of an explosion that is called one
-FINEST = 40  # bisections of θ: its last digits are of no use
-FAR = 2.0**60  # N of (5), in units of the count
+THETA_BISECTIONS = 40  # bisections of θ: its last digits are of no use
+FAR_COUNT = 2.0**60  # N of (5), in units of the count
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def escape(
 
 def returning_ratio(model: Model, i: int, m: int) -> float | None:
     """Return about the least θ of (6) for species i and the level m, rounded up; None where there is none."""
-    bounds = _RateBounds(model, i, m, 0.0, MARGIN)
+    bounds = _RateBounds(model, i, m, 0.0, FOLDING)
     steps = {k: step for k, step in enumerate(model.change[:, i].tolist()) if step}
     rates = {k: bounds.below(k) if step > 0 else bounds.above(k) for k, step in steps.items()}
     known = {k: rate for k, rate in rates.items() if rate is not None}
@@ -106,27 +105,27 @@ def returning_ratio(model: Model, i: int, m: int) -> float | None:
         D = _sum((1 - ratio ** steps[k], rate) for k, rate in known.items())
         return min(D.values(), default=Fraction(-1)) >= 0
 
-    low, high = 0, 2**FINEST
+    low, high = 0, 2**THETA_BISECTIONS
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if holds(Fraction(middle, 2**FINEST)) else (middle, high)
-    return high / 2**FINEST if high < 2**FINEST else None
+        low, high = (low, middle) if holds(Fraction(middle, 2**THETA_BISECTIONS)) else (middle, high)
+    return high / 2**THETA_BISECTIONS if high < 2**THETA_BISECTIONS else None
 
 
 def _may_explode(model: Model, i: int, state: IntArray, horizon: float, remaining: float) -> bool:
     """Tell whether an explosion along a species could be proved by (3): (5)."""
     n = max(1, int(state[i]))
-    far = dict(zip(model.species, map(float, state), strict=True)) | {model.species[i]: FAR * n}
+    far = dict(zip(model.species, map(float, state), strict=True)) | {model.species[i]: FAR_COUNT * n}
     rate = 0.0
     for law, step in zip(model.rate_expressions, model.change[:, i].tolist(), strict=True):
         if step > 0 and law is not None:
             rate += step * float(evaluate(law, far, horizon))
-    return not isfinite(rate) or _is_likely(n, rate / (FAR * n) ** 2, remaining)
+    return not isfinite(rate) or _is_likely(n, rate / (FAR_COUNT * n) ** 2, remaining)
 
 
 def _is_likely(n: int, c: float, remaining: float) -> bool:
     """Tell whether (3) makes an explosion likely from a count n in the time that remains."""
-    m = n // SHARE
+    m = n // LEVEL_SHARE
     return c > 0.0 and 1.0 - m / n - exp(-m * c * remaining) >= LIKELY
 
 
@@ -173,18 +172,18 @@ class _RateBounds:
 
     def _terms(self, k: int, *, upper: bool) -> Iterable[tuple[Exponents, Fraction]] | None:
         law = self._model.rate_expressions[k]
-        enclosure = NOTHING if law is None else envelope(law, self._model.species, self._horizon, self._lowest)
+        enclosure = NO_BOUNDS if law is None else envelope(law, self._model.species, self._horizon, self._lowest)
         terms = enclosure.upper if upper else enclosure.lower
         return None if terms is None else in_falling_powers(terms, upper=upper).items()
 
 
 def _along(model: Model, i: int, n: int, horizon: float, remaining: float) -> Escape | None:
     """Return what is proved along one species."""
-    m = n // SHARE
+    m = n // LEVEL_SHARE
     steps = {k: step for k, step in enumerate(model.change[:, i].tolist()) if step}
     if m <= max(0, -min(steps.values(), default=0)):
         return None
-    bounds = _RateBounds(model, i, m, horizon, MARGIN)
+    bounds = _RateBounds(model, i, m, horizon, FOLDING)
     rates = {k: bounds.below(k) if step > 0 else bounds.above(k) for k, step in steps.items()}
     changes = [(steps[k], rate) for k, rate in rates.items() if rate is not None]
     if len(changes) < len(rates):

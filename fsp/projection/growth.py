@@ -53,7 +53,7 @@ CHEAP_STATES = 150  # that a growth may add where that is more than its share
 LONGEST_CHEAP = 64  # reactions
 LARGEST_GROWTH = 1.5  # of the space, beyond which states are not looked for farther around
 BYTES_PER_STATE = 8 * 80  # Krylov basis, generator, keys and states of a network with few reactions
-FEW = 64  # species and reactions together
+FEW_DIRECTIONS = 64  # species and reactions together
 BYTES_OF_EACH = 8 * 5  # of those beyond: counts, keys of several words, rows; measured on 200 and 200: 17 kB a state
 SUSPECT_GROWTHS = 10  # between looks for a proof that what flows out runs away
 AROUND: tuple[int, ...] = ()  # in the place of a change: all reactions
@@ -325,7 +325,7 @@ def _states_of_line(model: Model) -> float | None:
 
 def bytes_per_state(model: Model) -> int:
     """Return the bytes that a state takes in a run: more where there are many species and reactions."""
-    return BYTES_PER_STATE + BYTES_OF_EACH * max(0, model.n_species + model.n_reactions - FEW)
+    return BYTES_PER_STATE + BYTES_OF_EACH * max(0, model.n_species + model.n_reactions - FEW_DIRECTIONS)
 
 
 def check_start(model: Model, max_memory: int | None) -> None:

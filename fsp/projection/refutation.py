@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from fsp.projection.start import Start
 
 DOUBT = 1e-12  # δ
-MANY = 64  # species and reactions together, below which a space grows in few directions; chosen, not measured
+# Species and reactions together, below which a space grows in few directions; chosen, not measured.
+MANY_DIRECTIONS = 64
 JUMPS = 20  # of the paths that say where the others end; chosen, not measured
-LONGEST = 8  # times as many jumps that one of these may have
+LONGEST_WAY = 8  # times as many jumps that one of these may have
 PILOTS = 64  # paths that say where the others end, and whether states differ at all
 MOST_BYTES = 2**28  # that the counts and rates of all paths may take
 SEED = 0  # the same answer each time
@@ -45,7 +46,12 @@ SEED = 0  # the same answer each time
 def refuse_too_large(growth: Growth, begin: Start, end: float, tol: float) -> None:
     """Raise a StateSpaceError where it is proved that the limit does not allow an answer at `end`."""
     model = begin.model
-    if not begin.exact or model.events or model.is_time_dependent or model.n_species + model.n_reactions < MANY:
+    if (
+        not begin.exact
+        or model.events
+        or model.is_time_dependent
+        or model.n_species + model.n_reactions < MANY_DIRECTIONS
+    ):
         return
     n = paths_needed(growth.limit, tol)
     if not n * (model.n_species + 2 * model.n_reactions) * 8 <= MOST_BYTES:
@@ -69,7 +75,7 @@ def _short_enough(model: Model, n: int, longest: float) -> float | None:
     if len(np.unique(states, axis=0)) < PILOTS:
         return None
     duration = min(longest, float(times.min()))
-    states, times = _ends(model, n, duration, LONGEST * JUMPS, random)
+    states, times = _ends(model, n, duration, LONGEST_WAY * JUMPS, random)
     return duration if (times > duration).all() and len(np.unique(states, axis=0)) == n else None
 
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
     from fsp.space.communicator import Processes
 
-STEPS = 64  # of a level, to a factor of two: one percent
+LEVEL_STEPS = 64  # of a level, to a factor of two: one percent
 SMALLEST = 2.0**-300  # smaller numbers, and zero, count as that; levels of all down to 5e-324 took 1.6 times as long
-LOWEST = -300 * STEPS  # the level of the smallest number
+LOWEST = -300 * LEVEL_STEPS  # the level of the smallest number
 # Relative: of logarithms up to 1024, whose roundings let a number lie below the level that it is counted at; ten times.
-ROUNDED = 1e-12
+LEVEL_ROUNDING = 1e-12
 
 
 class Thresholds:
@@ -28,7 +28,7 @@ class Thresholds:
     """
 
     def __init__(self, values: FloatArray, comm: Processes) -> None:
-        place = np.floor(STEPS * np.log2(np.maximum(values, SMALLEST))).astype(np.int64)
+        place = np.floor(LEVEL_STEPS * np.log2(np.maximum(values, SMALLEST))).astype(np.int64)
         ends = np.array([-place.min(), place.max()]) if len(place) else np.array([LOWEST, LOWEST])
         below, highest = comm.max(ends).tolist()
         place += below
@@ -58,4 +58,4 @@ class Thresholds:
 
     def value(self, level: int) -> float:
         """Return a number that values do not lie below where they are not below a level."""
-        return float(np.exp2((self._places[level] + self._lowest) / STEPS)) * (1.0 - ROUNDED)
+        return float(np.exp2((self._places[level] + self._lowest) / LEVEL_STEPS)) * (1.0 - LEVEL_ROUNDING)

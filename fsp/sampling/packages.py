@@ -33,11 +33,11 @@ PACKAGES = {
     "copasi": ("basico", "copasi-basico"),
 }
 # what `open_simulator` takes for each
-OPTIONS = {"copasi": ("method",), "gillespy2": ("method",), "gillespy2-tau": ("method", "tau_tol")}
+SIMULATOR_OPTIONS = {"copasi": ("method",), "gillespy2": ("method",), "gillespy2-tau": ("method", "tau_tol")}
 TAU_TOLERANCE = 0.03  # the package's default
 LONGEST_GRID = 10_000  # points of an even grid that holds the output times
 
-_WHOLE = re.compile(r"(?<![\w.])(\d+)(?![\w.])")  # a number without a decimal point
+_WHOLE_NUMBER = re.compile(r"(?<![\w.])(\d+)(?![\w.])")  # a number without a decimal point
 
 Options = tuple[tuple[str, str], ...]
 Made = tuple[IntArray, Counter[str]]  # the runs of a block, and what was warned of while they were made
@@ -153,7 +153,7 @@ def _gillespy2(sbml: str, written: bool, wanted: RequiredCounts, tau: bool, give
         species.mode = "discrete"  # its reader marks all species as continuous
     if written:  # its C++ divides whole numbers as integers; the model's own numbers were parameters, or are real
         for reaction in model.listOfReactions.values():
-            law = _WHOLE.sub(r"\1.0", reaction.propensity_function)
+            law = _WHOLE_NUMBER.sub(r"\1.0", reaction.propensity_function)
             reaction.propensity_function = reaction.ode_propensity_function = law
     kind = "TauLeaping" if tau else "SSA"
     names = {"c++": f"{kind}CSolver", "numpy": "TauLeapingSolver" if tau else "NumPySSASolver"}

@@ -26,7 +26,7 @@ from fsp.model import Model
 from fsp.model.times import checked_times
 from fsp.sampling.command_line import Command
 from fsp.sampling.documents import Document, counts_items, document_for
-from fsp.sampling.packages import OPTIONS, PACKAGES, Made, require, sample_block
+from fsp.sampling.packages import PACKAGES, SIMULATOR_OPTIONS, Made, require, sample_block
 from fsp.sampling.required_counts import RequiredCounts
 from fsp.sampling.sampler import check_samples, ssa
 from fsp.spawning import plain_start
@@ -34,7 +34,7 @@ from fsp.spawning import plain_start
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
 
-BLOCK = 50  # runs that a process does before it reports
+RUNS_AT_ONCE = 50  # runs that a process does before it reports
 _MODULUS, _STRIDE = 2**31 - 1, 1_640_531_527  # seeds are 1 … 2³¹ - 1: what all simulators take
 
 Progress = Callable[[int, int], None]
@@ -162,7 +162,7 @@ def open_simulator(
     *,
     processes: int | None = None,
     timeout: float = 600.0,
-    block: int = BLOCK,
+    block: int = RUNS_AT_ONCE,
     options: Mapping[str, str] | None = None,
 ) -> Adapter:
     """Return a simulator by name or by its command line.
@@ -222,7 +222,7 @@ def open_simulator(
 
 
 def _check_options(name: str, given: Mapping[str, str]) -> None:
-    known = OPTIONS.get(name, ())
+    known = SIMULATOR_OPTIONS.get(name, ())
     unknown = [option for option in given if option not in known]
     if unknown:
         offered = f"be of {', '.join(known)}" if known else "be left out, since it has none"
@@ -271,7 +271,7 @@ class Package(Adapter):
     package: str
     processes: int
     options: tuple[tuple[str, str], ...] = ()
-    block: int = BLOCK
+    block: int = RUNS_AT_ONCE
 
     @property
     def name(self) -> str:
@@ -300,7 +300,7 @@ class CommandLine(Adapter):
 
     command: Command
     processes: int
-    block: int = BLOCK
+    block: int = RUNS_AT_ONCE
 
     @property
     def name(self) -> str:

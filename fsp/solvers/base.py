@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 REPORT_WORK = 2e9  # multiply-adds after which an advance returns, or a long step says how far it is
 CLOSED_NOISE = 5.0  # times the rounding of products that is charged
 OPEN_NOISE = 0.1  # the same: an error that adds no more to the charge is as good as none
+SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
 STEP_BITS = 24  # of a step length that shall add up without rounding
 
 

@@ -44,7 +44,7 @@ LARGEST_SPREAD = 1e3  # of Σ|weight_k| ‖φ_k‖₁ over the mass: beyond, can
 WANTED_SPREAD = 10.0  # a step is chosen so that cancellation costs one digit
 # Work beside a product, in multiply-adds: of each state, and of the call; fitted to measured runs.
 STATE_WORK, CALL_WORK = 2.0, 1e4
-NEGLIGIBLE = 1e-18  # weight of a term that is not summed
+NEGLIGIBLE_WEIGHT = 1e-18  # weight of a term that is not summed
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,5 +165,5 @@ def _weights(x: float, degree: int) -> tuple[FloatArray, FloatArray]:
     hit = values + 2.0 * above
     weights = 2.0 * values
     weights[0] = values[0]
-    n = min(int(np.count_nonzero(hit > NEGLIGIBLE)) + 2, degree + 1, last)
+    n = min(int(np.count_nonzero(hit > NEGLIGIBLE_WEIGHT)) + 2, degree + 1, last)
     return weights[:n], hit[: n + 1]

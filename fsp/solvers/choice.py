@@ -23,7 +23,7 @@ CLEAR_GAIN = 1.5  # times less work: an estimate is not better than that
 LEAST_WORK = 1e8  # below, a change of solver cannot pay
 FORGETTING = 0.9  # power that what was learnt of a solver is raised to while another one works
 LARGEST_FACTOR = 64.0  # by which a solver may need more, or fewer, products than expected
-STALLED = 2.0  # times the work that another solver promises for all of it, which one may take and be behind
+TIMES_BEHIND = 2.0  # times the work that another solver promises for all of it, which one may take and be behind
 DISTRUST = 10.0  # times the work expected of a solver for each time that it gave way
 
 
@@ -169,7 +169,7 @@ class Chooser:
         The pace decides, or the rounding that it will come to, if the other one's keeps to what is allowed.
         """
         may_stall = solver.cost(generator, stretch).may_stall
-        if not may_stall or self._effort.work < STALLED * LEAST_WORK:
+        if not may_stall or self._effort.work < TIMES_BEHIND * LEAST_WORK:
             return False
         name, growing = solver.name(), stretch.growing
         from_start = replace(stretch, duration=self._effort.covered + stretch.duration)
@@ -177,7 +177,7 @@ class Chooser:
         others = self._costs(generator, stretch, instead_of=name)
         miss = {other: self._miss(cost) for other, cost in others.items()}
         best = min(switched, key=lambda other: (miss[other], self._work(other, switched[other], growing)), default=None)
-        if best is None or self._effort.work < STALLED * self._work(best, switched[best], growing):
+        if best is None or self._effort.work < TIMES_BEHIND * self._work(best, switched[best], growing):
             return False
         rounds = self._effort.rounding * self._span > self._allowed and not miss[best]
         left = self._work(best, others[best], growing)
@@ -229,7 +229,7 @@ def _as_solver(solver: str | Solver, tol: float, solvers: Mapping[str, type[Solv
 
 
 def _made(kind: type[Solver], tol: float) -> Solver:
-    made: Solver = _KEPT(kind, tol)
+    made: Solver = _MADE(kind, tol)
     return made
 
 
@@ -237,4 +237,4 @@ def _make(kind: Any, tol: float) -> Any:
     return kind(tol=tol)  # a dataclass, whose first field is the tolerance
 
 
-_KEPT: Any = lru_cache(maxsize=64)(_make)  # values of a tolerance, which runs on many spaces and models ask for again
+_MADE: Any = lru_cache(maxsize=64)(_make)  # values of a tolerance, which runs on many spaces and models ask for again

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.model.expression import evaluate
-from fsp.model.taylor import BESIDE, ULPS, Parts, Polynomial, constant, constant_inside, polynomial
+from fsp.model.taylor import SWITCH_ZONE, ULPS, Parts, Polynomial, constant, constant_inside, polynomial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +147,7 @@ def reach(tree: Expression, start: float, end: float) -> float:
     """
     if polynomial(tree, start, end, 0) is not None:
         return end
-    least = start + BESIDE * ULPS * math.ulp(end)
+    least = start + SWITCH_ZONE * ULPS * math.ulp(end)
     low = high = end
     while polynomial(tree, start, low, 0, near=True) is None:
         if low <= least:

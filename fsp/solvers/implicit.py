@@ -28,7 +28,7 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.generator.generator import in_one_process
 from fsp.solvers import costs, kernels
-from fsp.solvers.base import LossLimit, check_count, check_tol, landed, short, step_to
+from fsp.solvers.base import SMALLEST_STEP, LossLimit, check_count, check_tol, landed, short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import RESIDUAL_NOISE, Collocation, radau
 from fsp.solvers.costs import Cost
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from fsp.generator.operator import Operator
     from fsp.solvers.costs import Stretch
 
-SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
 PASSED = 16.0  # times that, or the last digit of the time, to pass a jump: it lies within eight times (`_factor`)
 APART = 1e3  # lengths that lie between two such jumps at least: no crawl through a function that jumps everywhere
 # Work beside a solve, in multiply-adds: of each state, and of the call; fitted to measured runs.

@@ -36,7 +36,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import BackendError
 from fsp.solvers import costs, small_exponential_kernels
 from fsp.solvers.augmented import AugmentedBasis
-from fsp.solvers.base import LossLimit, check_count, check_tol, landed, noise_of_products, step_to
+from fsp.solvers.base import SMALLEST_STEP, LossLimit, check_count, check_tol, landed, noise_of_products, step_to
 from fsp.solvers.clocks import DEGREE, clock_on, reach
 from fsp.solvers.forcing import AT_ONCE, NODES, Change, ChangingParts, TooLong
 from fsp.solvers.stepping import Propagator, Solver, Step
@@ -60,7 +60,6 @@ KRYLOV_SHARE = 0.4  # of the Krylov space
 CLOCK_SHARE = 0.05  # of polynomials in time, at the start of a step
 MODE_SHARE = 0.2  # of modes of the forcing that are left out
 VALUES = 10.0 * UNIT_ROUNDOFF  # of a step: below, its error is that of its values
-SMALLEST_STEP = 1e-13  # of the time asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,10 @@ from fsp.arrays import rows_of
 from fsp.errors import ConvergenceError
 from fsp.generator.generator import in_one_process
 from fsp.solvers import costs, kernels, rational_kernels
-from fsp.solvers.base import LossLimit, check_count, check_tol, short, step_to
+from fsp.solvers.base import SMALLEST_STEP, LossLimit, check_count, check_tol, short, step_to
 from fsp.solvers.linear import Band, ShiftedSystem
 from fsp.solvers.small_exponential import PER_OCTAVE, SchurForm, doublings, follow, integrals, residual_integrals
-from fsp.solvers.small_exponential_kernels import CRUMB
+from fsp.solvers.small_exponential_kernels import CRUMB, LARGEST_SPREAD
 from fsp.solvers.stepping import MatrixPropagator, Solver, Step
 
 if TYPE_CHECKING:
@@ -56,11 +56,9 @@ ORTHOGONAL = 1e-8  # cosine of two vectors of a basis that are left as they are
 FIRST_CHECK = 6  # dimension from which the error is looked at
 CHECK_EVERY = 3  # at least, until it is looked at again
 LIKELY = 0.8  # of the vectors that are missing, if the error falls as it did
-FEW, MANY = 24, 34  # vectors of a step after which the next one is longer, or shorter
-LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
+FEW_VECTORS, MANY_VECTORS = 24, 34  # vectors of a step after which the next one is longer, or shorter
 MOST_MASS = 1e6  # of a vector of probabilities: with more, all digits are lost
-SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
-NEAR = 8.0  # by what factor the pole of a last step may miss; chosen: below, its rounding grows as s/γ
+POLE_MISS = 8.0  # by what factor the pole of a last step may miss; chosen: below, its rounding grows as s/γ
 KEPT_FACTORS = 2  # of the present step and of a last, shorter one
 COMPLEX = 4.0  # roundings of a product of complex numbers
 NOISE = 5.0  # how many times the rounding of the products the residual of a step may show
@@ -169,7 +167,7 @@ class _RationalPropagator(MatrixPropagator):
         if not path.reaches_end:
             self.step_length = min(0.5 * h, max(float(path.times[path.reached]), h / 16.0))
         elif h >= self.step_length * (1.0 - CRUMB):
-            self.step_length *= LENGTHEN if size <= FEW else (0.5 if size > MANY else 1.0)
+            self.step_length *= LENGTHEN if size <= FEW_VECTORS else (0.5 if size > MANY_VECTORS else 1.0)
 
 
 class _Checks:
@@ -212,7 +210,7 @@ class _ShiftedSystems:
         """Return a pole that fits a step, and its system; a `last`, shorter step makes do with one that is there."""
         gamma = 2.0 ** floor(log2(h / RATIO))
         if last:
-            near = [known for known in self._known if gamma <= NEAR * known <= NEAR**2 * gamma]
+            near = [known for known in self._known if gamma <= POLE_MISS * known <= POLE_MISS**2 * gamma]
             gamma = max(near, default=gamma)
         if gamma not in self._known:
             while len(self._known) >= KEPT_FACTORS:

@@ -31,7 +31,7 @@ PER_OCTAVE = 8  # points of the grid while s doubles
 SMALLEST_BALANCE = 1e-8  # of two parts of the residual
 SMALLEST_SHARE = 0.1  # of the mean, which an entry of the residual is given
 SLOPE_SHARE = 0.125  # by which the squares of what is constant on the first cell are raised
-BLOCK = 8  # of a factorisation
+FACTOR_BLOCK = 8  # of a factorisation
 
 
 class SchurForm:
@@ -152,10 +152,10 @@ def gramian_factors(
     # (a + b)² <= (1 + δ) a² + (1 + 1/δ) b², and ∫₀^d τ² dτ = d³/3
     constant = sqrt((1.0 + SLOPE_SHARE) * d) * rows
     sloping = sqrt((1.0 + 1.0 / SLOPE_SHARE) * d**3 / 3.0) * growth * slope
-    factor = lapack.ztpqrt(0, min(n, BLOCK), sloping, np.concatenate([constant, series]))[0]
+    factor = lapack.ztpqrt(0, min(n, FACTOR_BLOCK), sloping, np.concatenate([constant, series]))[0]
     yield factor
     for power in powers:
-        factor = lapack.ztpqrt(n, min(n, BLOCK), factor, factor @ power)[0]
+        factor = lapack.ztpqrt(n, min(n, FACTOR_BLOCK), factor, factor @ power)[0]
         yield factor
 
 

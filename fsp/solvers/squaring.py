@@ -50,10 +50,10 @@ if TYPE_CHECKING:
 
 MOST_STATES = 400  # a squaring takes n³ multiply-adds
 FEWEST_JUMPS = 64.0  # Λ times the first power, at least: it is the number of states, as a squaring costs that many
-_LARGEST_POWER = 1023  # of 2 among doubles
-TAIL = 1e-60  # of the Poisson weights: far below what leaves a space that is large enough for a long time
-NEGLIGIBLE = 1e-150  # entries that are taken for zero, so that their products are no denormal numbers; charged
-ALIKE = 0.5  # 1-norm of the difference of two columns of one group
+_LARGEST_EXPONENT = 1023  # of 2 among doubles
+SQUARING_TAIL = 1e-60  # of the Poisson weights: far below what leaves a space that is large enough for a long time
+NEGLIGIBLE_ENTRY = 1e-150  # entries that are taken for zero, so that their products are no denormal numbers; charged
+COLUMN_DISTANCE = 0.5  # 1-norm of the difference of two columns of one group
 MOST_COMPARED = 64  # places whose columns are compared: more are there only while little is forgotten
 # Work in multiply-adds: of binding, of a level, and of that for each of n³; fitted to measured runs.
 BINDING_WORK, LEVEL_WORK, CUBE_WORK = 2e6, 5e5, 3.5
@@ -136,7 +136,7 @@ class _SquaringPropagator(MatrixPropagator):
         self._P = Rows.of(row, np.concatenate([itself, closed.indices]), entries, closed.shape)
         self._terms = self.roundings + int(np.diff(self._P.indptr).max()) + 4  # that round in a product and its weight
         jumps = max(FEWEST_JUMPS, float(self._size))
-        self._first = 2.0 ** min(floor(log2(jumps) - log2(self._rate)), _LARGEST_POWER) if self._rate > 0.0 else inf
+        self._first = 2.0 ** min(floor(log2(jumps) - log2(self._rate)), _LARGEST_EXPONENT) if self._rate > 0.0 else inf
         self._powers: list[_ExponentialPowers] = []
         self._products, self._t = 0, 0.0
 
@@ -192,7 +192,7 @@ class _SquaringPropagator(MatrixPropagator):
 
     def _weights(self, s: float) -> tuple[int, FloatArray, float]:
         """Return the Poisson window of a time s, and the relative error of what is summed with it."""
-        first, weights = poisson_window(self._rate * s, TAIL)
+        first, weights = poisson_window(self._rate * s, SQUARING_TAIL)
         last = first + len(weights)
         return first, weights, UPWARD * UNIT_ROUNDOFF * (self._terms * last + 2)
 
@@ -209,7 +209,7 @@ class _SquaringPropagator(MatrixPropagator):
         if self._rate == 0.0:
             return z, 0.0
         y, relative = self._sum(s, z)
-        return y, (relative + 2.0 * TAIL) * float(z.sum())
+        return y, (relative + 2.0 * SQUARING_TAIL) * float(z.sum())
 
     def _power(self, level: int) -> _ExponentialPowers:
         """Return ``exp(2^level h A)``."""
@@ -222,7 +222,7 @@ class _SquaringPropagator(MatrixPropagator):
 
     def _first_power(self) -> _ExponentialPowers:
         matrix, relative = self._sum(self._first, np.eye(self._size))
-        return _ExponentialPowers(matrix, _rounded_up(_made_stochastic(matrix, relative), TAIL))
+        return _ExponentialPowers(matrix, _rounded_up(_made_stochastic(matrix, relative), SQUARING_TAIL))
 
     def _squared(self, power: _ExponentialPowers) -> _ExponentialPowers:
         M, B = power.matrix, power.off
@@ -231,12 +231,12 @@ class _SquaringPropagator(MatrixPropagator):
         off = _made_stochastic(matrix, self._of_product())
         label, c = _groups(M)
         off += np.abs(M - c[:, label]) @ B + c @ _sums(B, label) + B @ (M + B)  # (1)
-        return _ExponentialPowers(matrix, _rounded_up(off, self._size * NEGLIGIBLE))
+        return _ExponentialPowers(matrix, _rounded_up(off, self._size * NEGLIGIBLE_ENTRY))
 
 
 def _made_stochastic(matrix: FloatArray, relative: float) -> FloatArray:
     """Make columns those of a stochastic matrix but for a relative error; return what that changes, (N, N)."""
-    matrix[matrix < NEGLIGIBLE] = 0.0
+    matrix[matrix < NEGLIGIBLE_ENTRY] = 0.0
     diagonal = np.einsum("ii->i", matrix)
     column = diagonal.copy()
     diagonal[:] = 0.0
@@ -251,7 +251,7 @@ def _made_stochastic(matrix: FloatArray, relative: float) -> FloatArray:
 
 def _rounded_up(off: FloatArray, dropped: float) -> FloatArray:
     """Return a bound with its own rounding and what was taken for zero; no entry is off by more than one."""
-    bound: FloatArray = np.minimum(UPWARD * off + (dropped + NEGLIGIBLE), 1.0)
+    bound: FloatArray = np.minimum(UPWARD * off + (dropped + NEGLIGIBLE_ENTRY), 1.0)
     return bound
 
 
@@ -267,7 +267,7 @@ def _groups(M: FloatArray) -> tuple[IntArray, FloatArray]:
     chosen: list[int] = []
     for i in np.argsort(-counts, kind="stable").tolist():
         distances = np.abs(M[:, chosen] - M[:, [places[i]]]).sum(axis=0)
-        if distances.min(initial=inf) > ALIKE:
+        if distances.min(initial=inf) > COLUMN_DISTANCE:
             chosen.append(int(places[i]))
             group[i] = len(chosen) - 1
         else:

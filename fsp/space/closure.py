@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 # Times that a reaction is tried from one state: close together at first, then as far as tables of counts go.
 PUMPED_COUNTS = np.array(sorted({*range(1, 65), *(2**k for k in range(21))}))
 
-BLOCK = 2**20  # jumps that are entered at once: the table is made for as many new keys, most of which may be known
+# Jumps that are entered at once: the table is made for as many new keys, most of which may be known.
+JUMPS_AT_ONCE = 2**20
 
 
 class FieldOverflowError(Exception):
@@ -51,7 +52,7 @@ class KeySet:
 
     def expand(self, frontier: IntArray, enabled: BoolArray, shifts: IntArray) -> IntArray:
         """Enter the targets of the enabled jumps (n_reactions, len(frontier)); return the new ones."""
-        width = max(1, BLOCK // max(1, len(shifts)))
+        width = max(1, JUMPS_AT_ONCE // max(1, len(shifts)))
         blocks = range(0, len(frontier), width)
         blocks_found = [self._expand(frontier[i : i + width], enabled[:, i : i + width], shifts) for i in blocks]
         return np.concatenate(blocks_found) if blocks_found else frontier[:0]

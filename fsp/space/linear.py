@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fsp.arrays import IntArray
 
-LARGEST = 2**31  # of a coefficient or bound: sums over states stay exact
+LARGEST_COEFFICIENT = 2**31  # of a coefficient or bound: sums over states stay exact
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,12 @@ def _inequality(difference: IntArray, *, strict: bool) -> Inequality:
 def _form(tree: Expression, species: tuple[str, ...]) -> IntArray:
     """Return the coefficients of a linear form, the constant last."""
     form = np.zeros(len(species) + 1, dtype=np.int64)
-    if isinstance(tree, Number) and tree.value.is_integer() and not tree.error and abs(tree.value) < LARGEST:
+    if (
+        isinstance(tree, Number)
+        and tree.value.is_integer()
+        and not tree.error
+        and abs(tree.value) < LARGEST_COEFFICIENT
+    ):
         form[-1] = int(tree.value)
         return form
     if isinstance(tree, Symbol) and tree.name in species:
@@ -91,6 +96,6 @@ def _product(parts: list[IntArray]) -> IntArray:
 
 
 def _checked(form: IntArray) -> IntArray:
-    if np.abs(form).max() >= LARGEST:
+    if np.abs(form).max() >= LARGEST_COEFFICIENT:
         raise _NotLinearError
     return form

@@ -109,7 +109,7 @@ def cells_test(kind: str, expected: Expected, t: float, states: IntArray, multip
             f"{expected.cells.describe(worst, expected.names)}: {seen[worst, 0]:,.0f} of {total:,.0f} runs, expected "
             f"{share * total:,.1f}"
         )
-    statistic = float(-2 * np.log(np.maximum(p, statistics.SMALLEST)).sum())
+    statistic = float(-2 * np.log(np.maximum(p, statistics.SMALLEST_P)).sum())
     species = expected.names if kind == "marginal" else ()
     return Test(kind, t, species, statistic, statistics.fisher(p), where=where, cells=len(p) + 1)
 

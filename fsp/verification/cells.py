@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.verification.slack import Slack
 
-LEAST = 5.0  # expected runs of a cell
+LEAST_RUNS = 5.0  # expected runs of a cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def grow(states: IntArray, probabilities: FloatArray, n: int, cells: int) -> Cel
     ticket = 1
     while waiting and len(splits) < cells - 1:
         _, _, held, parent, is_left = heapq.heappop(waiting)
-        cuts = _cut(states[held], probabilities[held], scale, LEAST / n)
+        cuts = _cut(states[held], probabilities[held], scale, LEAST_RUNS / n)
         if cuts is None:
             continue
         axis, threshold = cuts

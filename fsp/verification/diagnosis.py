@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from fsp.verification.test import Test
 
 OF_RUNS = ("repeats", "memory", "serial")  # tests that no law of single times explains
-FLOOR = 1e-9  # of the probability of a cell, so that one run does not make a likelihood zero
+CELL_FLOOR = 1e-9  # of the probability of a cell, so that one run does not make a likelihood zero
 # relative changes of a number that is fitted, at first and near the end: a line through laws 10 % apart leads to half a
 # per cent off (measured)
 FIT_STEP, FINE_STEP = 0.1, 0.01
 FIT_PRECISION = 1e-3  # relative change at which a number is fitted; chosen
 LEAST_GAIN = 0.5  # nats, below which a hypothesis has next to the law of the model; chosen
 CORRELATED = 4.0  # standard deviations of the correlation of runs with the next ones, above which they depend; chosen
-ROUNDS = 6  # of fitting a number: steps of Gauss and Newton, which converge in three or four; chosen
+NEWTON_ROUNDS = 6  # of fitting a number: steps of Gauss and Newton, which converge in three or four; chosen
 MOST_FINDINGS = 6  # the likeliest hypotheses, whose fit is tested
 _RANGE = 1e-3, 1e3  # of a fitted number
 
@@ -82,7 +82,7 @@ class SampleLikelihood:
         """Return the log-likelihood under these probabilities."""
         total = 0.0
         for (_, _, _, seen), mass in zip(self.cells, masses, strict=True):
-            floored = np.maximum(mass, FLOOR)
+            floored = np.maximum(mass, CELL_FLOOR)
             total += float((seen * np.log(floored / floored.sum(axis=1, keepdims=True))).sum())
         return total
 
@@ -99,7 +99,7 @@ class SampleLikelihood:
         """
         entropies = []
         for a, b in zip(first, other, strict=True):
-            p, q = np.maximum(a, FLOOR), np.maximum(b, FLOOR)
+            p, q = np.maximum(a, CELL_FLOOR), np.maximum(b, CELL_FLOOR)
             share, theirs = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
             entropies.append(float((a * np.log(share / theirs)).sum()))
         best = max(entropies, default=0.0)
@@ -165,7 +165,7 @@ def _correlated(samples: Runs) -> bool:
     """Return whether runs go with the next ones, whatever their mean is: a wrong mean alone makes no dependence."""
     last = samples.counts[:, -1].astype(float)  # (runs, species)
     h = last - last.mean(axis=0)
-    squares = np.maximum((h * h).sum(axis=0), FLOOR)
+    squares = np.maximum((h * h).sum(axis=0), CELL_FLOOR)
     return bool((abs((h[:-1] * h[1:]).sum(axis=0)) / squares * np.sqrt(samples.n) > CORRELATED).any())
 
 
@@ -225,7 +225,7 @@ def _fitted(family: MistakeFamily, times: FloatArray, likelihood: SampleLikeliho
     value, best, width = 1.0, None, FIT_STEP
     try:
         law = tuple(transient(family.model(value), times, tol=LAW_TOL))
-        for _ in range(ROUNDS):
+        for _ in range(NEWTON_ROUNDS):
             here = likelihood.masses(law)
             near = likelihood.masses(tuple(transient(family.model(value * (1 + width)), times, tol=LAW_TOL)))
             new = float(np.clip(value * (1 + width * _best_step(likelihood, here, near)), *_RANGE))

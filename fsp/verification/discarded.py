@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 VISITED_TOL = 1e-7  # of the laws whose states are taken, as of the laws of mistakes
 STRETCHES = 16  # chosen: times between the start and the last output, at which states are looked for besides
-TAIL = 1e-12  # of the Poisson weights of a step, little beside what 10⁶ runs tell
-MOST_WORK = 2e9  # nonzeros times products with the matrix, some seconds: beyond it nothing is tried; chosen
+STEP_TAIL = 1e-12  # of the Poisson weights of a step, little beside what 10⁶ runs tell
+MOST_CHAIN_WORK = 2e9  # nonzeros times products with the matrix, some seconds: beyond it nothing is tried; chosen
 LEAST_EXPECTED = 5  # runs beyond a limit that must be missing before they are called left out; chosen, as for cells
 
 
@@ -91,7 +91,7 @@ class VisitedChain:
         states = np.unique(np.concatenate([law.states for law in solution]), axis=0)
         generator = Generator(model, StateSpace.from_states(model.species, states))
         matrix = generator.to_csr()
-        if matrix.nnz * generator.largest_exit_rate * times[-1] > MOST_WORK:
+        if matrix.nnz * generator.largest_exit_rate * times[-1] > MOST_CHAIN_WORK:
             raise ConvergenceError("The law of runs that are left out must take fewer products than this one.")
         start = np.zeros(len(states))
         start[generator.space.index(model.initial_states)] = model.initial_probabilities
@@ -131,7 +131,7 @@ def propagated(matrix: Any, y: FloatArray, length: float) -> FloatArray:
     if rate * length == 0.0:
         return y
     step = matrix / rate + diags_array(np.ones(len(y)))
-    first, weights = poisson_window(rate * length, TAIL)
+    first, weights = poisson_window(rate * length, STEP_TAIL)
     total = np.zeros_like(y)
     for j in range(first + len(weights)):
         if j >= first:

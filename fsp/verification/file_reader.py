@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WRITTEN = "the same network as fsp writes it (numbers in place of parameters, amounts, one compartment of size 1)"
 
-KEPT = "what is wrong is not, or not only, how parameters, rules, units and volumes are read"
+NOT_THE_READER = "what is wrong is not, or not only, how parameters, rules, units and volumes are read"
 
 
 def with_reader_judged(report: Report, runs: Runs, asked: RunSource, level: float) -> Report:
@@ -33,7 +33,7 @@ def with_reader_judged(report: Report, runs: Runs, asked: RunSource, level: floa
     except FSPError as error:
         return _noted(report, f"The network as fsp writes it could not be tried, to judge the reader: {error}")
     if min(test.adjusted for test in report.battery.run(again)) <= level:
-        return _noted(report, f"Given {WRITTEN}, it fails too: {KEPT}.")
+        return _noted(report, f"Given {WRITTEN}, it fails too: {NOT_THE_READER}.")
     if not _differ(report, runs, again, level):
         return _noted(report, f"Given {WRITTEN}, it passes, but {report.n:,} runs do not tell that from the file's.")
     text = f"the file is misread: given {WRITTEN}, the simulator passes"

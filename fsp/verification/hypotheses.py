@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LAW_TOL = 1e-7  # of the law of a mistake: far below what a test tells apart with 10⁶ runs
 UNKNOWN_LAW = 1e-4  # error above which samples would fit any law: such a hypothesis is passed over; chosen
 MOST_REACTIONS = 12  # chosen, not measured: whose rates are varied one by one
-MOST_SPECIES = 12  # chosen, not measured: whose start counts are varied
+MOST_VARIED_SPECIES = 12  # chosen, not measured: whose start counts are varied
 TAU_RUNS = 10_000  # of tau-leaping, whose law is known from them: their error is that of 10,000 samples; chosen
 # chosen: factors between units of time, in which rates are written
 UNITS_OF_TIME = tuple(c**s for c in (2.0, 10.0, 24.0, 60.0, 1000.0, 1440.0, 3600.0, np.log(2.0)) for s in (1.0, -1.0))
@@ -145,7 +145,7 @@ def _together(model: Model) -> Iterator[tuple[tuple[int, ...], str]]:
 
 
 def _of_starts(model: Model, times: FloatArray) -> Iterator[Hypothesis]:
-    for column, name in list(enumerate(model.species))[:MOST_SPECIES]:
+    for column, name in list(enumerate(model.species))[:MOST_VARIED_SPECIES]:
         for change, word in ((1, "many"), (-1, "few")):
             begun = model.initial_states.copy()
             begun[:, column] += change

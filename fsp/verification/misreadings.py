@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from fsp.errors import FSPError
 from fsp.formats.comparison import difference
 from fsp.formats.readers import read_text
-from fsp.formats.sbml_parts import each
+from fsp.formats.sbml_parts import Element, each
 from fsp.model import Model, Reaction
 from fsp.model.event import Event
 from fsp.model.libraries import one_at_a_time
 from fsp.model.tree import Call, Expression, Number, Symbol, Time, call
 
-Element = Any  # libsbml has no types
 ABOVE_ROUNDING = 2.0**-20  # added to rates that are rounded down, so that a whole one stays what it is
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fsp.distribution import Interval
     from fsp.model import Model
 
-FINEST = 1e-11  # tolerance of the reference, at the least
+FINEST_TOL = 1e-11  # tolerance of the reference, at the least
 # Of the sums that are compared here: 900 units of rounding, ten times `SUM_ROUNDING`.
 SUM_SLACK = 1e-13
 
@@ -70,11 +70,16 @@ class Moments:
         object.__setattr__(self, "species", tuple(self.species))
 
 
-Answer = Distribution | Solution | Moments
+ReferenceAnswer = Distribution | Solution | Moments
 
 
 def verify_answer(
-    model: Model, answer: Answer, claimed: float | None = None, *, name: str = "", max_states: int | None = None
+    model: Model,
+    answer: ReferenceAnswer,
+    claimed: float | None = None,
+    *,
+    name: str = "",
+    max_states: int | None = None,
 ) -> Report:
     """Tell whether what another solver computed is as accurate as it claims."""
     if isinstance(answer, Moments) and claimed is None:
@@ -86,7 +91,7 @@ def verify_answer(
         raise ArgumentError(f"Species must be of {', '.join(model.species)}, but one is '{unknown[0]}'.")
     times = _times(answer)
     smallest = min(_claims(answer, claimed))
-    reference = transient(model, times, float(np.clip(smallest / 100, FINEST, TOL)), max_states=max_states)
+    reference = transient(model, times, float(np.clip(smallest / 100, FINEST_TOL, TOL)), max_states=max_states)
     if isinstance(answer, Moments):
         compared = list(_moments(reference, answer, float(claimed or 0.0)))
     else:
@@ -108,7 +113,7 @@ def verify_answer(
     )
 
 
-def _times(answer: Answer) -> FloatArray:
+def _times(answer: ReferenceAnswer) -> FloatArray:
     if isinstance(answer, Distribution):
         if answer.t is None:
             raise ArgumentError("A distribution must have a time to be compared, but is stationary.")
@@ -116,7 +121,7 @@ def _times(answer: Answer) -> FloatArray:
     return checked_times(answer.times)
 
 
-def _claims(answer: Answer, claimed: float | None) -> list[float]:
+def _claims(answer: ReferenceAnswer, claimed: float | None) -> list[float]:
     if isinstance(answer, Moments):
         return [float(claimed or 0.0)]
     parts: Sequence[Distribution] = list(answer) if isinstance(answer, Solution) else [answer]

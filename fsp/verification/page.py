@@ -10,7 +10,7 @@ import numpy as np
 from fsp.output.html import page_of, panels, svg, table_of
 from fsp.verification.samples import Summary
 from fsp.verification.slack import Slack
-from fsp.verification.test import KINDS
+from fsp.verification.test import TEST_KINDS
 from fsp.verification.verdict import Verdict, number
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from fsp.distribution import Distribution
     from fsp.verification.samples import Histograms, Runs
 
-_SHOWN = 10  # rejected tests before the rest is folded
+_UNFOLDED = 10  # rejected tests before the rest is folded
 SMALLEST_DRAWN = 1e-30  # p-value, of the picture
-MOST_TIMES, MOST_SPECIES = 4, 6  # that are drawn
+MOST_DRAWN_TIMES, MOST_DRAWN_SPECIES = 4, 6  # that are drawn
 _COLOURS = {"pass": "#1a7f37", "fail": "#c62828", "undecided": "#9a6700"}
 
 
@@ -58,7 +58,7 @@ def _origin(report: Verdict) -> list[str]:
 
 def _kinds(report: Verdict) -> str:
     rows, bad = [], []
-    for kind, meaning in KINDS.items():
+    for kind, meaning in TEST_KINDS.items():
         tests = [test for test in report.tests if test.kind == kind]
         if tests:
             worst = min(tests, key=lambda test: test.p)
@@ -73,8 +73,8 @@ def _rejected(report: Verdict) -> str:
     if not rows:
         return "<p>No test rejects.</p>"
     header = ["rejected", "p", "adjusted", "where"]
-    more = f"<details><summary>{len(rows) - _SHOWN:,} more</summary>{table_of(header, rows[_SHOWN:])}</details>"
-    return table_of(header, rows[:_SHOWN]) + (more if len(rows) > _SHOWN else "")
+    more = f"<details><summary>{len(rows) - _UNFOLDED:,} more</summary>{table_of(header, rows[_UNFOLDED:])}</details>"
+    return table_of(header, rows[:_UNFOLDED]) + (more if len(rows) > _UNFOLDED else "")
 
 
 def _findings(report: Verdict) -> list[str]:
@@ -109,7 +109,7 @@ def _p_values(report: Verdict) -> Figure:
     """Draw the adjusted p-value of each test over time, which is compared with the level."""
     figure, axes = panels(1, 1, (9.0, 3.4))
     axis = axes[0, 0]
-    for kind in KINDS:
+    for kind in TEST_KINDS:
         tests = [test for test in report.tests if test.kind == kind]
         if tests:
             times = [report.times[-1] if test.time is None else test.time for test in tests]
@@ -123,9 +123,9 @@ def _p_values(report: Verdict) -> Figure:
 def _marginals(report: Verdict, samples: Runs | Histograms) -> Figure:
     """Draw the differences of some species at some times, of those at which a count varies."""
     worst = {name: [t.p for t in report.tests if name in t.species] for name in report.species}
-    species = sorted(report.species, key=lambda name: min(worst[name], default=1.0))[:MOST_SPECIES]
+    species = sorted(report.species, key=lambda name: min(worst[name], default=1.0))[:MOST_DRAWN_SPECIES]
     varied = [k for k in range(len(report.times)) if any(_varies(report, k, name) for name in species)] or [0]
-    numbers = np.array(varied)[np.unique(np.linspace(0, len(varied) - 1, MOST_TIMES).round().astype(int))]
+    numbers = np.array(varied)[np.unique(np.linspace(0, len(varied) - 1, MOST_DRAWN_TIMES).round().astype(int))]
     figure, axes = panels(len(species), len(numbers), (2.6 * len(numbers) + 0.6, 2.2 * len(species)))
     for row, name in enumerate(species):
         for column, k in enumerate(numbers):

@@ -30,9 +30,9 @@ from fsp.verification.battery import Battery
 from fsp.verification.misreadings import misread
 from fsp.verification.power import VARIANT_TOL, Power, detectable, knobs
 from fsp.verification.samples import Planned
-from fsp.verification.sequential import MOST_RUNS
+from fsp.verification.sequential import MOST_SEQUENTIAL_RUNS
 from fsp.verification.strength import sought, without_events
-from fsp.verification.two_times import MOST_PAIRS, MOST_SPECIES
+from fsp.verification.two_times import MOST_PAIRS, MOST_TESTED_SPECIES
 from fsp.verification.verdict import EXIT_CODES
 from fsp.verification.verify import (
     ALPHA,
@@ -53,13 +53,13 @@ if TYPE_CHECKING:
     from fsp.verification.verdict import Detectable, Sought
 
 REQUIRE = 0.05  # default size of a mistake; chosen
-SHARES = np.array([1, 2, 4, 8, 12, 16, 24, 32]) / 32  # of the last time: candidates, all on one even grid; chosen
+TIME_SHARES = np.array([1, 2, 4, 8, 12, 16, 24, 32]) / 32  # of the last time: candidates, all on one even grid; chosen
 FIRST_RUNS = 10_000  # with which each candidate is looked at; chosen
 FEWEST_RUNS = 100  # that are recommended; chosen, as cells hold five expected runs
 MOST_TIMES, FEWEST_TIMES = 4, 2  # that are recommended: what a run does between outputs shows at two only; chosen
 WORTH = 0.9  # of the number of runs, that a further time must leave at the most to be recommended; chosen
-ROUNDS = 6  # of raising the number of runs, which settles in two or three; chosen
-_LOOKED_AT = 1e-3, 30.0  # shares of a change: from a millionth of `FIRST_RUNS` to 900 times as many
+RUN_ROUNDS = 6  # of raising the number of runs, which settles in two or three; chosen
+_SHARES_LOOKED_AT = 1e-3, 30.0  # shares of a change: from a millionth of `FIRST_RUNS` to 900 times as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Need:
     time
         That time.
     by
-        The test that finds it, one of `fsp.verification.test.KINDS`.
+        The test that finds it, one of `fsp.verification.test.TEST_KINDS`.
     required
         Whether the number of runs is chosen for it; not for mistakes of reading the file, some of which next to no
         number of runs would show.
@@ -171,7 +171,7 @@ def plan(
     alpha: float = ALPHA,
     power: float = POWER,
     species: Sequence[str] | None = None,
-    max_runs: int = MOST_RUNS,
+    max_runs: int = MOST_SEQUENTIAL_RUNS,
     max_states: int | None = None,
     progress: StateCallback | bool | None = None,
 ) -> Plan:
@@ -240,7 +240,7 @@ def candidates(times: Sequence[float] | FloatArray | float) -> FloatArray:
     given = given[given > 0.0]
     if not len(given):
         raise ArgumentError("`times` must have one after the start, but has 0 only.")
-    return given if len(given) > 1 else given[0] * SHARES
+    return given if len(given) > 1 else given[0] * TIME_SHARES
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +283,7 @@ def _seen(
         if all(looker.exact.is_near(other) for looker, other in zip(lookers, others, strict=True)):
             notes.append(f"{words}: changes nothing at these times")
             continue
-        shares = [looker.share(other, power, _LOOKED_AT) for looker, other in zip(lookers, others, strict=True)]
+        shares = [looker.share(other, power, _SHARES_LOOKED_AT) for looker, other in zip(lookers, others, strict=True)]
         seen.append(
             _RunsForMistake(words, required, [FIRST_RUNS * share**2 for share, _ in shares], [by for _, by in shares])
         )
@@ -311,7 +311,7 @@ def number_of_tests(planned: Planned) -> int:
     """Return the number of tests that runs get, at the most: those of a time, of two of them, and of independence."""
     times, species = len(planned.times), len(planned.species)
     of_times = times * (1 + (species > 1) + 4 * species)
-    of_two_times = min(MOST_PAIRS, times - 1) * min(MOST_SPECIES, species)
+    of_two_times = min(MOST_PAIRS, times - 1) * min(MOST_TESTED_SPECIES, species)
     return of_times + of_two_times + 1 + (times > 2) + species
 
 
@@ -364,7 +364,7 @@ class SampleSize:
             return {"runs": None, "undecided": "no rate constant is known to be seen, however many runs there are"}
         n = rounded(max(FEWEST_RUNS, about)) if np.isfinite(about) else self.max_runs + 1
         reference = transient(self.model, times, tolerance_of(FIRST_RUNS, self.alpha), max_states=self.max_states)
-        for _ in range(ROUNDS):
+        for _ in range(RUN_ROUNDS):
             if n > self.max_runs:
                 break
             self.report(Stage(f"{n:,} runs"))

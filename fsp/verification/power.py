@@ -37,11 +37,11 @@ VARIANT_TOL = 1e-7  # of the models with another parameter
 FIRST_CHANGE = 0.1  # relative change that is looked at first
 LARGEST_INCREASE, LARGEST_DECREASE = 10.0, 0.99  # relative changes beyond which nothing is looked for; chosen
 _PROBE = 1.1234567  # a factor that leaves no whole number whole
-CLOSE = 1.3  # ratio of the change that was solved to the one that is found
+CLOSE_RATIO = 1.3  # ratio of the change that was solved to the one that is found
 MOST_SOLVED = 4  # changes of one parameter in one direction
 MUCH_WORK = 3e8  # products times states: above, one change is solved for each parameter, and extrapolated
-_LEVELS = (np.arange(40) + 0.5) / 40  # quantiles of a binomial count, to average over it
-_LOOKED_AT = 3  # tests of a kind whose power is computed
+_COUNT_QUANTILES = (np.arange(40) + 0.5) / 40  # quantiles of a binomial count, to average over it
+_TESTS_LOOKED_AT = 3  # tests of a kind whose power is computed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +135,7 @@ class Power:
         spread = np.sqrt(np.maximum(other.moments[:, 1] - np.square(other.moments[:, 0]), 1e-300))
         deviations = np.sqrt(np.maximum(self.exact.moments[:, 1] - np.square(self.exact.moments[:, 0]), 1e-300))
         shift = np.abs(other.moments[:, 0] - self.exact.moments[:, 0]) / (spread + deviations)
-        for row in np.argsort(-shift)[:_LOOKED_AT]:
+        for row in np.argsort(-shift)[:_TESTS_LOOKED_AT]:
             low, high = self._ends(int(row), float(self.exact.moments[row, 0]), float(deviations[row]))
             error = spread[row] / sqrt(self.n)
             mean = other.moments[row, 0]
@@ -168,7 +168,7 @@ class Power:
             gaps = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1e-300) - share
             noncentral = mine.sum(axis=1) * np.square(gaps[:, 0]) / (share[:, 0] * share[:, 1])
             distance.append(float(np.nansum(noncentral)) / sqrt(2 * len(mine)))
-        for place in np.argsort(-np.array(distance))[:_LOOKED_AT] if distance else []:
+        for place in np.argsort(-np.array(distance))[:_TESTS_LOOKED_AT] if distance else []:
             _, _, kind, expected = self._cells[place]
             yield self._of_splits(expected, other.cells[place]), kind
 
@@ -177,7 +177,8 @@ class Power:
         total = np.round(self.n * cells.sum(axis=1))[:, None]  # (splits, 1)
         share = (cells[:, 0] / np.maximum(cells.sum(axis=1), 1e-300))[:, None]
         spread = np.sqrt(total * share * (1 - share))
-        counts = np.clip(np.round(total * share + spread * special.ndtri(_LEVELS)), 0, total)  # (splits, levels)
+        near = np.round(total * share + spread * special.ndtri(_COUNT_QUANTILES))  # (splits, levels)
+        counts = np.clip(near, 0, total)
         low, high = expected.slack.interval(expected.masses)
         least, upper = low[:, 0] / (low[:, 0] + high[:, 1]), high[:, 0] / (high[:, 0] + low[:, 1])
         shape = counts.shape
@@ -187,7 +188,7 @@ class Power:
             np.broadcast_to(least[:, None], shape),
             np.broadcast_to(upper[:, None], shape),
         )
-        terms = -2 * np.log(np.maximum(p, statistics.SMALLEST))
+        terms = -2 * np.log(np.maximum(p, statistics.SMALLEST_P))
         mean, variance = terms.mean(axis=1).sum(), terms.var(axis=1).sum()
         critical = float(special.chdtri(2 * len(cells), self.level))
         return float(special.ndtr((mean - critical) / sqrt(max(variance, 1e-12))))
@@ -276,7 +277,7 @@ class _ChangeSearch:
             if features is None:
                 return inf, ""
             change, by = self._crossing(features, side * tried, sign, largest)
-            if tried == largest or (change < inf and max(change / tried, tried / change) < CLOSE):
+            if tried == largest or (change < inf and max(change / tried, tried / change) < CLOSE_RATIO):
                 break
             tried = float(np.clip(change, tried / 30, min(largest, tried * 30)))
         return (change, by) if by else (inf, "")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fsp.version import __version__
 
-_PACKAGES = ("numpy", "scipy", "numba", "python-libsbml", "antimony")
+_REPORTED_PACKAGES = ("numpy", "scipy", "numba", "python-libsbml", "antimony")
 
 
 def provenance(seed: int | None, simulator: str = "") -> dict[str, str]:
@@ -32,7 +32,7 @@ def provenance(seed: int | None, simulator: str = "") -> dict[str, str]:
 def _versions(simulator: str) -> Iterator[str]:
     from fsp.sampling.packages import PACKAGES
 
-    for name in (*_PACKAGES, *([PACKAGES[simulator][1]] if simulator in PACKAGES else [])):
+    for name in (*_REPORTED_PACKAGES, *([PACKAGES[simulator][1]] if simulator in PACKAGES else [])):
         try:
             yield f"{name} {version(name)}"
         except PackageNotFoundError:

@@ -14,14 +14,14 @@ from fsp.output import files
 from fsp.output.records import to_json
 from fsp.output.replace import MARK
 from fsp.verification.page import page
-from fsp.verification.test import KINDS
+from fsp.verification.test import TEST_KINDS
 from fsp.verification.verdict import Verdict, number, p_is
 from fsp.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_SHOWN = 8  # rejected tests that are printed
+_PRINTED = 8  # rejected tests that are printed
 
 
 class Report(Verdict):
@@ -46,7 +46,7 @@ class Report(Verdict):
 
     def _summary(self) -> list[str]:
         rows = []
-        for kind in KINDS:
+        for kind in TEST_KINDS:
             tests = [test for test in self.tests if test.kind == kind]
             if tests:
                 worst = min(tests, key=lambda test: test.p)
@@ -67,9 +67,9 @@ class Report(Verdict):
 
     def __str__(self) -> str:
         lines = [*self._head(), *self._summary(), *self._suite()]
-        lines += [f"  {test.name}: {p_is(test.p)}; {test.where}" for test in self.rejected[:_SHOWN]]
-        if len(self.rejected) > _SHOWN:
-            lines.append(f"  and {len(self.rejected) - _SHOWN} more")
+        lines += [f"  {test.name}: {p_is(test.p)}; {test.where}" for test in self.rejected[:_PRINTED]]
+        if len(self.rejected) > _PRINTED:
+            lines.append(f"  and {len(self.rejected) - _PRINTED} more")
         if self.detectable:
             power = self.detectable[0].power
             lines.append(f"Smallest errors of rate constants that are found with probability {power:g}:")
@@ -180,8 +180,8 @@ class Report(Verdict):
 
 
 def _listed(pairs: Sequence[tuple[int, int]]) -> str:
-    shown = [f"{later} = {first}" for first, later in pairs[:_SHOWN]]
-    return ", ".join(shown) + (f" and {len(pairs) - _SHOWN:,} more" if len(pairs) > _SHOWN else "")
+    shown = [f"{later} = {first}" for first, later in pairs[:_PRINTED]]
+    return ", ".join(shown) + (f" and {len(pairs) - _PRINTED:,} more" if len(pairs) > _PRINTED else "")
 
 
 WRITERS: dict[str, Callable[[Report], str]] = {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from fsp.verification.report import Report
 
-FIRST_RUNS, MOST_RUNS = 1000, 1_000_000  # of the first look, and at the most: defaults of `fsp.verify`
+FIRST_RUNS, MOST_SEQUENTIAL_RUNS = 1000, 1_000_000  # of the first look, and at the most: defaults of `fsp.verify`
 
 
 def until_detectable(
@@ -32,7 +32,7 @@ def until_detectable(
     alpha: float,
     target: float,
     first: int = FIRST_RUNS,
-    limit: int = MOST_RUNS,
+    limit: int = MOST_SEQUENTIAL_RUNS,
     tell: Callable[[str], None] | None = None,
 ) -> Report:
     """Take runs until fail, pass, or the limit."""

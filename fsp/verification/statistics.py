@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fsp.verification.slack import ScalarLaw
 
 BERRY_ESSEEN = 0.4748  # a proof hangs on it: Shevtsova's constant, for identical laws
-SMALLEST = 1e-300  # p-values below are written as this
+SMALLEST_P = 1e-300  # p-values below are written as this
 _ROUNDING = 1 + 1e-9  # of the functions of scipy and the sums here, as a factor of a p-value
 
 
@@ -60,7 +60,7 @@ def fisher(p: FloatArray) -> float:
     """Combine p-values of which each is valid given those before it."""
     if len(p) == 0:
         return 1.0
-    statistic = -2 * np.log(np.maximum(p, SMALLEST)).sum()
+    statistic = -2 * np.log(np.maximum(p, SMALLEST_P)).sum()
     return float(special.chdtrc(2 * len(p), statistic))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-KINDS = {
+TEST_KINDS = {
     "support": "runs in states that are next to impossible",
     "joint": "joint distribution of all species, in cells",
     "marginal": "distribution of a species, in cells",
@@ -29,7 +29,7 @@ class Test:
     Parameters
     ----------
     kind
-        One of `KINDS`.
+        One of `TEST_KINDS`.
     time
         At which time, None where it concerns all of them.
     species

@@ -29,16 +29,17 @@ if TYPE_CHECKING:
     from fsp.verification.samples import Runs
     from fsp.verification.test import Test
 
-MOST_PAIRS, MOST_SPECIES = 2, 3  # that are tested, two solutions each; chosen
+MOST_PAIRS, MOST_TESTED_SPECIES = 2, 3  # that are tested, two solutions each; chosen
 HALF_TOL = 1e-9  # of the solution from each half, little beside the spread of 10⁶ runs
-ROUNDED = 4.0 * UNIT_ROUNDOFF  # of probabilities that are divided by their sum, which is multiplied with in the end
+# Of probabilities that are divided by their sum, which is multiplied with in the end.
+NORMALISED_ROUNDING = 4.0 * UNIT_ROUNDOFF
 
 
 def two_time_tests(model: Model, solution: Solution, runs: Runs) -> Iterator[Test]:
     """Return tests of pairs of neighbouring times, the first and the last."""
     last = len(runs.times) - 2
     for k in sorted({0, last})[-MOST_PAIRS:] if last >= 0 else []:
-        for name in runs.species[:MOST_SPECIES]:
+        for name in runs.species[:MOST_TESTED_SPECIES]:
             expected = _expected(model, solution[k], float(runs.times[k + 1]), name, runs.n)
             if expected is not None:
                 column = runs.species.index(name)
@@ -86,7 +87,7 @@ def _half(model: Model, first: Distribution, kept: BoolArray, t: float) -> tuple
         first.probabilities[kept] / mass,
         first.species,
         t=first.t,
-        error=ErrorLedger(rounding=ROUNDED),
+        error=ErrorLedger(rounding=NORMALISED_ROUNDING),
         model_hash=first.model_hash,
     )
     return transient(model, [t], tol=HALF_TOL, start=start)[0], mass

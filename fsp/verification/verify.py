@@ -30,7 +30,7 @@ from fsp.verification.reading import read_samples
 from fsp.verification.report import Report
 from fsp.verification.run_source import RunSource
 from fsp.verification.samples import Runs, Summary
-from fsp.verification.sequential import FIRST_RUNS, MOST_RUNS
+from fsp.verification.sequential import FIRST_RUNS, MOST_SEQUENTIAL_RUNS
 from fsp.verification.sequential import until_detectable as take_until
 from fsp.verification.strength import held_to, sought
 from fsp.verification.two_times import two_time_tests
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 ALPHA, POWER = 1e-3, 0.9  # defaults: a false alarm in a thousand verifications, the usual power of a test
 LOOSEST, TIGHTEST = 1e-6, 1e-11  # tolerances of a reference
-SHARE = 1e-3  # of `alpha`, that runs in states which the reference does not store may make of a p-value
+UNSTORED_SHARE = 1e-3  # of `alpha`, that runs in states which the reference does not store may make of a p-value
 
 
 @barred()
@@ -192,7 +192,7 @@ def _judged(study: Study, samples: Any, simulator: str | Simulator | None, given
     if times is None:
         raise ArgumentError("`times` must be given to ask a simulator, but are missing.")
     study.asked = RunSource(asked, study.model, study.file, checked_times(times), 1 if seed is None else seed, names)
-    return study.of_simulator(runs or FIRST_RUNS, given["until_detectable"], given["max_runs"] or MOST_RUNS)
+    return study.of_simulator(runs or FIRST_RUNS, given["until_detectable"], given["max_runs"] or MOST_SEQUENTIAL_RUNS)
 
 
 _APPLIES = {  # what may be given with each kind of samples
@@ -288,7 +288,7 @@ class Study:
             findings = diagnose(*failed, alpha=level, text=self._text())
             report = replace(report, findings=findings)
             if not findings:
-                report = replace(report, notes=(*report.notes, NOTHING))
+                report = replace(report, notes=(*report.notes, NOTHING_TELLS))
             if is_file and self.asked is not None and isinstance(samples, Runs):
                 report = with_reader_judged(report, samples, self.asked, level)
         if self.power is None:
@@ -308,7 +308,9 @@ class Study:
         return None if document.why else document.text
 
 
-NOTHING = "None of the mistakes that were tried makes these samples more likely; see docs/verification.md for the list."
+NOTHING_TELLS = (
+    "None of the mistakes that were tried makes these samples more likely; see docs/verification.md for the list."
+)
 
 
 def opened(simulator: str | Simulator | None) -> Simulator:
@@ -366,7 +368,7 @@ def tolerance(samples: Samples, alpha: float) -> float:
 
 def tolerance_of(n: int, alpha: float, tests: int = 1) -> float:
     """Return the tolerance for `n` runs, and as many tests to whose p-values its error is added."""
-    return float(np.clip(SHARE * alpha / (tests * n), TIGHTEST, LOOSEST))
+    return float(np.clip(UNSTORED_SHARE * alpha / (tests * n), TIGHTEST, LOOSEST))
 
 
 def judge(model: Model, samples: Samples, reference: Solution, *, alpha: float, simulator: str = "") -> Report:

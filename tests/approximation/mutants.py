@@ -14,7 +14,7 @@ MUTANTS = [
     mutant(
         "distances-in-the-1-norm-do-not-round",
         "approximation/distances.py",
-        "+ ROUNDED * value",
+        "+ DIFFERENCE_ROUNDING * value",
         "+ 0.0 * value",
         "distances",
         only="hold_their_rounding",

@@ -153,7 +153,7 @@ def test_means_that_no_polynomial_bounds_are_open():
     y, values = np.array([0.5, 0.5]), np.array([1.0, 3.0])
     for enclosing in (Envelope(None, {}), Envelope({}, None)):
         found = bounds.tail_mean(y, values, ledger(0.0), enclosing, Tails(y), 0.0)
-        assert (found.certified, found.value, found.reason) == (False, 2.0, bounds.OPEN)
+        assert (found.certified, found.value, found.reason) == (False, 2.0, bounds.UNBOUNDED_FORMULA)
         assert not np.isfinite(found.lower)
         assert not np.isfinite(found.upper)
 

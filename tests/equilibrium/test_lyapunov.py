@@ -46,7 +46,7 @@ def test_chains_that_escape_have_no_drift_condition(name):
 @pytest.fixture
 def quadratic_forms(monkeypatch):
     """Quadratic forms are tried whatever the number of excepted states."""
-    monkeypatch.setattr(lyapunov, "_MANY", -1)
+    monkeypatch.setattr(lyapunov, "_MANY_EXCEPTED", -1)
     monkeypatch.setattr(lyapunov._LyapunovSearch, "candidates", lambda self: [])
 
 

@@ -306,7 +306,7 @@ MUTANTS = [
     mutant(
         "panels-streamed-wherever-they-begin",
         "generator/blocks.py",
-        "return STREAMED if once and out.ctypes.data % LINE == 0 else PREFETCHED",
+        "return STREAMED if once and out.ctypes.data % CACHE_LINE == 0 else PREFETCHED",
         "return STREAMED if once else PREFETCHED",
         "blocks",
         only="past_the_caches",

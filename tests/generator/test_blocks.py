@@ -100,7 +100,7 @@ def test_panels_are_written_past_the_caches_where_they_begin_at_a_line(rng, monk
     op = on_runs(generator.plans[0], generator.sinks)
     block = op.block(8)
     columns, image = rng.standard_normal((op.n, 8)), np.empty(op.n * 8 + 1)[1:]
-    begins = -image.ctypes.data % blocks.LINE // 8
+    begins = -image.ctypes.data % blocks.CACHE_LINE // 8
     assert blocks.way_to_write(op.slices, 8, block.zeros()) == block_kernels.STREAMED
     if begins:
         assert blocks.way_to_write(op.slices, 8, image) == block_kernels.PREFETCHED
@@ -157,7 +157,7 @@ def test_blocks_begin_at_lines_of_the_caches():
     block = Generator(NETWORKS["hill"], StateSpace.box(NETWORKS["hill"], 12)).operator.block(3)
     room = block.zeros(5)
     assert room.shape == (5, 4 * 169)  # a column more than vectors
-    assert room.ctypes.data % blocks.LINE == 0
+    assert room.ctypes.data % blocks.CACHE_LINE == 0
     assert not room.any()
 
 

@@ -22,7 +22,7 @@ MUTANTS = [
     mutant(
         "laws-of-products-that-underflow",
         "model/draws.py",
-        "weights[weights < SMALLEST] = 0.0",
+        "weights[weights < LEAST_KEPT] = 0.0",
         "weights[weights < 0.0] = 0.0",
         "draws",
         only="underflow",
@@ -38,8 +38,8 @@ MUTANTS = [
     mutant(
         "parts-of-a-reaction-are-a-page",
         "model/describe.py",
-        "if len(numbers) > MOST_PARTS + 1 else 0",
-        "if len(numbers) > 10 * MOST_PARTS + 1 else 0",
+        "if len(numbers) > MOST_SHOWN_PARTS + 1 else 0",
+        "if len(numbers) > 10 * MOST_SHOWN_PARTS + 1 else 0",
         "describe",
         only="made_of_one",
     ),
@@ -166,8 +166,8 @@ MUTANTS = [
     mutant(
         "doubt-shares-a-hash",
         "model/fingerprint.py",
-        'f"{digest}{_MARK}{uuid.uuid4().hex}" if doubts',
-        'f"{digest}{_MARK}" if doubts',
+        'f"{digest}{_UNREPEATABLE_MARK}{uuid.uuid4().hex}" if doubts',
+        'f"{digest}{_UNREPEATABLE_MARK}" if doubts',
         "fingerprint",
         only="equals_nothing",
     ),
@@ -269,7 +269,7 @@ MUTANTS = [
     mutant(
         "decimals-are-compared-as-doubles",
         "model/comparisons.py",
-        "return _compared(node) if isinstance(node, Call) and node.function in COMPARED else node",
+        "return _compared(node) if isinstance(node, Call) and node.function in ALL_COMPARISONS else node",
         "return node",
         "comparisons",
         only="agree or whole",
@@ -392,8 +392,8 @@ MUTANTS = [
     mutant(
         "species-bound-one-too-small",
         "model/structure.py",
-        "math.floor(value + _SLACK * max(1.0, value))",
-        "math.floor(value + _SLACK * max(1.0, value)) - 1",
+        "math.floor(value + _PROGRAMME_TOLERANCE * max(1.0, value))",
+        "math.floor(value + _PROGRAMME_TOLERANCE * max(1.0, value)) - 1",
         "structure",
     ),
     mutant(
@@ -567,8 +567,8 @@ MUTANTS = [
     mutant(
         "one-less-an-exponential-loses-its-digits",
         "model/taylor.py",
-        'if name == "-" and arguments[0] == _ONE and',
-        'if name == "-" and arguments[0] == _ONE and not',
+        'if name == "-" and arguments[0] == ONE and',
+        'if name == "-" and arguments[0] == ONE and not',
         "taylor",
         only="digits",
     ),

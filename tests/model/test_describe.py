@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fsp
-from fsp.model.describe import LONGEST_LAW, MOST_PARTS, MOST_STEPS, MOST_VALUES
+from fsp.model.describe import LONGEST_LAW, MOST_SHOWN_PARTS, MOST_SHOWN_STEPS, MOST_VALUES
 
 SWITCH = [fsp.Reaction("A -> B", rate="k*A"), fsp.Reaction("B -> A", rate="B")]
 
@@ -26,8 +26,8 @@ def test_what_is_made_of_one_reaction_is_counted(where):
     made = [r for r in model.reactions if str(r.name).startswith("r1 with e1")]
     text = model.describe()
     assert len(made) > 10
-    assert len(rows_of(text, "r1 with e1")) == MOST_PARTS
-    assert f"  … {len(made) - MOST_PARTS} more of r1 with e1" in text
+    assert len(rows_of(text, "r1 with e1")) == MOST_SHOWN_PARTS
+    assert f"  … {len(made) - MOST_SHOWN_PARTS} more of r1 with e1" in text
     assert rows_of(text, "r2:")
 
 
@@ -53,12 +53,12 @@ def test_long_laws_are_cut():
 
 
 def test_steps_of_a_file_are_counted():
-    n = MOST_STEPS + 7
+    n = MOST_SHOWN_STEPS + 7
     species = ", ".join(f"X{k} in c" for k in range(n))
     body = "; ".join(f"J{k}: X{k} => ; X{k}; X{k} = {k}.25" for k in range(n))
     model = fsp.loads(f"model m; compartment c = 1; species {species}; {body}; end", counts="omega=10")
     steps = model.conversion.steps
     text = model.describe()
-    assert f"  {steps[MOST_STEPS - 1]}" in text
-    assert f"  {steps[MOST_STEPS]}" not in text
-    assert f"  … {len(steps) - MOST_STEPS} more steps, in model.conversion.steps" in text
+    assert f"  {steps[MOST_SHOWN_STEPS - 1]}" in text
+    assert f"  {steps[MOST_SHOWN_STEPS]}" not in text
+    assert f"  … {len(steps) - MOST_SHOWN_STEPS} more steps, in model.conversion.steps" in text

@@ -14,8 +14,8 @@ MUTANTS = [
     mutant(
         "laws-are-cut-for-their-sum-alone",
         "model/draws.py",
-        "return theta < 1.0 and weight * (count / (count - 1)) ** ORDER <= LEFT_OUT * others * (1.0 - theta)",
-        "return True",
+        "theta < 1.0 and weight * (count / (count - 1)) ** ORDER <= LEFT_OUT_OF_MOMENTS * others * (1.0 - theta)",
+        "True",
         "burst_tails",
         only="left_out",
     ),
@@ -46,7 +46,7 @@ MUTANTS = [
     mutant(
         "folded-constants-are-one-number",
         "moments/envelope.py",
-        "if self._of_numbers is not self and not number.error > KNOWN * abs(number.value):",
+        "if self._of_numbers is not self and not number.error > FOLDED_ERROR * abs(number.value):",
         "if self._of_numbers is not self:",
         "rounding",
         only="no_product_form",
@@ -234,8 +234,8 @@ MUTANTS = [
     mutant(
         "numbers-rounded-to-no-side",
         "moments/terms.py",
-        "raised * (1 + side * _WIDENED)",
-        "raised * (1 - side * _WIDENED)",
+        "raised * (1 + side * _POWER_MARGIN)",
+        "raised * (1 - side * _POWER_MARGIN)",
         "envelope",
     ),
     mutant(

@@ -104,7 +104,7 @@ def test_parities_are_weighted_by_the_start(comm):
 
 
 def test_too_many_parts_are_refused_with_the_way_out(comm, monkeypatch):
-    monkeypatch.setattr(classes, "MOST_PARTS", 5)
+    monkeypatch.setattr(classes, "MOST_GATHERED", 5)
     model = network({"A": 20, "B": 0}, ("A -> B", "mass_action", 1.0))
     with pytest.raises(fsp.StateSpaceError, match=r"at most 5 parts.*backend='serial'"):
         on_ranks(comm, model, space=StateSpace.reachable(model, comm=comm))

@@ -86,7 +86,7 @@ MUTANTS = [
     mutant(
         "curves-of-the-same-colour",
         "output/panels.py",
-        "style = (before + i) % MOST_SPECIES",
+        "style = (before + i) % MOST_COLOURED_SPECIES",
         "style = i",
         "pictures",
         only="same_axes",

@@ -256,14 +256,16 @@ def sealed(path):
     """Give a file that was changed the checksum of what it has become."""
     content = path.read_bytes()
     line = content.split(b"\n")[0]
-    digest = hashlib.sha256(content[storage.LINE :]).hexdigest().encode()
-    path.write_bytes((line[: -len(digest)] + digest + b"\n").ljust(storage.LINE, b"\0") + content[storage.LINE :])
+    digest = hashlib.sha256(content[storage.HEAD_BYTES :]).hexdigest().encode()
+    path.write_bytes(
+        (line[: -len(digest)] + digest + b"\n").ljust(storage.HEAD_BYTES, b"\0") + content[storage.HEAD_BYTES :]
+    )
 
 
 def test_the_first_line_tells_the_checksum(solution, tmp_path):
     path = tmp_path / "run.h5"
     solution.save(path)
-    line = path.read_bytes()[: storage.LINE].rstrip(b"\0").decode()
+    line = path.read_bytes()[: storage.HEAD_BYTES].rstrip(b"\0").decode()
     digest = hashlib.sha256(path.read_bytes()[512:]).hexdigest()
     assert line == f"HDF5 after 512 bytes, written by fsp, format {layout.FORMAT_VERSION}, sha256 {digest}\n"
 
@@ -318,7 +320,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path):
     path = tmp_path / "run.h5"
     fsp.transient(DECAY, [1.0, 2.0], 1e-3).save(path)
     content = path.read_bytes()
-    for place in [*range(100, storage.LINE), *range(512, len(content), 197), len(content) - 1]:
+    for place in [*range(100, storage.HEAD_BYTES), *range(512, len(content), 197), len(content) - 1]:
         changed = bytearray(content)
         changed[place] ^= 8
         path.write_bytes(changed)

@@ -142,8 +142,8 @@ MUTANTS = [
     mutant(
         "second-moments-cost-what-first-ones-do",
         "passages/certificate.py",
-        "scaled(inner, k * (1 + MARGIN))",
-        "scaled(inner, MARGIN)",
+        "scaled(inner, k * (1 + PAID_MARGIN))",
+        "scaled(inner, PAID_MARGIN)",
         "passage",
         only="small_space",
     ),
@@ -350,7 +350,7 @@ MUTANTS = [
     mutant(
         "divisors-are-far-from-zero",
         "passages/discs.py",
-        "least = abs(other.value) * (1.0 - OFF) - other.radius",
+        "least = abs(other.value) * (1.0 - COMPLEX_ROUNDING) - other.radius",
         "least = abs(other.value)",
         "spectrum",
         only="discs",
@@ -406,7 +406,7 @@ MUTANTS = [
     mutant(
         "what-is-solved-is-refined-in-vain",
         "passages/systems.py",
-        "SETTLED * charge(np.abs(solved))",
+        "REFINED_ENOUGH * charge(np.abs(solved))",
         "0.0 * charge(np.abs(solved))",
         "systems",
         only="refine",

@@ -22,8 +22,8 @@ MUTANTS = [
     mutant(
         "values-lie-below-their-level",
         "projection/thresholds.py",
-        "/ STEPS)) * (1.0 - ROUNDED)",
-        "/ STEPS))",
+        "/ LEVEL_STEPS)) * (1.0 - LEVEL_ROUNDING)",
+        "/ LEVEL_STEPS))",
         "adaptive",
         only="below_their_level",
     ),
@@ -199,8 +199,8 @@ MUTANTS = [
     mutant(
         "explosions-ruled-out-too-soon",
         "projection/escape.py",
-        "_is_likely(n, rate / (FAR * n) ** 2, remaining)",
-        "_is_likely(n, rate / (FAR * n) ** 3, remaining)",
+        "_is_likely(n, rate / (FAR_COUNT * n) ** 2, remaining)",
+        "_is_likely(n, rate / (FAR_COUNT * n) ** 3, remaining)",
         "escape",
         only="found_otherwise",
     ),
@@ -311,7 +311,7 @@ MUTANTS = [
     mutant(
         "memory-of-a-state-whatever-its-species",
         "projection/growth.py",
-        "    return BYTES_PER_STATE + BYTES_OF_EACH * max(0, model.n_species + model.n_reactions - FEW)",
+        "    return BYTES_PER_STATE + BYTES_OF_EACH * max(0, model.n_species + model.n_reactions - FEW_DIRECTIONS)",
         "    return BYTES_PER_STATE",
         "forecast",
         only="many_species",

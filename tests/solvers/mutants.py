@@ -54,8 +54,8 @@ MUTANTS = [
     mutant(
         "rational-keeps-a-pole-of-a-much-shorter-step",
         "solvers/rational.py",
-        "if gamma <= NEAR * known <= NEAR**2 * gamma]",
-        "if known <= NEAR * gamma]",
+        "if gamma <= POLE_MISS * known <= POLE_MISS**2 * gamma]",
+        "if known <= POLE_MISS * gamma]",
         "rational",
         only="much_shorter",
     ),
@@ -487,7 +487,7 @@ MUTANTS = [
     mutant(
         "rational-integral-of-one-half-of-a-cell",
         "solvers/small_exponential.py",
-        "lapack.ztpqrt(n, min(n, BLOCK), factor, factor @ power)[0]",
+        "lapack.ztpqrt(n, min(n, FACTOR_BLOCK), factor, factor @ power)[0]",
         "factor @ power",
         "collocation",
         "small_exponential",
@@ -593,7 +593,7 @@ MUTANTS = [
     mutant(
         "squaring-without-groups",
         "solvers/squaring.py",
-        "if distances.min(initial=inf) > ALIKE:",
+        "if distances.min(initial=inf) > COLUMN_DISTANCE:",
         "if True:",
         "squaring",
         only="grow_with_time",

@@ -135,7 +135,7 @@ def test_a_solver_that_keeps_its_pace_does_not_stall(growing):
     for k in range(steps):
         step = Advance(None, None, 0.0, n_matvec, (k + 1) * (whole - left) / steps, 0.0)
         chooser.advanced(current.solver, generator, step, (whole - left) / steps)
-    assert chooser._effort.work > choice.STALLED * choice.LEAST_WORK
+    assert chooser._effort.work > choice.TIMES_BEHIND * choice.LEAST_WORK
     assert not chooser._stalls(current.solver, generator, stretch)
     chooser.advanced(current.solver, generator, replace(step, n_matvec=3 * steps * n_matvec), left / 100.0)
     assert chooser._stalls(current.solver, generator, stretch)

@@ -186,5 +186,5 @@ def test_every_initial_state_is_a_start():
 def test_a_closure_in_blocks_is_the_same(monkeypatch, block):
     model = fsp.load(MODELS / "enzyme.ant")
     whole = StateSpace.reachable(model, steps=12)
-    monkeypatch.setattr(closure, "BLOCK", block)
+    monkeypatch.setattr(closure, "JUMPS_AT_ONCE", block)
     np.testing.assert_array_equal(StateSpace.reachable(model, steps=12).states, whole.states)
