@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
 ASKED = ("marginal", "event", "expect", "quantile")  # options of `fsp show` that may be given several times
-TIMES = click.option("--times", metavar="TIMES", help="Only these times of a solution: 1,2,5.")
+SOME_TIMES = click.option("--times", metavar="TIMES", help="Only these times of a solution: 1,2,5.")
 
 
 def target(what: str, *, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -29,7 +29,7 @@ def target(what: str, *, required: bool = True) -> Callable[[Callable[..., Any]]
 
 @click.command()
 @RUN
-@TIMES
+@SOME_TIMES
 @with_options(*QUESTIONS, *OUTPUT_FORMS)
 @guarded
 def show(run: Path, times: str | None, **printed: Any) -> int:
@@ -52,7 +52,7 @@ def show(run: Path, times: str | None, **printed: Any) -> int:
 @click.command()
 @RUN
 @target("The picture: .png, .pdf, .svg, ...")
-@TIMES
+@SOME_TIMES
 @with_options(*DRAWING)
 @OVERWRITE
 @guarded
@@ -72,7 +72,7 @@ def plot(run: Path, to: Path, times: str | None, overwrite: bool, **drawn: Any) 
 @click.command()
 @RUN
 @target("The file: .csv, .nc (NetCDF), .json or .txt.")
-@TIMES
+@SOME_TIMES
 @click.option("--states", is_flag=True, help="In .csv: a row for each state at each time.")
 @with_options(*QUESTIONS)
 @OVERWRITE
@@ -105,7 +105,7 @@ def export(run: Path, to: Path, times: str | None, states: bool, overwrite: bool
 @click.command()
 @RUN
 @target("The page, an .html file; beside RUN, by its name.", required=False)
-@TIMES
+@SOME_TIMES
 @OVERWRITE
 @guarded
 def view(run: Path, to: Path | None, times: str | None, overwrite: bool) -> int:

@@ -19,7 +19,7 @@ from fsp.formats.sbml_parts import Element, each, is_concentration
 
 AVOGADRO = 6.02214076e23  # exact; the `avogadro` of SBML's formulas is that of its specification
 _LITRES = {"litre": 1.0, "liter": 1.0, "metre": 1e3, "meter": 1e3}  # of a litre, and of a cubic metre
-_TIMES = {1e-3: "millisecond", 1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}  # by their seconds
+_TIME_UNITS = {1e-3: "millisecond", 1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}  # by their seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def time_unit_of(model: Element, name: str) -> str:
     if len(kinds) != 1 or kinds[0][:2] != ("second", 1.0):
         return ""
     seconds = kinds[0][2]
-    return _TIMES.get(seconds, f"{seconds:g} seconds")
+    return _TIME_UNITS.get(seconds, f"{seconds:g} seconds")
 
 
 def _kinds(model: Element, name: str) -> list[tuple[str, float, float]] | None:
