@@ -1,7 +1,7 @@
 """Errors of the derivatives of a stationary distribution, weighted with a function of the state.
 
 With what `fsp.equilibrium.response` says of s - h, for a function λ >= 0 of the state and any V with ``Aᵀ V <= -λ`` but
-at z, where it is zero, as ``V = H sup λ`` is outside,
+at z, where it is zero, as ``V = H sup λ`` is outside, and as the smaller of that and of another such V is inside,
 
 (4)  |Σ λ (s - h)|  <=  Σ_x |r(x)| V(x) + Σ_x |m(x)| Σ_r |∂a_r(x)| (V(x) + V(x + ν_r)) + (Σ |o| + |Σ h|) Σ λ π .
 
@@ -33,7 +33,7 @@ def weighted_errors(
 ) -> FloatArray:
     """Return (4) for each parameter, (q,); infinite where no V is found.
 
-    `weights` bound λ in the stored states (n,) and elsewhere, and its mean.
+    `weights` bound λ in the stored states (n,) and everywhere, and its mean.
     """
     (inside, outside, mean), y, space, heights = weights, law.y, law.space, response.heights
     h, errors = response.derivatives, response.errors
@@ -64,7 +64,10 @@ def weighted_errors(
 
 
 def _above_costs(generator: Generator, heights: Heights, inside: FloatArray, outside: float) -> FloatArray | None:
-    """Return V of (4), (n,), zero at z; None where rounding hides that it is one."""
+    """Return V of (4), (n,), zero at z; None where rounding hides that it is one.
+
+    From outside jumps lead to the stored states: there V may not be above ``H sup λ``, however little.
+    """
     source = np.maximum(inside, COSTS_FLOOR * float(inside.max(initial=0.0)))
     for leak in generator.leaks:
         targets = generator.space.states_at(leak.sources) + leak.change
@@ -74,4 +77,4 @@ def _above_costs(generator: Generator, heights: Heights, inside: FloatArray, out
     matrix = generator.to_csr().T.tocsr()
     drift = matrix @ V + source + roundings(generator) * (abs(matrix) @ V + source)
     drift[heights.z] = 0.0
-    return V if np.isfinite(V).all() and (drift <= 0.0).all() else None
+    return np.minimum(V, outside * heights.inside) if np.isfinite(V).all() and (drift <= 0.0).all() else None

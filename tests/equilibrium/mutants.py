@@ -150,6 +150,13 @@ MUTANTS = [
         only="rounding_keeps",
     ),
     mutant(
+        "costs-inside-may-be-above-those-outside",
+        "equilibrium/weighted_response.py",
+        "return np.minimum(V, outside * heights.inside) if",
+        "return V if",
+        "weighted_response",
+    ),
+    mutant(
         "closed-classes-unweighted",
         "equilibrium/estimate.py",
         "p[closed.members] = weight * vector.p",
