@@ -48,7 +48,8 @@ class Bngsim(Adapter):
     def _sample(self, job):
         bngsim, libsbml = import_module("bngsim"), import_module("libsbml")
         text = self.document(job.model, job.file, float(job.times[-1])).text
-        network = libsbml.readSBMLFromString(text).getModel()
+        document = libsbml.readSBMLFromString(text)  # which owns its model
+        network = document.getModel()
         sizes = {
             one.getId(): network.getCompartment(one.getCompartment()).getSize() for one in network.getListOfSpecies()
         }

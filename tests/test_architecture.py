@@ -205,3 +205,15 @@ def test_no_group_of_a_regular_expression_is_possessive():
         if 'r"' in line and possessive.search(line)
     ]
     assert not found
+
+
+def test_a_document_of_sbml_has_a_name_while_its_model_is_used():
+    """It owns the model: without a name it is freed, and the model with it, while its parts are read."""
+
+    def unnamed(text):
+        calls = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute))
+        return any(isinstance(call, ast.Call) and "readSBML" in ast.unparse(call.func) for call in calls)
+
+    assert unnamed("libsbml.readSBMLFromString(text).getModel()")
+    paths = [path for folder in ("fsp", "ci", "tests", "examples") for path in (ROOT.parent / folder).rglob("*.py")]
+    assert not [path for path in paths if unnamed(path.read_text(encoding="utf-8"))]

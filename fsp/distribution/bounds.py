@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, half_sums, missing_from, sum_down, sum_up
+from fsp.arithmetic import SLIGHTLY_UP, SUM_ROUNDING, UNIT_ROUNDOFF, half_sums, missing_from, sum_down, sum_up
 from fsp.arrays import BoolArray, FloatArray
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.moments.envelope_rules import Envelope
@@ -184,7 +184,7 @@ def _gains(terms: Terms | None, sign: int) -> Polynomial | None:
 def _tail(polynomial: Polynomial, moments: MomentBounds, weight: float) -> float:
     total = math.fsum(float(c) * moments.tail(alpha, weight) for alpha, c in polynomial.items())
     rounded = len(polynomial) > 1 or any(c != 1 for c in polynomial.values())
-    return total * (1.0 + 1e-12) if rounded else total
+    return total * SLIGHTLY_UP if rounded else total
 
 
 def stored_mean(probabilities: FloatArray, values: FloatArray) -> float:

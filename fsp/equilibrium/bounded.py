@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF, sum_rounding
+from fsp.arithmetic import ROUNDED_UP, UNIT_ROUNDOFF, sum_rounding
 from fsp.distribution import ErrorLedger
 from fsp.errors import ToleranceWarning
 from fsp.generator import Generator
@@ -80,7 +80,7 @@ def joined_parts(model: Model, parts: Sequence[tuple[ExactPart, float]], note: s
     error, classes = ErrorLedger(), []
     for part, weight in parts:
         place = space.index(part.space.states)
-        mean = float(part.p @ part.off) / float(part.p.sum()) * (1.0 + 1e-9)  # of the sum of the weights
+        mean = float(part.p @ part.off) / float(part.p.sum()) * ROUNDED_UP  # of the sum of the weights
         rounding = 4.0 * UNIT_ROUNDOFF + _rounding_of_mass(len(part.p))
         off = part.off + mean + rounding
         p[place] += weight * part.p

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import SLIGHTLY_UP, SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.chains.classes import Absorption, Classes, absorption, closed_classes, lead_back
 from fsp.chains.null_vectors import null_vector
 from fsp.distribution import ErrorLedger
@@ -284,7 +284,7 @@ def _absorption_error(generator: Generator, classes: Classes, end: Absorption) -
 
     That is what is known of each, or what the equations of the transient states leave, which goes somewhere, once.
     """
-    lost = end.lost * (1.0 + 1e-12)
+    lost = end.lost * SLIGHTLY_UP
     if np.isfinite(end.relative):
         return ErrorLedger(truncation=lost, rounding=end.relative)
     inside = classes.transient

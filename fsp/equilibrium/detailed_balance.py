@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import ROUNDED_UP, UNIT_ROUNDOFF
 from fsp.equilibrium.bounded import FLUSHED, Bounded, ExactPart, joined_parts
 from fsp.equilibrium.line import Line
 from fsp.equilibrium.tails import tail
@@ -88,7 +88,7 @@ def _stored(line: Line, n: int, condition: DriftCondition | None, tol: float) ->
         return None
     rise = np.diff(condition.values(line.states(np.arange(first, last + 2))))
     size = np.abs(condition.values(line.states(np.arange(first + 1, last + 2)))) * 4.0 * condition.precision
-    beyond = weight * up[within] * (1.0 + off_up[within]) * (rise + size) / condition.elsewhere * (1.0 + 1e-9)  # (1)
+    beyond = weight * up[within] * (1.0 + off_up[within]) * (rise + size) / condition.elsewhere * ROUNDED_UP  # (1)
     stored = np.cumsum(weight)
     allowed = np.arange(first, last + 1) >= max(line.place(condition.states), first + mode)
     enough = np.flatnonzero(allowed & (beyond <= 0.5 * tol * stored))
@@ -160,7 +160,7 @@ def _part(
     """Return the stored part; `missing` is a share of computed weights whose logarithms are off by at most `worst`."""
     if not worst < LARGEST_LOG_ERROR:
         raise NoDriftCondition("rates are not known well enough")
-    missing *= math.exp(2.0 * worst) * (1.0 + 1e-9)  # (2)
+    missing *= math.exp(2.0 * worst) * ROUNDED_UP  # (2)
     weight = np.where(weight < FLUSHED, 0.0, weight)
     off = np.expm1(log_off)
     space = StateSpace.from_states(line.model.species, states)

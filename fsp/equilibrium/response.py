@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot
+from fsp.arithmetic import ROUNDED_UP, SLIGHTLY_UP, SUM_ROUNDING, UNIT_ROUNDOFF, dot
 from fsp.bars import silent
 from fsp.chains.classes import closed_classes
 from fsp.equilibrium.bounded import example
@@ -127,9 +127,9 @@ class StoredLaw:
                 p = sharp.p
         y = low if below else p
         apart = _apart(y, low, high)
-        total = float(np.abs(p - y).sum()) + total * (1.0 + 1e-9) + SUM_ROUNDING
+        total = float(np.abs(p - y).sum()) + total * ROUNDED_UP + SUM_ROUNDING
         outside = (
-            0.0 if answer.closed else min(outside, answer.error.total) * (1.0 + 1e-9) + SUM_ROUNDING * (sharp is None)
+            0.0 if answer.closed else min(outside, answer.error.total) * ROUNDED_UP + SUM_ROUNDING * (sharp is None)
         )
         return cls(model, answer, space, y, apart, total, outside, answer.closed, proved, condition)
 
@@ -158,7 +158,7 @@ def _outside(known: MomentBounds, weights: FloatArray, q: int, mass: float) -> f
     if not q:
         return mass
     parts = [w * known.tail(_unit(len(weights), i, q), mass) ** (1.0 / q) for i, w in enumerate(weights) if w]
-    return float(sum(parts)) ** q * (1.0 + 1e-12)
+    return float(sum(parts)) ** q * SLIGHTLY_UP
 
 
 def _unit(width: int, i: int, q: int) -> tuple[int, ...]:
@@ -237,7 +237,7 @@ def _of_parameter(
     total += law.largest_sum(of_lacking)  # (2): m, inside
     total += 0.0 if law.closed else heights.beyond(law, [of_change.above[k] for of_change in changes])
     size_of_h = float(np.abs(h).sum())
-    return h, (2.0 * total + abs(float(h.sum()))) * (1.0 + 1e-9) + SUM_ROUNDING * size_of_h
+    return h, (2.0 * total + abs(float(h.sum()))) * ROUNDED_UP + SUM_ROUNDING * size_of_h
 
 
 def matrix_of(values: Sequence[FloatArray], index: IntArray, n: int) -> Any:
@@ -317,7 +317,7 @@ class Heights:
             if size is None:
                 return np.inf
             for alpha, c in times(size, plus(H, _positive(shifted(H, change)))).items():
-                total += float(c) * known.tail(alpha, law.outside) * (1.0 + 1e-12)
+                total += float(c) * known.tail(alpha, law.outside) * SLIGHTLY_UP
         return total
 
     def _outside(self) -> Polynomial | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import ROUNDED_UP, SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.equilibrium.certificate import roundings
 from fsp.equilibrium.response import Changes, Heights, Response, StoredLaw, matrix_of
 from fsp.space.space import successors
@@ -59,7 +59,7 @@ def weighted_errors(
             of_lacking += size * (V + above)
         totals[k] += law.largest_sum(of_lacking)
         totals[k] += 0.0 if law.closed else outside * heights.beyond(law, [of_change.above[k] for of_change in changes])
-    bounds: FloatArray = totals * (1.0 + 1e-9) + (errors + SUM_ROUNDING * np.abs(h).sum(axis=1)) * mean
+    bounds: FloatArray = totals * ROUNDED_UP + (errors + SUM_ROUNDING * np.abs(h).sum(axis=1)) * mean
     return bounds
 
 

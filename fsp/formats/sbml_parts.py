@@ -116,7 +116,7 @@ def read_number(parts: SbmlParts, name: str, element: Element, attribute: str, k
         parts.missing[name] = NoValue(kind, "none" if math.isnan(value) else f"{value}")
 
 
-def _finite(value: float, what: str) -> Number:
+def _required_number(value: float, what: str) -> Number:
     if not abs(value) < float("inf"):
         raise ModelError(f"{what} must have a finite value, but has {value}.")
     return Number(value)
@@ -263,9 +263,9 @@ def _initial_count(parts: SbmlParts, species: Element, model: Element) -> Expres
         value = parts.read_math(parts.written.assignments[name], f"Initial assignment of '{name}'")
         return call("*", value, size) if is_concentration(species, model) else value
     if species.isSetInitialAmount():
-        return _finite(species.getInitialAmount(), f"Species '{name}'")
+        return _required_number(species.getInitialAmount(), f"Species '{name}'")
     if species.isSetInitialConcentration():
-        return call("*", _finite(species.getInitialConcentration(), f"Species '{name}'"), size)
+        return call("*", _required_number(species.getInitialConcentration(), f"Species '{name}'"), size)
     raise ModelError(f"Species '{name}' must have an initial amount or concentration, but has none.")
 
 

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, dot
+from fsp.arithmetic import SLIGHTLY_UP, SUM_ROUNDING, dot
 from fsp.distribution import ErrorLedger
 from fsp.moments.parts import Gauge, PartMoments, mean_over, moment_of
 
@@ -230,7 +230,7 @@ class Account:
         for fed_moments, powers in zip(fed, course.powers, strict=True):
             fed_moments += inside[:, None] * powers.max(axis=1)
         moves = [gauge.moved(h) for gauge in followed]
-        mass = h * (max(self.lost + step.integration[0] - self._inside, 0.0) + left[0]) * (1.0 + 1e-12)
+        mass = h * (max(self.lost + step.integration[0] - self._inside, 0.0) + left[0]) * SLIGHTLY_UP
         moment = moment_of(followed, self._m.advance(moves, [fed_moments[0] for fed_moments in fed], h), mass)
         self.y += ErrorLedger(truncation=left[0], integration=step.integration[0], rounding=rounding[0])
         if len(step.end) > 1 + q:

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.arithmetic import ROUNDED_UP, UNIT_ROUNDOFF, span
 from fsp.errors import ConvergenceError
 from fsp.inference.expansion import Expansion
 from fsp.inference.on_step import STAGES, OnStep
@@ -298,5 +298,5 @@ def _moduli(n_stages: int) -> FloatArray:
     x, w = np.polynomial.legendre.leggauss(n_stages)  # exact for degrees up to 2 s - 1
     lengths = np.diff(edges)
     values, _ = radau(n_stages).interpolate((edges[:-1, None] + 0.5 * lengths[:, None] * (1.0 + x)).ravel())
-    moduli: FloatArray = np.outer(0.5 * lengths, w).ravel() @ np.abs(values) * (1.0 + 1e-9)
+    moduli: FloatArray = np.outer(0.5 * lengths, w).ravel() @ np.abs(values) * ROUNDED_UP
     return moduli

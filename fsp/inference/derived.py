@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from fsp.arithmetic import SLIGHTLY_UP
 from fsp.equilibrium.response import NO_SLOPE
 from fsp.errors import ModelError
 from fsp.generator.block_kernels import add_products
@@ -92,7 +93,7 @@ class Derived:
     ) -> None:
         self.generator = generator
         # Λ, rounded up: I + A/Λ has no negative entry; any number where nothing happens
-        self.rate = widened * generator.largest_exit_rate * (1.0 + 1e-12) or 1.0
+        self.rate = widened * generator.largest_exit_rate * SLIGHTLY_UP or 1.0
         self._n, self._q = len(generator), len(slopes.names)
         self._scores = scores
         self._block = generator.operator.block(1 + (2 if scores else 1) * self._q)
@@ -182,7 +183,7 @@ class Derived:
             )
         divisor = np.where(rates > 0.0, rates, 1.0)
         squares: FloatArray = values**2 / divisor
-        above = (np.abs(values) + off) ** 2 / divisor * (1.0 + 1e-12)
+        above = (np.abs(values) + off) ** 2 / divisor * SLIGHTLY_UP
         self.course.squares += above
         self.course.square_errors += above - squares
         return squares

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import SLIGHTLY_UP
 from fsp.inference.clocks import changing_of, terms_of
 from fsp.model.tree import ZERO, Number, call
 from fsp.moments.dissipation import without_bounded
@@ -77,7 +78,7 @@ class Bounds:
 def _twice(weights: FloatArray, change: FloatArray, constant: float = 0.0) -> Polynomial:
     """Return 2 (b + w·x) + max(w·ν, 0)."""
     width = len(change)
-    step = (2.0 * constant + max(0.0, float(weights @ change))) * (1.0 + 1e-12)
+    step = (2.0 * constant + max(0.0, float(weights @ change))) * SLIGHTLY_UP
     terms = [(tuple(int(i == j) for j in range(width)), Fraction(2.0 * float(w))) for i, w in enumerate(weights)]
     return collect([*terms, ((0,) * width, Fraction(step))])
 
@@ -129,5 +130,5 @@ def _square(
         if bound is None:
             return None
         value = Fraction(1) if slopes.log or not linear else 1 / abs(Fraction(model.parameters[slopes.names[k]]))
-        parts += [(alpha, c * value * Fraction(1.0 + 1e-12)) for alpha, c in bound.items()]
+        parts += [(alpha, c * value * Fraction(SLIGHTLY_UP)) for alpha, c in bound.items()]
     return collect(parts)

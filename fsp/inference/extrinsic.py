@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from scipy.special import digamma, gammainc, gammaincc, gammainccinv, gammaincinv, gammaln, ndtr, ndtri, polygamma
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import ROUNDED_UP, UNIT_ROUNDOFF
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 DENSITY_ROUNDINGS = 16.0
 TAIL_OFF = 1.0 + 1e-6  # above tails that scipy computes; measured against mpmath, they are off by less than 1e-9
 TRIGAMMA_OFF = 1e-12  # above a times what scipy's trigamma is off, which is below 2 for such a
-MEANS_OFF = 1.0 + 1e-9  # above means over laws, which are a few operations
 OUTWARD = 1.02  # by which an end is moved outwards until the tail is as small as it should be
 VARIATIONS = (1e-4, 10.0)  # coefficients of variation: rounding of densities grows as 1/cv², their range as 1 + cv²
 
@@ -199,12 +198,12 @@ class Gamma(ParameterLaw):
     def slope_squares(self) -> FloatArray:
         """Return a, the variance of θ/s, and 4 a (a ψ'(a) - 1), with ψ'(a) that of log θ and their covariance 1."""
         a, _ = self._shape
-        return np.array([a, 4.0 * a * (a * float(polygamma(1, a)) - 1.0 + TRIGAMMA_OFF)]) * MEANS_OFF
+        return np.array([a, 4.0 * a * (a * float(polygamma(1, a)) - 1.0 + TRIGAMMA_OFF)]) * ROUNDED_UP
 
     def moment(self, order: int) -> float:
         """Return Π_j (1 + j cv²)."""
         cv = self.numbers[1]
-        return math.prod(1.0 + j * cv**2 for j in range(order)) * MEANS_OFF
+        return math.prod(1.0 + j * cv**2 for j in range(order)) * ROUNDED_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,11 +291,11 @@ class LogNormal(ParameterLaw):
         cv = self.numbers[1]
         change = 2.0 * cv**2 / (1.0 + cv**2)
         squares = np.array([1.0 / sigma**2, 0.5 * change**2 / sigma**2 + change**2 / sigma**4])
-        return squares * MEANS_OFF
+        return squares * ROUNDED_UP
 
     def moment(self, order: int) -> float:
         """Return (1 + cv²)^(order (order - 1)/2)."""
-        return float((1.0 + self.numbers[1] ** 2) ** (0.5 * order * (order - 1))) * MEANS_OFF
+        return float((1.0 + self.numbers[1] ** 2) ** (0.5 * order * (order - 1))) * ROUNDED_UP
 
 
 def laws_of(given: object, model: Model) -> dict[str, ParameterLaw]:

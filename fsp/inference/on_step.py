@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import SLIGHTLY_UP, UNIT_ROUNDOFF
 from fsp.model.taylor import Parts
 from fsp.solvers.clocks import Clock, chebyshev_nodes, clock_on
 
@@ -180,7 +180,7 @@ def _restricted(clock: Clock, start: float, end: float, t: float, h: float) -> C
     k = np.arange(degree + 1)
     b = (_binomials(degree) * d ** np.maximum(k - k[:, None], 0)) @ c
     size = float(np.abs(c) @ (abs(d) + half) ** k)
-    rounding = clock.rounding * (end - start) / h * (1.0 + 1e-12) + SHIFTED * size
+    rounding = clock.rounding * (end - start) / h * SLIGHTLY_UP + SHIFTED * size
     middle = max(float(b[0]), 0.0)
     b[0] -= middle
     return Clock(middle, b, clock.missed + rounding, clock.certified, rounding)
@@ -203,7 +203,7 @@ def clocks_on(
 def height(clock: Clock, h: float) -> float:
     """Bound the modulus of a function on a step."""
     powers = (0.5 * h) ** np.arange(len(clock.change))
-    return float(abs(clock.middle) + np.abs(clock.change) @ powers + clock.remainder) * (1.0 + 1e-12)
+    return float(abs(clock.middle) + np.abs(clock.change) @ powers + clock.remainder) * SLIGHTLY_UP
 
 
 def lowest(clock: Clock, h: float) -> float:

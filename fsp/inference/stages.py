@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import ROUNDED_UP, UNIT_ROUNDOFF
 from fsp.inference import stage_kernels
 from fsp.inference.on_step import STAGES, OnStep, height
 from fsp.inference.statewise import off_by_table, range_of
 from fsp.solvers.clocks import chebyshev_nodes
-from fsp.solvers.collocation import radau
+from fsp.solvers.collocation import in_nodes, radau
 from fsp.solvers.linear import SERVED_CHANGE, Band, ShiftedSystem
 
 if TYPE_CHECKING:
@@ -174,12 +174,6 @@ def _tables(n_stages: int) -> tuple[list[int], FloatArray, FloatArray]:
     return chosen.tolist(), np.array([forward.real, forward.imag]), np.array([back.real, -back.imag])
 
 
-@lru_cache
-def in_nodes(n_stages: int, count: int) -> tuple[FloatArray, FloatArray]:
-    """Return what gives u and u' in Chebyshev points of a step, see `Collocation.interpolate`."""
-    return radau(n_stages).interpolate(0.5 * (1.0 + chebyshev_nodes(count).z))
-
-
 def residuals(
     timed: Timed, points: FloatArray, rest: FloatArray, on_step: OnStep, h: float, largest: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray, float]:
@@ -199,5 +193,5 @@ def residuals(
     noise = (weights + np.array([of_part.rounding for of_part in on_step.clocks])) @ flows
     noise += heights @ off + off_by_table(points, slope) / h
     fallen = np.abs(rest).max(axis=1) + np.array([of_part.missed for of_part in on_step.clocks]) @ flows
-    integral = h * float(chebyshev_nodes(n_points).integrals.sum()) * (1.0 + 1e-9)  # ∫λ
+    integral = h * float(chebyshev_nodes(n_points).integrals.sum()) * ROUNDED_UP  # ∫λ
     return fallen, noise, integral

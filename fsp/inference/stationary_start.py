@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, dot
+from fsp.arithmetic import ROUNDED_UP, SUM_ROUNDING, dot
 from fsp.equilibrium.response import Changes, Response, StoredLaw, respond
 from fsp.equilibrium.weighted_response import weighted_errors
 from fsp.inference.beginning import Beginning, Missing, StartScores
@@ -150,5 +150,5 @@ def _scores(law: StoredLaw, response: Response) -> StartScores:
         return StartScores(stored, np.zeros(len(h)), np.where(e + np.abs(h).sum(axis=1) > 0.0, np.inf, 0.0))
     steepest = (np.abs(h) / (y - law.apart)).max(axis=1)  # (q,)
     off = 2.0 * steepest * e + e**2 / least + steepest**2 * law.total
-    off = off * (1.0 + 1e-9) + 8.0 * SUM_ROUNDING * stored.sum(axis=1)
+    off = off * ROUNDED_UP + 8.0 * SUM_ROUNDING * stored.sum(axis=1)
     return StartScores(stored, off, stored.sum(axis=1) + off)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from fsp.arithmetic import ROUNDED_UP
 from fsp.errors import BackendError, ModelError
 from fsp.inference.clocks import changing_of, split, terms_of
 from fsp.inference.derived import Edge, RateChangeBounds
@@ -117,7 +118,7 @@ class Timed:
             for g, part in zip(heights.tolist(), self.parts, strict=True):
                 C += g * ((part.T @ V.T).T - part.diagonal() * V)
             bounds = np.minimum(bounds, V.max(axis=1) + h * np.maximum(C, 0.0).max(axis=1))
-        return bounds * (1.0 + 1e-9)
+        return bounds * ROUNDED_UP
 
     def course(self, heights: FloatArray, changing: FloatArray) -> RateChangeBounds:
         """Return what holds on a step, where g and b are at most these, (n_clocks,) and (n_changing,)."""

@@ -33,10 +33,11 @@ from scipy.sparse import diags_array
 from fsp.arithmetic import ROUNDED_UP
 from fsp.errors import ConvergenceError
 from fsp.inference.on_step import CLOCK_DEGREE, STAGES, Ahead, OnStep, height, lowest
-from fsp.inference.stages import Stages, in_nodes, residuals
+from fsp.inference.stages import Stages, residuals
 from fsp.inference.statewise import Known, range_of, split
 from fsp.model.taylor import Parts
 from fsp.solvers.clocks import Clock, chebyshev_nodes, constants_on, reach
+from fsp.solvers.collocation import in_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,8 +49,7 @@ if TYPE_CHECKING:
 # are faster than all others: where none are, half of what the STL1 model is off would come by B of states that are
 # hardly faster.  Forward B takes what is wrong where a state is still empty, which is little of what it holds later.
 FAST_JUMPS, FAST_SHARE, APART = 100.0, 0.1, 5.0
-# Times a bound of rounding: what a step shows of it about, and what a step may add; chosen.
-ROUNDING_SHOWN, ROUNDING_ADDED = 0.5, 2.0
+ROUNDING_SHOWN, ROUNDING_ADDED = 0.5, 2.0  # times a bound of it: what a step shows about, and may add; chosen
 SHORTEST_STEP = 1e-13  # of the time: a shorter step would not know better on which side of a switch it lies
 GROWTH, SAFETY, SHRUNK = 4.0, 0.8, 0.15  # of steps: at most, of the step that would just do, at least; chosen
 # After a step in vain each accepted one lets the next grow by so much more, as what a step shows below rounding says

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.errors import ModelError
 from fsp.model.draws import LAWS
@@ -40,7 +41,7 @@ def gathered(states: IntArray, probabilities: FloatArray) -> tuple[IntArray, Flo
     edges = np.searchsorted(place.reshape(-1)[order], np.arange(len(different)))
     sums = np.add.reduceat(probabilities[order].astype(np.longdouble), edges)
     longest = int(np.diff(edges, append=len(states)).max())
-    unit = longest * float(np.finfo(np.longdouble).eps) + float(np.finfo(float).eps)
+    unit = longest * float(np.finfo(np.longdouble).eps) + 2.0 * UNIT_ROUNDOFF
     return different, sums.astype(float), unit * float(probabilities.sum())
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.model import series_kernels
 from fsp.model.series_kernels import SLACK, TINY
 
@@ -173,12 +174,12 @@ def _sine(a: Interval) -> Interval:
 
     top = 1.0 if passes(0.5 * math.pi) else max(low, high)
     bottom = -1.0 if passes(-0.5 * math.pi) else min(low, high)
-    slack = 4e-16 * (1.0 + max(abs(a[0]), abs(a[1])))
+    slack = 4.0 * UNIT_ROUNDOFF * (1.0 + max(abs(a[0]), abs(a[1])))
     return bottom - slack, top + slack
 
 
 def _cosine(a: Interval) -> Interval:
-    slack = 2e-16 * (2.0 + max(abs(a[0]), abs(a[1])))
+    slack = 2.0 * UNIT_ROUNDOFF * (2.0 + max(abs(a[0]), abs(a[1])))
     return _sine((a[0] + 0.5 * math.pi - slack, a[1] + 0.5 * math.pi + slack))
 
 

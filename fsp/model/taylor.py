@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import SLIGHTLY_UP, UNIT_ROUNDOFF
 from fsp.model.accuracy import errors
 from fsp.model.functions import COMPARISON, FUNCTIONS, PARTNER
 from fsp.model.intervals import (
@@ -155,7 +155,7 @@ def _distance_at_ends(
             return math.inf
         at = polynomial.at(low)
         total += max(greatest - at, at - least) + slope * (high - low)
-    return total * (1.0 + 1e-12)
+    return total * SLIGHTLY_UP
 
 
 def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: float, parts: Parts) -> Polynomial:
@@ -165,7 +165,7 @@ def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: 
     missed = max(abs(wide[0]), abs(wide[1])) * half ** (degree + 1)
     widths = [0.5 * (high - low) + UNIT_ROUNDOFF * (abs(low) + abs(high)) * (low < high) for low, high in narrow]
     rounding = sum(width * half**k for k, width in enumerate(widths))
-    remainder = (missed + rounding) * (1.0 + 1e-12)
+    remainder = (missed + rounding) * SLIGHTLY_UP
     return Polynomial(middle, tuple(0.5 * (low + high) for low, high in narrow), remainder, rounding)
 
 
@@ -176,7 +176,7 @@ def constant(tree: Expression, start: float, end: float) -> Polynomial | None:
     except _FAILURES:
         return None
     value = 0.5 * (low + high)
-    remainder = max(high - value, value - low) * (1.0 + 1e-12)
+    remainder = max(high - value, value - low) * SLIGHTLY_UP
     return Polynomial(0.5 * (start + end), (value,), remainder) if math.isfinite(remainder) else None
 
 

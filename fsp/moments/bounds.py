@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from fsp.arithmetic import SLIGHTLY_UP
+from fsp.arithmetic import SLIGHTLY_UP, UNIT_ROUNDOFF
 from fsp.arrays import FloatArray, IntArray
 from fsp.model import Model
 from fsp.moments.burst_tails import with_tails
@@ -114,7 +114,7 @@ class MomentBounds:
         low = high = 0.0
         for alpha, c in polynomial.items():
             ends = [float(c) * float(end) for end in self.means[known[alpha]]]
-            size = 4e-16 * len(polynomial) * max(map(abs, ends))
+            size = 4.0 * UNIT_ROUNDOFF * len(polynomial) * max(map(abs, ends))
             low, high = low + min(ends) - size, high + max(ends) + size
         return low, high
 

@@ -28,7 +28,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import SLIGHTLY_UP, UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.model import Model
 from fsp.model.elimination import echelon
@@ -210,7 +210,7 @@ def _solved(
         weights = np.array([float(w) for w in row[width:]])
         log[pivot] = weights @ right
         error[pivot] = np.abs(weights) @ (off + UNIT_ROUNDOFF * (len(right) + 4.0) * np.abs(right))
-    return Equilibrium(log, error * (1.0 + 1e-12))
+    return Equilibrium(log, error * SLIGHTLY_UP)
 
 
 def _is_one(factors: Sequence[Fraction], exponents: Sequence[Fraction]) -> bool:

@@ -24,6 +24,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
+from fsp.arithmetic import SLIGHTLY_UP
 from fsp.arrays import FloatArray
 from fsp.linear_programmes import LinearProgramme
 from fsp.moments.drift import FOLDED, ORDERS, Weights
@@ -53,12 +54,12 @@ class OrderBound:
         norms = np.full(ORDERS, np.inf)
         if math.isinf(t):
             if self.rate < 0:
-                norms[self.order - 1] = (self.source / -self.rate) ** (1 / self.order) * (1 + 1e-12)
+                norms[self.order - 1] = (self.source / -self.rate) ** (1 / self.order) * SLIGHTLY_UP
             return norms
         if self.rate * t < 600 and math.isfinite(start):
             gathered = math.expm1(self.rate * t) / self.rate if self.rate else t
-            moment = (math.exp(self.rate * t) * start + gathered * self.source) * (1 + 1e-12)
-            norms[self.order - 1] = moment ** (1 / self.order) * (1 + 1e-12)
+            moment = (math.exp(self.rate * t) * start + gathered * self.source) * SLIGHTLY_UP
+            norms[self.order - 1] = moment ** (1 / self.order) * SLIGHTLY_UP
         return norms
 
 
@@ -199,4 +200,4 @@ def _scale(polynomial: Polynomial) -> float:
 
 
 def _up(x: Fraction) -> float:
-    return float(x) * (1 + 1e-12)
+    return float(x) * SLIGHTLY_UP

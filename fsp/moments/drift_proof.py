@@ -14,6 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from fsp.arithmetic import SLIGHTLY_UP
 from fsp.errors import ModelError
 from fsp.model import Model
 from fsp.moments.dissipation import without_bounded
@@ -132,7 +133,7 @@ class Prover:
             caps[i] = min(_last_above(image, alpha, constant + gamma, i) for alpha in image if is_power(alpha, i))
         units = [tuple(int(j == i) for j in range(width)) for i in range(width)]
         slopes = [-float(image.get(unit, Fraction(0))) for unit in units]
-        return Proof(function, image, tuple(caps), tuple(slopes), float(constant + gamma) * (1 + 1e-12), gamma)
+        return Proof(function, image, tuple(caps), tuple(slopes), float(constant + gamma) * SLIGHTLY_UP, gamma)
 
     def _level(self, function: Polynomial, i: int, least: Fraction) -> tuple[int, Fraction] | None:
         """Return the least m for which x_i >= m is proved to have a drift below -γ, and γ."""

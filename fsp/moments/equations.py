@@ -19,6 +19,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import FloatArray
 from fsp.moments.exponential import exponential
 from fsp.moments.initial import InitialMoments
@@ -51,7 +52,7 @@ class MomentEquations:
             units = min(np.ones(len(start)), sizes, key=lambda units: self._means(t, start, units)[1])
             means, error = self._means(t, start, units)
             least = means if (lowest == start).all() else self._means(t, lowest, units)[0]
-        error += _FORMULA + 4e-16 * len(start)
+        error += _FORMULA + 4.0 * UNIT_ROUNDOFF * len(start)
         if not np.isfinite(means).all() or error > 1e-3:
             return {}
         low, high = least * (1 - error), means * (1 + error) + 1e-290

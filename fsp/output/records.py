@@ -118,14 +118,14 @@ def _marginal_record(marginal: Distribution) -> dict[str, list[float]]:
 
 def to_json(record: Any, indent: int | None = 2) -> str:
     """Write JSON that every reader accepts: infinities and NaN, which it lacks, become null."""
-    return json.dumps(_finite(record), indent=indent, allow_nan=False, ensure_ascii=False)
+    return json.dumps(_without_infinities(record), indent=indent, allow_nan=False, ensure_ascii=False)
 
 
-def _finite(value: Any) -> Any:
+def _without_infinities(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
+        return {key: _without_infinities(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_finite(part) for part in value]
+        return [_without_infinities(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from fsp.arithmetic import SUM_ROUNDING, dot, half_sums, missing_from
+from fsp.arithmetic import SLIGHTLY_UP, SUM_ROUNDING, dot, half_sums, missing_from
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -49,4 +49,4 @@ class Average:
         if moments is None:
             return inf if self._gained else 0.0
         terms = [float(c) * moments.bounds.tail(alpha, self._gained) for alpha, c in polynomial.items() if c > 0]
-        return sum(terms) * (1.0 + 1e-12)
+        return sum(terms) * SLIGHTLY_UP

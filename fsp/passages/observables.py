@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import SLIGHTLY_UP
 from fsp.distribution.formulas import read_formula
 from fsp.errors import ArgumentError
 from fsp.model.expression import Number, call, evaluate
@@ -60,7 +61,7 @@ class Observable:
     def cost(self) -> Polynomial | None:
         """A polynomial above the square of the values, in falling powers; None where none is known."""
         if self.is_condition:
-            return {(0,) * len(self.species): Fraction(max(self.middle**2, (1.0 - self.middle) ** 2) * (1.0 + 1e-12))}
+            return {(0,) * len(self.species): Fraction(max(self.middle**2, (1.0 - self.middle) ** 2) * SLIGHTLY_UP)}
         square = call("^", call("-", self.tree, Number(self.middle)), Number(2.0))
         above = envelope(square, self.species).upper
         if above is None:

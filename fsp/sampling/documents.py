@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from fsp.errors import ModelError
 from fsp.formats.comparison import difference
@@ -75,8 +74,8 @@ def _names(text: str) -> set[str]:
     """Return the ids of the species of a document."""
     import libsbml
 
-    model: Any = libsbml.readSBMLFromString(text).getModel()
-    return {species.getId() for species in each(model, "Species")}
+    document = libsbml.readSBMLFromString(text)  # which owns its model
+    return {species.getId() for species in each(document.getModel(), "Species")}
 
 
 @one_at_a_time
@@ -84,4 +83,5 @@ def counts_items(text: str) -> bool:
     """Return whether the unit of substance of a document is a molecule, by what it declares."""
     import libsbml
 
-    return read_units(libsbml.readSBMLFromString(text).getModel()).molecules == 1.0
+    document = libsbml.readSBMLFromString(text)  # which owns its model
+    return read_units(document.getModel()).molecules == 1.0

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.solvers.clocks import chebyshev_nodes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -82,6 +84,12 @@ def radau(n_stages: int) -> Collocation:
         lagrange_integrals=np.array([_of_modulus(b, edges) for b in basis]),
         node_integral=_of_modulus(lambda x: np.prod(x[:, None] - nodes, axis=1), edges),
     )
+
+
+@lru_cache
+def in_nodes(n_stages: int, count: int) -> tuple[FloatArray, FloatArray]:
+    """Return what gives u and u' in Chebyshev points of a step, see `Collocation.interpolate`."""
+    return radau(n_stages).interpolate(0.5 * (1.0 + chebyshev_nodes(count).z))
 
 
 def _lagrange(points: FloatArray, j: int, x: FloatArray) -> FloatArray:

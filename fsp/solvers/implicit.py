@@ -19,7 +19,6 @@ E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed., IV.8,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import floor, log2
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ from fsp.generator.generator import in_one_process
 from fsp.solvers import costs, kernels
 from fsp.solvers.base import SMALLEST_STEP, LossLimit, check_count, check_tol, landed, short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
-from fsp.solvers.collocation import RESIDUAL_NOISE, Collocation, radau
+from fsp.solvers.collocation import RESIDUAL_NOISE, Collocation, in_nodes, radau
 from fsp.solvers.costs import Cost
 from fsp.solvers.linear import SERVED_CHANGE, Band, ShiftedSystem
 from fsp.solvers.rational import Rational
@@ -347,7 +346,7 @@ class _PolynomialCourse(_GeneratorOnStep):
         """
         nodes = chebyshev_nodes(table.n_stages + CLOCK_DEGREE + 1)
         tau = 0.5 * (1.0 + nodes.z)
-        at, slope = _in_nodes(table.n_stages, len(tau))
+        at, slope = in_nodes(table.n_stages, len(tau))
         rise = values - z  # the slopes of a constant are zero: taken so, little cancels
         missing = self._exit_rates([clock.missed for clock in self._clocks])
         at_ends = self._exit_rates([clock.rounding for clock in self._clocks])
@@ -364,12 +363,6 @@ class _PolynomialCourse(_GeneratorOnStep):
     def _exit_rates(self, clocks: list[float]) -> FloatArray:
         """Return ``Σ_l clocks[l] c_l(x)``."""
         return self._generator.with_clocks(np.array(clocks)).exit_rates
-
-
-@lru_cache
-def _in_nodes(n_stages: int, count: int) -> tuple[FloatArray, FloatArray]:
-    """Return what gives u and u' in Chebyshev points of a step, see `Collocation.interpolate`."""
-    return radau(n_stages).interpolate(0.5 * (1.0 + chebyshev_nodes(count).z))
 
 
 class _SampledCourse(_GeneratorOnStep):

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.arithmetic import SLIGHTLY_UP, UNIT_ROUNDOFF, span
 from fsp.arrays import rows_of
 from fsp.errors import BackendError
 from fsp.generator.generator import in_one_process
@@ -59,7 +59,6 @@ MOST_COMPARED = 64  # places whose columns are compared: more are there only whi
 BINDING_WORK, LEVEL_WORK, CUBE_WORK = 2e6, 5e5, 3.5
 FIRST_LEVELS = 3.0  # levels that the first power and the last, short one cost
 BYTES = 2**30  # of all powers, beyond which it is not chosen
-UPWARD = 1.0 + 1e-12  # more than the rounding of a bound that is a sum over the states
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class _ExponentialPowers:
     @cached_property
     def errors(self) -> FloatArray:
         """Bounds of the 1-norms of the columns of E, (N,)."""
-        errors: FloatArray = np.minimum(UPWARD * self.off.sum(axis=0), 2.0)
+        errors: FloatArray = np.minimum(SLIGHTLY_UP * self.off.sum(axis=0), 2.0)
         return errors
 
 
@@ -159,7 +158,7 @@ class _SquaringPropagator(MatrixPropagator):
             if y[self._n :].sum() > limit.at((done + 2.0**level) * self._first):
                 rejected, level = y, level - 1
                 continue
-            rounding += UPWARD * float(self._powers[level].errors @ z) + self._of_product() * float(z.sum())
+            rounding += SLIGHTLY_UP * float(self._powers[level].errors @ z) + self._of_product() * float(z.sum())
             z, done = y, done + 2.0**level
         s = done * self._first if done else 0.0
         if rejected is None and rest > 0.0:
@@ -188,13 +187,13 @@ class _SquaringPropagator(MatrixPropagator):
 
     def _of_product(self) -> float:
         """Return the relative error of an entry of a product, with what its factors are off: θ."""
-        return float(UPWARD * UNIT_ROUNDOFF * (3 * self._size + 10))
+        return float(SLIGHTLY_UP * UNIT_ROUNDOFF * (3 * self._size + 10))
 
     def _weights(self, s: float) -> tuple[int, FloatArray, float]:
         """Return the Poisson window of a time s, and the relative error of what is summed with it."""
         first, weights = poisson_window(self._rate * s, SQUARING_TAIL)
         last = first + len(weights)
-        return first, weights, UPWARD * UNIT_ROUNDOFF * (self._terms * last + 2)
+        return first, weights, SLIGHTLY_UP * UNIT_ROUNDOFF * (self._terms * last + 2)
 
     def _sum(self, s: float, z: FloatArray) -> tuple[FloatArray, float]:
         """Return ``exp(sA) z`` for non-negative columns, without what the tail of the weights lacks, and its error."""
@@ -251,7 +250,7 @@ def _made_stochastic(matrix: FloatArray, relative: float) -> FloatArray:
 
 def _rounded_up(off: FloatArray, dropped: float) -> FloatArray:
     """Return a bound with its own rounding and what was taken for zero; no entry is off by more than one."""
-    bound: FloatArray = np.minimum(UPWARD * off + (dropped + NEGLIGIBLE_ENTRY), 1.0)
+    bound: FloatArray = np.minimum(SLIGHTLY_UP * off + (dropped + NEGLIGIBLE_ENTRY), 1.0)
     return bound
 
 

@@ -166,7 +166,7 @@ def from_table(table: Table, species: Sequence[str], runs: int | None, what: str
     if "time" not in role:
         raise ArgumentError(f"{what} must have a column 'time', but has {', '.join(table)}.")
     columns = {part: table[name] for part, name in role.items()}
-    columns["time"] = _merged(_finite(columns["time"], what, "time"))
+    columns["time"] = _merged(_checked_numbers(columns["time"], what, "time"))
     if any(f"{name}-mean" in table for name in species):
         return _suite_summary(table, columns["time"], species, runs, what)
     if "species" not in role:
@@ -197,9 +197,9 @@ def _wide(table: Table, columns: Table, species: Sequence[str], what: str) -> Ru
             f"{what} must have a column for each of {', '.join(species)}, but lacks {', '.join(missing)}: it has "
             f"{', '.join(table)}.{bracketed} Name those that are to be verified in `species`."
         )
-    time = _finite(columns["time"], what, "time")
+    time = _checked_numbers(columns["time"], what, "time")
     run = columns["run"] if "run" in columns else np.cumsum(np.diff(time, prepend=-np.inf) <= 0)
-    values = np.stack([_finite(table[name], what, name) for name in species], axis=1)  # (rows, n_species)
+    values = np.stack([_checked_numbers(table[name], what, name) for name in species], axis=1)  # (rows, n_species)
     return _fold(run, time, values, tuple(species), what)
 
 
@@ -234,7 +234,7 @@ _OF_A_FILE = re.compile(r"\d{9} ")
 
 def _long(columns: Table, what: str) -> Runs:
     species = tuple(dict.fromkeys(str(name) for name in columns["species"].tolist()))
-    time, value = (_finite(columns[part], what, part) for part in ("time", "value"))
+    time, value = (_checked_numbers(columns[part], what, part) for part in ("time", "value"))
     if "run" not in columns:
         raise ArgumentError(f"{what} must have a column 'run', but has none.")
     parts = []
@@ -282,7 +282,7 @@ def _runs_of(columns: Table, runs: int | None, what: str) -> int:
     return int(columns["n"][0])
 
 
-def _finite(column: NDArray[Any], what: str, name: str) -> NDArray[Any]:
+def _checked_numbers(column: NDArray[Any], what: str, name: str) -> NDArray[Any]:
     if not np.issubdtype(column.dtype, np.number) or not np.isfinite(column).all():
         numeric = np.issubdtype(column.dtype, np.number)
         row = int(np.argmin(np.isfinite(column))) if numeric else 0

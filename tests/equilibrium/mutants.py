@@ -223,8 +223,8 @@ MUTANTS = [
     mutant(
         "what-a-line-leaves-out-knows-its-weights",
         "equilibrium/detailed_balance.py",
-        "missing *= math.exp(2.0 * worst) * (1.0 + 1e-9)",
-        "missing *= 1.0 + 1e-9",
+        "missing *= math.exp(2.0 * worst) * ROUNDED_UP",
+        "missing *= ROUNDED_UP",
         "detailed_balance",
         only="holds_the_errors_of_the_weights",
     ),

@@ -10,9 +10,9 @@ from fsp.generator import Generator
 from fsp.inference.collocation import _moduli
 from fsp.inference.on_step import STAGES, OnStep
 from fsp.inference.parameters import derivatives
-from fsp.inference.stages import Stages, in_nodes
+from fsp.inference.stages import Stages
 from fsp.inference.timed import Timed
-from fsp.solvers.collocation import radau
+from fsp.solvers.collocation import in_nodes, radau
 
 H, T = 0.3, 0.4
 

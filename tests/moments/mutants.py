@@ -289,8 +289,8 @@ MUTANTS = [
     mutant(
         "simplices-are-smaller-by-what-the-drift-is-to-be",
         "moments/drift_proof.py",
-        "tuple(slopes), float(constant + gamma) * (1 + 1e-12), gamma)",
-        "tuple(slopes), float(constant - gamma) * (1 + 1e-12), gamma)",
+        "tuple(slopes), float(constant + gamma) * SLIGHTLY_UP, gamma)",
+        "tuple(slopes), float(constant - gamma) * SLIGHTLY_UP, gamma)",
         "drift_conditions",
     ),
     mutant(
