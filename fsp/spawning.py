@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 
 @contextmanager
@@ -34,3 +39,23 @@ def plain_start(content: bytes) -> Iterator[None]:
             os.environ["OMP_NUM_THREADS"] = threads
         if blocked is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def end_with_parent() -> None:
+    """End this process with the one that started it, however that ends: an initializer of workers."""
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def terminate(pool: ProcessPoolExecutor) -> None:
+    """Send SIGTERM to the processes of a pool."""
+    for process in list((getattr(pool, "_processes", None) or {}).values()):
+        process.terminate()

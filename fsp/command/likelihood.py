@@ -94,7 +94,7 @@ def likelihood(
         )
         slopes = answer.gradient(names_in(gradient), progress=report) if gradient else {}
     lines = [str(counts), str(answer), *(f"∂/∂log {name}: {interval}" for name, interval in slopes.items())]
-    certified = all(interval.certified for interval in slopes.values())
+    certified = all(interval.certified for interval in (answer.value, *slopes.values()))
     met = certified and not answer.impossible and answer.value.width <= width
     return ending.show("\n".join(lines), partial(_record, answer, slopes), met=met)
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 Points: TypeAlias = tuple[FloatArray, FloatArray]  # probabilities and values of a function, (n,) each
 ESTIMATED = "the error is an estimate, not a bound"
+ESTIMATED_START = "the error of the start is an estimate"
 UNBOUNDED = "a 1-norm error does not bound the tail of the function on states that are not stored"
 UNBOUNDED_FORMULA = "no polynomial is known to bound the formula on states that are not stored"
 

@@ -173,6 +173,7 @@ class Response:
     errors: FloatArray  # (3), (q,)
     proved: bool
     heights: Heights | None = None  # where they were needed
+    estimates: FloatArray | None = None  # of the errors where they are infinite; None where there are none
 
 
 def respond(law: StoredLaw, changes: Sequence[Changes]) -> Response:
@@ -188,10 +189,10 @@ def respond(law: StoredLaw, changes: Sequence[Changes]) -> Response:
     heights = Heights.of(generator, int(np.argmax(law.y)), law.condition)
     targets = [law.space.states + change for change in law.model.change]
     at_targets = [heights.at(states) for states in targets]  # (n,) each
-    derivatives, errors = np.zeros((q, n)), np.zeros(q)
+    derivatives, errors, estimates = np.zeros((q, n)), np.zeros(q), np.zeros(q)
     for k in range(q):
-        derivatives[k], errors[k] = _of_parameter(law, generator, heights, changes, k, at_targets)
-    return Response(derivatives, errors, law.proved and heights.proved, heights)
+        derivatives[k], errors[k], estimates[k] = _of_parameter(law, generator, heights, changes, k, at_targets)
+    return Response(derivatives, errors, law.proved and heights.proved, heights, estimates)
 
 
 def _refuse_new_ways(law: StoredLaw, changes: Sequence[Changes]) -> None:
@@ -217,8 +218,11 @@ def _of_parameter(
     changes: Sequence[Changes],
     k: int,
     at_targets: Sequence[FloatArray],
-) -> tuple[FloatArray, float]:
-    """Return the derivative by one parameter, and its bound (3)."""
+) -> tuple[FloatArray, float, float]:
+    """Return the derivative by one parameter, its bound (3), and an estimate in place of an infinite one.
+
+    The estimate takes what is off of the law, or its own estimate, for states where a parameter changes the most.
+    """
     space, y, H, matrix = law.space, law.y, heights.inside, generator.to_csr()
     index = successors(space, law.model.change)
     B = matrix_of([of_change.values[k] for of_change in changes], index, len(y))
@@ -235,9 +239,13 @@ def _of_parameter(
         total += float((size * above)[place < 0] @ y[place < 0]) + float((of_change.off[k] * (H + above)) @ y)
         of_lacking += size * (H + above)
     total += law.largest_sum(of_lacking)  # (2): m, inside
-    total += 0.0 if law.closed else heights.beyond(law, [of_change.above[k] for of_change in changes])
-    size_of_h = float(np.abs(h).sum())
-    return h, (2.0 * total + abs(float(h.sum()))) * ROUNDED_UP + SUM_ROUNDING * size_of_h
+    beyond = 0.0 if law.closed else heights.beyond(law, [of_change.above[k] for of_change in changes])
+    size_of_h, sum_of_h = float(np.abs(h).sum()), abs(float(h.sum()))
+
+    def error(rest: float) -> float:
+        return (2.0 * (total + rest) + sum_of_h) * ROUNDED_UP + SUM_ROUNDING * size_of_h
+
+    return h, error(beyond), error(law.total * float(of_lacking.max()))
 
 
 def matrix_of(values: Sequence[FloatArray], index: IntArray, n: int) -> Any:

@@ -114,11 +114,9 @@ class DerivativeErrors:
 
     def __init__(self, bounds: Bounds, beginning: Beginning) -> None:
         self.bounds = bounds
-        kind = "rounding" if beginning.at_its_best else "truncation"
-        self.ledgers = [
-            ErrorLedger(**{kind: float(e)}, certified=beginning.proved and isfinite(e)) for e in beginning.errors
-        ]
-        self.begun = beginning.errors  # what they were off at the beginning, (q,)
+        kind, proved = "rounding" if beginning.at_its_best else "truncation", beginning.proof.of_errors
+        self.ledgers = [ErrorLedger(**{kind: float(e)}, certified=proved and isfinite(e)) for e in beginning.errors]
+        self.begun = beginning.bounds  # of what they were off at the beginning, (q,)
         self.remnants = np.zeros(len(self.ledgers))  # (q,) part of truncation: the last term of (2), and all of jumps
         self.gauges = [_truncated(bounds.followed[i]) for i in bounds.of_errors]
         above = [_first(beginning, gauge) for gauge in self.gauges]  # (q,) each
@@ -174,7 +172,8 @@ class Account:
     def __init__(self, bounds: Bounds, beginning: Beginning) -> None:
         self.bounds = bounds
         self.lacking = beginning.lacking  # at the beginning
-        self.y = ErrorLedger(truncation=beginning.lacking, rounding=beginning.rounding)
+        begun = {"truncation": beginning.lacking, "rounding": beginning.rounding}
+        self.y = ErrorLedger(**begun, certified=beginning.proof.of_law)
         self.slopes = DerivativeErrors(bounds, beginning)
         scores = beginning.scores
         self.squares = Squares(bounds.squares, scores.information.copy(), scores.off.copy())

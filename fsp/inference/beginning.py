@@ -50,6 +50,17 @@ class Missing(NamedTuple):
     law: StoredLaw | None = None  # that is known so, where it is stationary
 
 
+class StartProof(NamedTuple):
+    """What is proved of a start."""
+
+    of_law: bool = True  # whether it lacks no more than is said
+    of_errors: bool = True  # whether errors of derivatives are bounds
+    estimates: FloatArray | None = None  # of errors that nothing bounds, (q,); None where there are none
+
+
+PROVED = StartProof()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Beginning:
     """A start, on states of its own."""
@@ -63,9 +74,15 @@ class Beginning:
     moments: Missing
     scores: StartScores
     closed: bool  # whether all states that p lives on lead nowhere else than the stored ones do
-    proved: bool = True
+    proof: StartProof = PROVED
     at_its_best: bool = False  # whether nothing would make the errors smaller
     spread: bool = False  # whether it is another one than that of the model
+
+    @property
+    def bounds(self) -> FloatArray:
+        """Bounds of `errors`, (q,); infinite where they are estimates."""
+        estimated = np.zeros(len(self.errors)) if self.proof.estimates is None else self.proof.estimates
+        return np.where(self.proof.of_law & (estimated == 0.0), self.errors, np.inf)
 
     @property
     def rounding(self) -> float:

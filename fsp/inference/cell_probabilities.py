@@ -32,6 +32,7 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot, sum_down, sum_up
 from fsp.distribution import Interval
+from fsp.distribution.bounds import ESTIMATED_START
 from fsp.inference.observation_channel import Gathered
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def contribution(reached: Reached, counts: Counts, i: int, instruments: Sequence
         relative = (1.0 - min(off, 1.0)) * y
         at_least = max(at_least, float(dot(n, np.log(relative))) + float((n * np.log(low / relative)).min()))
     best = max(at_least, at_most)
-    interval = Interval(sum_down(at_least, -noise), sum_up(best, noise), best, True)
+    reason = "" if reached.distribution.error.certified else ESTIMATED_START
+    interval = Interval(sum_down(at_least, -noise), sum_up(best, noise), best, not reason, reason)
     logs = np.stack([lower, np.minimum(upper, 0.0)]) * [[1.0 + LOG_ROUNDING], [1.0 - LOG_ROUNDING]]  # (3)
     logs += [[-LOG_ROUNDING], [LOG_ROUNDING]]
     return Contribution(interval, logs, texts)

@@ -96,7 +96,8 @@ class Likelihood(Displayed):
     @property
     def by_cell(self) -> tuple[tuple[Interval, ...], ...]:
         """For each time what a cell contributes that has each of ``counts.values`` there, in nats: (m,) intervals."""
-        return tuple(tuple(_between(low, high) for low, high in logs.T.tolist()) for logs in self._logs)
+        reason = self.value.reason
+        return tuple(tuple(_between(low, high, reason) for low, high in logs.T.tolist()) for logs in self._logs)
 
     @property
     def least(self) -> float:
@@ -314,7 +315,7 @@ def _narrowed(
         if high - low <= width or exact or hidden or run == MOST_RUNS - 1 or (unseen and loss < LEAST_LOSS):
             break
         loss *= UNSEEN_CELL if unseen else min(0.5, LOSS_CAUTION * width / (high - low))
-    value = Interval(low, high, low if unseen else 0.5 * (low + high), True)
+    value = Interval(low, high, low if unseen else 0.5 * (low + high), not by_time[0].reason, by_time[0].reason)
     limits = replace(limits, report=silent)  # a gradient is asked for later, and by another `progress`
     in_time = chosen_method("auto", model, start) == "in time"
     met = Met(together(spaces), begun[-1].moments.law) if spaces and in_time else None
@@ -352,9 +353,9 @@ def _of_conditions(
     return Likelihood(value, (), impossible, model, counts, (), first.limits, more["start"], parts, more["extrinsic"])
 
 
-def _between(low: float, high: float) -> Interval:
+def _between(low: float, high: float, reason: str) -> Interval:
     """Return the interval of a logarithm; its value is minus infinity where that cannot be excluded."""
-    return Interval(low, high, low if low == -math.inf else 0.5 * (low + high), True)
+    return Interval(low, high, low if low == -math.inf else 0.5 * (low + high), not reason, reason)
 
 
 def _added(gradients: Sequence[Mapping[str, Interval]]) -> dict[str, Interval]:

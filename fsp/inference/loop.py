@@ -21,7 +21,7 @@ from fsp.errors import ArgumentError, ConvergenceError
 from fsp.generator import Generator
 from fsp.inference.account import Account
 from fsp.inference.beforehand import space_at_the_end
-from fsp.inference.beginning import Beginning, of_model
+from fsp.inference.beginning import Beginning, StartProof, of_model
 from fsp.inference.count_maps import asked_at, count_maps, largest_of, names_in
 from fsp.inference.derived import RateChangeBounds, refuse_new_ways
 from fsp.inference.envelopes import Bounds
@@ -116,9 +116,11 @@ def beginning_of(
     if start is None:
         return of_model(model, slopes)
     begun = stationary(model, slopes, max(STATIONARY_SHARE * loss, LEAST_STATIONARY), limits)
-    known = np.isfinite(begun.errors)
-    # What nothing bounds does not fall with the loss: derivatives are estimates then.
-    return begun if known.all() else replace(begun, errors=np.where(known, begun.errors, 0.0), proved=False)
+    known, guessed = np.isfinite(begun.errors), begun.proof.estimates
+    if known.all() or guessed is None:
+        return replace(begun, proof=begun.proof._replace(estimates=None))
+    errors, estimates = np.where(known, begun.errors, guessed), np.where(known, 0.0, guessed)
+    return replace(begun, errors=errors, proof=StartProof(begun.proof.of_law, of_errors=False, estimates=estimates))
 
 
 class Run:
@@ -250,10 +252,12 @@ class Run:
     def _spoiled(self) -> bool:
         """Tell whether a derivative is further off than it may be by now, though not by rounding."""
         ledgers, remnants = self._account.slopes.ledgers, self._account.slopes.remnants
-        tol, duration, errors = self.problem.tol, self.problem.duration, self.problem.beginning.errors
-        if self.problem.beginning.at_its_best:
-            errors = np.zeros_like(errors)
+        tol, duration, begun = self.problem.tol, self.problem.duration, self.problem.beginning
+        estimates = begun.proof.estimates
+        fixed = np.zeros_like(begun.errors) if estimates is None else estimates  # no loss lowers them
+        errors = np.zeros_like(begun.errors) if begun.at_its_best else begun.errors - fixed
         totals = np.array([ledger.total - ledger.rounding for ledger in ledgers])  # (q,)
+        totals -= np.zeros_like(fixed) if begun.at_its_best else fixed
         if not (totals > tol).any():
             return False
         spent = tol * (1.0 - LEAVING - DROPPED) * min(1.0, max((self._t / duration) ** 2, LEAST_SPENT))
@@ -338,7 +342,7 @@ class Run:
             tuple(account.slopes.ledgers),
             account.slopes.means(),
             account.scores(self._block[1 + q :].copy()) if problem.scores else None,
-            problem.beginning.errors,
+            problem.beginning.bounds,
             account.gone if problem.model.is_time_dependent else account.lost,
             account.relative,
             account.absolute,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from fsp import defaults
 from fsp.bars import barred, callback, silent
+from fsp.distribution.bounds import ESTIMATED_START
 from fsp.distribution.sensitivity import Sensitivities, Sensitivity
 from fsp.errors import ToleranceWarning
 from fsp.inference.account import UNBOUNDED_CHANGE
@@ -109,6 +110,7 @@ def sensitivity(
     """
     limits = Limits(max_states, max_memory, max_work, callback(progress) or silent)
     reached, slopes, counts = solve(model, times, parameters, tol, limits, log=log, start=start)
+    reason = UNBOUNDED_CHANGE if reached[-1].distribution.error.certified else ESTIMATED_START
     answers = [
         Sensitivity(
             answer.distribution,
@@ -117,7 +119,7 @@ def sensitivity(
             answer.errors,
             answer.mean_errors,
             log,
-            "" if all(error.certified for error in answer.errors) else UNBOUNDED_CHANGE,
+            "" if all(error.certified for error in answer.errors) else reason,
         )
         for answer in reached
     ]

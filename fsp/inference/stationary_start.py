@@ -10,7 +10,7 @@ import numpy as np
 from fsp.arithmetic import ROUNDED_UP, SUM_ROUNDING, dot
 from fsp.equilibrium.response import Changes, Response, StoredLaw, respond
 from fsp.equilibrium.weighted_response import weighted_errors
-from fsp.inference.beginning import Beginning, Missing, StartScores
+from fsp.inference.beginning import Beginning, Missing, StartProof, StartScores
 from fsp.inference.clocks import terms_of
 from fsp.inference.derived import slopes_on
 from fsp.inference.envelopes import size
@@ -68,7 +68,7 @@ def stationary(
 
     scores = _scores(law, response)
     known = Known(0.0, 0.0 if below or (q and not law.closed) else law.total)  # y may lie above
-    lacking, errors = law.total if q or below else law.outside, response.errors
+    lacking, errors = law.total if q or below else law.outside, np.stack([response.errors, _estimates(response)])
     kept = np.ones(len(states), dtype=np.bool_)
     each = split(law.apart, law.y, weight_of(tol)) if law.proved else Known(0.0, law.total)
     if single and law.proved:
@@ -85,14 +85,18 @@ def stationary(
         response.derivatives[:, kept],
         lacking,
         known,
-        errors,
+        errors[0],
         _missing(law, response, changes, kept, each),
         scores,
         law.closed and bool(kept.all()),
-        proved=response.proved,
+        proof=StartProof(law.proved, response.proved, errors[1]),
         at_its_best=best,
         spread=True,
     )
+
+
+def _estimates(response: Response) -> FloatArray:
+    return response.errors if response.estimates is None else response.estimates
 
 
 def _missing(law: StoredLaw, response: Response, changes: Sequence[Changes], kept: BoolArray, each: Known) -> Missing:

@@ -202,7 +202,7 @@ class TimedAdjoint:
         backward = _Backward(self, asked, max(mean, KAPPA_FLOOR * largest, 1e-300))
         values, off = backward.gradient()
         worst = max(self.relative, backward.worst, *(piece.off.relative for piece in self.pieces))
-        certified = known and worst < TOO_MUCH and self._beginning.proved
+        certified = known and worst < TOO_MUCH and self._beginning.proof.of_errors
         off = np.where(np.isfinite(off), off * (1.0 + worst) ** 2, inf) if certified else np.full(len(off), inf)
         return Gradient(values, off, len(self.pieces) * STAGES)
 

@@ -8,10 +8,8 @@ A worker that dies takes one point with it, and is replaced.
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -19,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 from fsp.distribution import Solution
@@ -27,7 +25,7 @@ from fsp.doors import named_start, stationary
 from fsp.errors import FSPError
 from fsp.projection.start import begins, worth_keeping
 from fsp.projection.transient import solve
-from fsp.spawning import plain_start
+from fsp.spawning import end_with_parent, plain_start, terminate
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -174,8 +172,7 @@ class Crew:
 
     def _terminate(self) -> None:
         for pool in self._pools:
-            for process in list((getattr(pool, "_processes", None) or {}).values()):
-                process.terminate()
+            terminate(pool)
 
     def _pool(self) -> ProcessPoolExecutor:
         pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_prepare, initargs=(self._content,))
@@ -226,16 +223,8 @@ def _prepare(content: bytes) -> None:
     """Get ready in a worker."""
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    end_with_parent()
     _work = pickle.loads(content)
-
-
-def _follow_parent() -> None:
-    """End with the process that started this one, however that ends."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _do(item: Any, first: bool) -> Any:

@@ -26,7 +26,7 @@ from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
 from fsp.bars import barred, callback, silent
 from fsp.distribution import Interval
-from fsp.distribution.bounds import variance
+from fsp.distribution.bounds import ESTIMATED_START, variance
 from fsp.distribution.distribution import Provenance
 from fsp.distribution.passage import Curve
 from fsp.distribution.reward import Reward
@@ -295,7 +295,7 @@ class RewardQuestion:
     def _interval(self, low: float, high: float, value: float, positive: bool) -> Interval:
         reason = ""
         if not self.begin.error.certified:
-            reason = "the error of the start is an estimate"
+            reason = ESTIMATED_START
         elif not high < inf:
             reason = "no bound of what is accumulated beyond the stored states is known"
         elif not positive:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.distribution import Interval
+from fsp.distribution.bounds import ESTIMATED_START
 from fsp.passages.average import Average
 
 if TYPE_CHECKING:
@@ -104,5 +105,5 @@ class StartBounds:
 
     def _interval(self, low: float, high: float) -> Interval:
         high = max(low, high)
-        reason = "" if self._certified else "the error of the start is an estimate"
+        reason = "" if self._certified else ESTIMATED_START
         return Interval(low, high, 0.5 * (low + high), self._certified, reason)

@@ -20,6 +20,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger, Interval
+from fsp.distribution.bounds import ESTIMATED_START
 from fsp.equilibrium.certificate import roundings
 from fsp.equilibrium.growth_loop import IMPROVES, NextSpace, grow_until
 from fsp.equilibrium.reachability import Reachability
@@ -299,7 +300,7 @@ class _TotalsJudge:
         return self._interval(low, high, of_never=len(candidate.stage.trapped) > 0)
 
     def _interval(self, low: float, high: float, *, of_never: bool) -> Interval:
-        reason = "" if self._begin.error.certified else "the error of the start is an estimate"
+        reason = "" if self._begin.error.certified else ESTIMATED_START
         if not isfinite(high):
             reason = NEVER if of_never else self._certifier.reason or "the space is too small for a bound"
         elif not (self._gain.positive or self._closed):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import string
 import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 
@@ -22,6 +25,8 @@ from fsp.sampling.packages import Made
 from fsp.sampling.places import PLACES
 from fsp.sampling.required_counts import RequiredCounts
 
+GROUP = 0 if hasattr(os, "killpg") else None  # each call is a group of processes, where there are any
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -31,6 +36,8 @@ class Command:
     words: tuple[str, ...]
     timeout: float  # seconds that a call may take
     model: str = ""  # the SBML file; set by `with_model`
+    # the calls that are made now
+    calls: set[subprocess.Popen[str]] = field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def of(cls, text: str, timeout: float) -> Command:
@@ -68,6 +75,11 @@ class Command:
             file.write_text(sbml, encoding="utf-8", newline="")
             yield replace(self, model=str(file))
 
+    def end(self) -> None:
+        """Kill the calls that are made now."""
+        for call in list(self.calls):
+            _kill(call)
+
     def run(self, wanted: RequiredCounts, times: FloatArray, first: int, seeds: list[int]) -> Made:
         """Make one call and return its runs, (runs, times, species), and what it says on standard error."""
         out = Path(self.model).with_name(f"run_{first}.csv")
@@ -84,16 +96,33 @@ class Command:
     def _call(self, words: list[str], who: str) -> list[str]:
         """Make a call and return the lines that it writes to standard error."""
         try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=self.timeout, check=False)
+            with subprocess.Popen(words, stdout=PIPE, stderr=PIPE, text=True, process_group=GROUP) as call:
+                self.calls.add(call)
+                try:
+                    printed, told = call.communicate(timeout=self.timeout)
+                except BaseException:
+                    _kill(call)
+                    raise
+                finally:
+                    self.calls.discard(call)
         except subprocess.TimeoutExpired:
             raise BackendError(f"{who} must end within {self.timeout:g} s, but did not; raise `timeout`.") from None
         except OSError as error:
             raise BackendError(f"{who} must start, but did not: {error}.") from None
-        if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            raise BackendError(f"{who} must exit with status 0, but exited with {done.returncode}: "
+        if call.returncode != 0:
+            said = (told or printed).strip().splitlines()
+            raise BackendError(f"{who} must exit with status 0, but exited with {call.returncode}: "
                                f"{said[-1] if said else 'no message'}")  # fmt: skip
-        return [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        return [line.strip() for line in told.splitlines() if line.strip()]
+
+
+def _kill(call: subprocess.Popen[str]) -> None:
+    """Kill a call with all that it started, which may hold its pipes."""
+    if GROUP is None:
+        call.kill()
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(call.pid, signal.SIGKILL)
 
 
 def _read(file: Path, wanted: RequiredCounts, times: FloatArray, runs: int, who: str) -> FloatArray:

@@ -28,6 +28,7 @@ from fsp.model.taylor import constant
 from fsp.model.times import checked_times
 from fsp.model.tree import Expression, Symbol, call, depends_on_time, symbols
 from fsp.sampling import kernels as kernels
+from fsp.sampling.chunks import in_chunks
 from fsp.sampling.programs import Programs
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 WINDOWS = 256  # in which functions of time are bounded
-CHUNKS = 64  # of the runs, between which progress is reported and Ctrl-C is heard
 
 Progress = Callable[[int, int], None]
 
@@ -154,24 +154,25 @@ def _sample(
     """Sample one phase: the states of all runs at `times`, (runs, n_times, n_species)."""
     model = network.model
     out = np.empty((runs, len(times), model.n_species), dtype=np.int64)
-    size = -(-runs // CHUNKS) if progress or threads > 1 or runs > CHUNKS else runs
-    chunks = [(i, min(i + size, runs)) for i in range(0, runs, size)]
+    asked = times.copy()  # an interrupt lowers them
 
-    def sample(chunk: tuple[int, int]) -> int:
+    def sample(first: int, last: int) -> None:
         where = np.empty(model.n_species + 1)
-        given = (*chunk, *stream, *network.arguments(at), times, *network.clocks, max_jumps, out, where)
+        given = (first, last, *stream, *network.arguments(at), asked, *network.clocks, max_jumps, out, where)
         status, reaction, run = kernels.direct(*given)
         if status != kernels.DONE:
             raise _error(model, status, reaction, run, where, max_jumps)
-        return chunk[1] - chunk[0]
 
     done = 0
     pool = ThreadPoolExecutor(threads)
     try:
-        for count in pool.map(sample, chunks):
-            done += count
+        for first, last, _ in in_chunks(lambda i, j: pool.submit(sample, i, j), runs, threads):
+            done += last - first
             if progress is not None:
                 progress(done, runs)
+    except BaseException:
+        asked[:] = -np.inf  # all are passed at the next jump, where a run ends
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return out

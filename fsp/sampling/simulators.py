@@ -11,7 +11,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,12 +24,13 @@ from fsp.errors import ArgumentError, SimulatorWarning
 from fsp.formats import load
 from fsp.model import Model
 from fsp.model.times import checked_times
+from fsp.sampling.chunks import in_chunks
 from fsp.sampling.command_line import Command
 from fsp.sampling.documents import Document, counts_items, document_for
 from fsp.sampling.packages import PACKAGES, SIMULATOR_OPTIONS, Made, require, sample_block
 from fsp.sampling.required_counts import RequiredCounts
 from fsp.sampling.sampler import check_samples, ssa
-from fsp.spawning import plain_start
+from fsp.spawning import end_with_parent, plain_start, terminate
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -131,26 +132,36 @@ class SimulationRequest:
             if not changes[j] and name not in assigned and (starts[:, j] == starts[0, j]).all()
         }
 
-    def gathered(self, pool: Executor, submit: Callable[[int, list[int]], Future[Made]], size: int) -> IntArray:
+    def gathered(
+        self,
+        pool: Executor,
+        submit: Callable[[int, list[int]], Future[Made]],
+        size: int,
+        end: Callable[[], None],
+        at_once: int,
+    ) -> IntArray:
         """Return the runs of all blocks of a size, in their order; `submit` takes the first number and the seeds.
 
-        What the blocks warn of is told once, with how often it was said.
+        What the blocks warn of is told once, with how often it was said.  Where something fails, or on an interrupt,
+        `end` ends what is being done.
         """
-        seeds = seeds_of(self.seed, self.runs, self.first)
+        check_runs(self.runs, self.first)
         out = np.empty((self.runs, len(self.times), self.model.n_species), dtype=np.int64)
         done, said = 0, Counter[str]()
+
+        def begin(first: int, last: int) -> Future[Made]:
+            return submit(first, seeds_of(self.seed, last - first, self.first + first))
+
         with pool:
-            places = {submit(i, seeds[i : i + size]): i for i in range(0, self.runs, size)}
             try:
-                for future in as_completed(places):
-                    block, warned = future.result()
+                for first, last, (block, warned) in in_chunks(begin, self.runs, at_once, size):
                     said.update(warned)
-                    out[places[future] : places[future] + len(block)] = block
-                    done += len(block)
+                    out[first:last] = block
+                    done += last - first
                     if self.progress is not None:
                         self.progress(done, self.runs)
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+                end()
                 raise
         for text, times in said.most_common():
             warnings.warn(f"The simulator says {times:,} times: {text}", SimulatorWarning, stacklevel=2)
@@ -232,10 +243,15 @@ def _check_options(name: str, given: Mapping[str, str]) -> None:
 def seeds_of(seed: int, runs: int, first: int = 0) -> list[int]:
     """Return a seed from 1 to 2³¹ - 1 for each run from number `first` on; no two numbers have the same."""
     check_whole("seed", seed, 0, None)
-    if not 1 <= runs < _MODULUS - first:
-        raise ArgumentError(f"`runs` must be at least 1 and below 2^31 in all, but is {first + runs}.")
+    check_runs(runs, first)
     base = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
     return [(base + run * _STRIDE) % _MODULUS + 1 for run in range(first, first + runs)]
+
+
+def check_runs(runs: int, first: int) -> None:
+    """Raise an ArgumentError unless there is a seed for each run."""
+    if not 1 <= runs < _MODULUS - first:
+        raise ArgumentError(f"`runs` must be at least 1 and below 2^31 in all, but is {first + runs}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +304,15 @@ class Package(Adapter):
         given = document.text, bool(document.why)
         wanted = RequiredCounts(job.model.species, tuple(job.fixed.items()))
         asked = (self.name, self.options, *given, wanted, tuple(job.times.tolist()))
-        seeds_of(job.seed, job.runs, job.first)  # refused before a process is started
-        with plain_start(b""):
-            pool = ProcessPoolExecutor(min(self.processes, -(-job.runs // self.block)), get_context("spawn"))
-            return job.gathered(pool, lambda i, seeds: pool.submit(sample_block, *asked, i, seeds), self.block)
+        seeds_of(job.seed, 1, job.first)  # refused before a process is started
+        workers = min(self.processes, -(-job.runs // self.block))
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent)
+
+        def submit(first: int, seeds: list[int]) -> Future[Made]:
+            with plain_start(b""):
+                return pool.submit(sample_block, *asked, first, seeds)
+
+        return job.gathered(pool, submit, self.block, lambda: terminate(pool), 2 * workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,8 +332,10 @@ class CommandLine(Adapter):
         size = self.block if self.command.makes_many else 1
         text = self.document(job.model, job.file, float(job.times[-1])).text
         with self.command.with_model(text) as command:
-            pool, wanted = (
-                ThreadPoolExecutor(self.processes),
-                RequiredCounts(job.model.species, tuple(job.fixed.items())),
-            )
-            return job.gathered(pool, lambda i, seeds: pool.submit(command.run, wanted, job.times, i, seeds), size)
+            pool = ThreadPoolExecutor(self.processes)
+            wanted = RequiredCounts(job.model.species, tuple(job.fixed.items()))
+
+            def submit(first: int, seeds: list[int]) -> Future[Made]:
+                return pool.submit(command.run, wanted, job.times, first, seeds)
+
+            return job.gathered(pool, submit, size, command.end, self.processes)

@@ -22,6 +22,7 @@ from fsp.verification import variants
 from fsp.verification.discarded import VisitedChain, rules
 from fsp.verification.misreadings import has_volumes, misread
 from fsp.verification.samples import Runs
+from fsp.verification.tallies import first_of, numbered, tally
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -264,7 +265,7 @@ def tau_leaping(model: Model, times: FloatArray, tau: float, reference: Law) -> 
         for i in range(steps if end > t else 0):
             fired = rng.poisson(model.propensities(x, t + i * length) * length)  # (n_reactions, runs)
             x = np.maximum(x + fired.T @ model.change, 0)
-        states, numbers = np.unique(x, axis=0, return_counts=True)
+        states, numbers = tally(x)
         columns = [model.species.index(name) for name in distribution.species]
         error = ErrorLedger(truncation=0.0, certified=False)
         made = Distribution(states[:, columns], numbers / TAU_RUNS, distribution.species, t=distribution.t, error=error)
@@ -275,7 +276,7 @@ def tau_leaping(model: Model, times: FloatArray, tau: float, reference: Law) -> 
 
 def without_repeats(runs: Runs) -> Runs | None:
     """Return the first of each set of equal trajectories, None where none repeats."""
-    _, first = np.unique(runs.counts.reshape(runs.n, -1), axis=0, return_index=True)
+    first = first_of(numbered(runs.counts.reshape(runs.n, -1)))
     if len(first) in (runs.n, 0):
         return None
     return Runs(runs.counts[np.sort(first)], runs.times, runs.species)

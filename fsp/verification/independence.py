@@ -25,6 +25,7 @@ import numpy as np
 from scipy import special
 
 from fsp.verification import statistics
+from fsp.verification.tallies import first_of, numbered
 from fsp.verification.test import Test
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def independence_tests(runs: Runs, expected_of: Reference, *, markov: bool) -> I
     """Return the tests of independence that these runs allow."""
     if runs.n < FEWEST:
         return
-    labels = _trajectories(runs.counts.reshape(runs.n, -1))
+    labels = numbered(runs.counts.reshape(runs.n, -1))
     chance = min(coincidence(expected_of.joint(k, runs.species)) for k in range(len(runs.times)))
     if chance < 1:
         yield _repeats(labels, chance)
@@ -54,12 +55,6 @@ def independence_tests(runs: Runs, expected_of: Reference, *, markov: bool) -> I
         expected = expected_of.marginal(last, name)
         if expected.spread[0] > 0:
             yield _serial(expected, runs.counts[:, last, i], float(runs.times[last]))
-
-
-def _trajectories(rows: IntArray) -> IntArray:
-    """Return a number for each row, the same for equal rows."""
-    _, labels = np.unique(np.ascontiguousarray(rows), axis=0, return_inverse=True)
-    return np.asarray(labels).reshape(-1)
 
 
 def coincidence(expected: Expected) -> float:
@@ -75,10 +70,10 @@ def first_repeat(runs: Runs, expected_of: Reference, level: float) -> int | None
     The first runs are kept by their number alone: to keep the first of each set of equal ones would leave those of
     states that are often reached out too often.
     """
-    labels = _trajectories(runs.counts.reshape(runs.n, -1))
+    labels = numbered(runs.counts.reshape(runs.n, -1))
     chance = min(coincidence(expected_of.joint(k, runs.species)) for k in range(len(runs.times)))
     counts, pairs = _at_lags(labels)
-    p = statistics.at_least(counts, pairs, chance)
+    p = _tails(counts, pairs, chance)
     repeating = np.flatnonzero(p * len(p) <= level)
     return int(repeating[0]) // 2 + 1 if len(repeating) else None
 
@@ -95,10 +90,18 @@ def _at_lags(labels: IntArray) -> tuple[IntArray, IntArray]:
     return counts, np.stack([even, n - lags - even], axis=1).reshape(-1)
 
 
+def _tails(counts: IntArray, pairs: IntArray, chance: float) -> FloatArray:
+    """Return p-values of the numbers of equal pairs: 1 where there are none, as at most lags of many runs."""
+    p = np.ones(len(counts))
+    some = np.flatnonzero(counts > 0)
+    p[some] = statistics.at_least(counts[some], pairs[some], chance)
+    return p
+
+
 def _repeats(labels: IntArray, chance: float) -> Test:
     """Test the numbers of equal runs at each lag."""
     counts, pairs = _at_lags(labels)
-    p = statistics.at_least(counts, pairs, chance)
+    p = _tails(counts, pairs, chance)
     worst = int(np.argmin(p))
     where = f"run i equals run i + {worst // 2 + 1} in {counts[worst]:,} of {pairs[worst]:,} pairs, expected at most "
     where += f"{chance * pairs[worst]:.3g}"
@@ -127,9 +130,9 @@ def _memory(counts: IntArray) -> Test:
     """Bet that a future is that of an earlier run with the same past and the same state in the middle."""
     n, times, _ = counts.shape
     middle = times // 2
-    here = _trajectories(counts[:, middle])
-    past = _trajectories(np.column_stack([here, counts[:, :middle].reshape(n, -1)]))
-    future = _trajectories(np.column_stack([here, counts[:, middle + 1 :].reshape(n, -1)]))
+    here = numbered(counts[:, middle])
+    past = numbered(np.column_stack([here, counts[:, :middle].reshape(n, -1)]))
+    future = numbered(np.column_stack([here, counts[:, middle + 1 :].reshape(n, -1)]))
     left = np.bincount(here)  # runs of each state that were not looked at yet
     remaining = np.bincount(future)  # futures not looked at yet
     told: dict[int, int] = {}
@@ -158,8 +161,8 @@ def _serial(expected: Expected, values: IntArray, t: float) -> Test:
         return np.asarray(np.clip((x - expected.mean) / sigma, -4.0, 4.0))
 
     law = deviation(expected.states[:, 0])
-    grid, place = np.unique(values, return_inverse=True)
-    h = deviation(values)
+    place = numbered(values)
+    grid, h = values[first_of(place)], deviation(values)
     base = 2.0 / np.sqrt(max(len(values), 16))
     stakes = np.array([-1.0, 1.0]) * np.array([[0.5], [1.0], [2.0], [8.0]]) * base
     stakes = np.clip(stakes.reshape(-1), -0.5, 0.5)
@@ -168,7 +171,7 @@ def _serial(expected: Expected, values: IntArray, t: float) -> Test:
         exponents = stake * deviation(grid)[:, None] * law[None, :]  # (values, states)
         largest = abs(stake * deviation(grid)) * 4.0
         known = np.log(np.exp(exponents) @ expected.probabilities + expected.slack.up * np.exp(largest))
-        gains.append(float((stake * h[:-1] * h[1:]).sum() - known[place.reshape(-1)[:-1]].sum()))
+        gains.append(float((stake * h[:-1] * h[1:]).sum() - known[place[:-1]].sum()))
     capital = float(special.logsumexp(gains) - np.log(len(gains)))
     correlation = float(np.mean(h[:-1] * h[1:]))
     where = f"{expected.names[0]}: correlation with the next run {correlation:+.4f}, by the expected mean and variance"

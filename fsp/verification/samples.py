@@ -14,6 +14,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError
 from fsp.model.times import checked_times, is_near
+from fsp.verification.tallies import tally
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -67,13 +68,11 @@ class Runs:
 
     def joint(self, k: int) -> tuple[IntArray, FloatArray]:
         """Return the distinct states at time number `k`, (m, n_species), and how many runs are in each, (m,)."""
-        states, multiplicity = np.unique(self.counts[:, k], axis=0, return_counts=True)
-        return states, multiplicity.astype(float)
+        return tally(self.counts[:, k])
 
     def of(self, k: int, species: str) -> tuple[IntArray, FloatArray]:
         """Return the distinct counts of a species at time number `k`, and how many runs have each."""
-        values, multiplicity = np.unique(self.counts[:, k, self.species.index(species)], return_counts=True)
-        return values, multiplicity.astype(float)
+        return tally(self.counts[:, k, self.species.index(species)])
 
     def select(self, times: FloatArray, species: Sequence[str]) -> Runs:
         """Return some times and species, in the order that is asked for."""

@@ -19,6 +19,7 @@ from fsp.doors import transient
 from fsp.verification.battery import cells_test
 from fsp.verification.expected import Expected
 from fsp.verification.slack import Slack
+from fsp.verification.tallies import tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +46,7 @@ def two_time_tests(model: Model, solution: Solution, runs: Runs) -> Iterator[Tes
                 column = runs.species.index(name)
                 above = runs.counts[:, k, column] > expected[1]
                 states = np.stack([above, runs.counts[:, k + 1, column]], axis=1).astype(np.int64)
-                rows, numbers = np.unique(states, axis=0, return_counts=True)
-                test = cells_test("two-time", expected[0], float(runs.times[k + 1]), rows, numbers.astype(float))
+                test = cells_test("two-time", expected[0], float(runs.times[k + 1]), *tally(states))
                 yield replace(test, species=(name,), where=_in_words(test.where, expected[0].names[0]))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fsp.verification.battery import Battery
 from fsp.verification.samples import Runs
+from fsp.verification.tallies import first_of, numbered
 from fsp.verification.test import Test
 
 if TYPE_CHECKING:
@@ -178,9 +179,8 @@ class Verdict(Subject):
         kinds = {test.kind for test in self.rejected}
         if not isinstance(self.samples, Runs) or not kinds & {"repeats", "memory"}:
             return []
-        rows = self.samples.counts.reshape(self.samples.n, -1)
-        _, first, number = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        earlier = first[number.reshape(-1)].tolist()
+        numbers = numbered(self.samples.counts.reshape(self.samples.n, -1))
+        earlier = first_of(numbers)[numbers].tolist()
         return [(run, later) for later, run in enumerate(earlier) if run != later]
 
     @property

@@ -38,8 +38,8 @@ MUTANTS = [
     mutant(
         "starts-whose-derivatives-nothing-bounds",
         "inference/loop.py",
-        "return begun if known.all() else replace(",
-        "return begun if len(known) else replace(",
+        "    if known.all() or guessed is None:",
+        "    if len(known) or guessed is None:",
         "stationary_start",
         only="nothing_bounds",
     ),
@@ -1661,5 +1661,21 @@ MUTANTS = [
         "off * (1.0 + worst) ** 2, inf) if True else",
         "timed_adjoint",
         only="beyond_doubles",
+    ),
+    mutant(
+        "errors-that-nothing-bounds-are-zero",
+        "inference/loop.py",
+        "errors, estimates = np.where(known, begun.errors, guessed)",
+        "errors, estimates = np.where(known, begun.errors, 0.0)",
+        "stationary_start",
+        only="not_zero",
+    ),
+    mutant(
+        "laws-that-are-not-proved-are-bounds",
+        "inference/account.py",
+        "certified=beginning.proof.of_law",
+        "certified=True",
+        "stationary_start",
+        only="not_proved",
     ),
 ]

@@ -155,3 +155,53 @@ def test_where_nothing_bounds_the_derivatives_of_the_start_those_of_laws_are_est
     for name, exact in (("k", mean), ("g", -mean)):
         assert not answer.error(name).certified
         assert answer.derivative(name) @ answer.states[:, 1] == pytest.approx(exact, rel=1e-5)
+
+
+def without_drift_bound():
+    return fsp.Model(
+        species={"X": 5, "Y": 0},
+        parameters={"k": 3.0, "g": 0.3},
+        reactions=[
+            fsp.Reaction("0 -> X", rate="k*(1 + Y)/(1 + X^0.5)"),
+            fsp.Reaction("X -> 0", rate="g*X^1.3"),
+            fsp.Reaction("0 -> Y", rate="0.3"),
+            fsp.Reaction("Y -> 0", rate="Y"),
+        ],
+    )
+
+
+@pytest.mark.filterwarnings("ignore::fsp.ToleranceWarning")
+def test_what_a_law_that_is_not_proved_tells_is_an_estimate_that_is_not_zero():
+    model = without_drift_bound()
+    space = fsp.StateSpace.box(model, upper={"X": 60, "Y": 15})
+    p, s = complex_step(model, "k", space)
+    for found in fsp.sensitivity(model, [0.0, 0.5], ["k"], start="stationary", tol=1e-4):
+        index = space.index(found.states)
+        full, law = np.zeros(len(space)), np.zeros(len(space))
+        full[index[index >= 0]] = found.derivative("k")[index >= 0]
+        law[index[index >= 0]] = found.probabilities[index >= 0]
+        error = found.error("k")
+        assert not error.certified
+        assert not found.distribution.error.certified
+        assert 0.0 < error.total < 1e-2
+        assert np.abs(full - s).sum() <= error.total
+        assert np.abs(law - p).sum() <= found.distribution.error.total
+        assert not found.mean("X")["k"].certified
+        assert not found.distribution.probability("X > 3").certified
+
+
+@pytest.mark.filterwarnings("ignore::fsp.ToleranceWarning")
+def test_a_likelihood_of_a_law_that_is_not_proved_is_no_bound(tmp_path):
+    (tmp_path / "cells.csv").write_text("time,X\n0,3\n0,5\n0.5,4\n")
+    counts = fsp.read_counts(tmp_path / "cells.csv", time="time", counts={"X": "X"})
+    answer = fsp.likelihood(without_drift_bound(), counts, start="stationary")
+    assert not answer.value.certified
+    assert not any(interval.certified for interval in answer.by_time)
+    assert not any(interval.certified for cells in answer.by_cell for interval in cells)
+    assert "estimate" in answer.value.reason
+    assert fsp.likelihood(telegraph(), counts_of(tmp_path), start="stationary").value.certified
+
+
+def counts_of(folder):
+    (folder / "genes.csv").write_text("time,M\n0,3\n0.5,4\n")
+    return fsp.read_counts(folder / "genes.csv", time="time", counts={"M": "M"})

@@ -389,4 +389,18 @@ MUTANTS = [
         "verify_mistakes",
         only="marginals_alone",
     ),
+    mutant(
+        "rows-of-other-runs-are-alike",
+        "verification/tallies.py",
+        "(int(place.max(initial=0)) + 1)",
+        "(int(place.max(initial=0)))",
+        "tallies",
+    ),
+    mutant(
+        "lags-with-equal-runs-are-not-looked-at",
+        "verification/independence.py",
+        "some = np.flatnonzero(counts > 0)",
+        "some = np.flatnonzero(counts > len(counts))",
+        "verify_mistakes",
+    ),
 ]
