@@ -118,7 +118,7 @@ class Tree:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"))
         for part in PARTS:
             shutil.copy2(objects.find(part), folder / "fsp" / "compilation")  # of the sources without a sabotage
-        for name in ("pyproject.toml", "CONTRIBUTING.md", "docs/architecture.md"):  # of which tests read something
+        for name in ("pyproject.toml", "CITATION.cff", "CONTRIBUTING.md", "docs/architecture.md"):  # which tests read
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
         (folder / "mutants_plugin.py").write_text(PLUGIN)

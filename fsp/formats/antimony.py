@@ -28,6 +28,7 @@ _SUBMODEL = re.compile(r":\s*(\w+)\s*\(")
 _UNIT = re.compile(r'\b(?:units|substanceUnits)="(\w+)"')
 _DEFINED = re.compile(r'<unitDefinition[^>]*\bid="(\w+)"[^>/]*>')  # the library lists those that nothing defines too
 _UNKNOWN_UNIT = re.compile(r"unknown unit definition: '(\w+)'")
+_LOOPS = ("Loop detected", "implicit reference to compartment")  # of the library, and of libsbml for Antimony 3.1
 _OPERATOR = re.compile(r"[-+*/^&|<>=]")
 
 
@@ -107,7 +108,7 @@ def _check_statements(text: str, path: Path) -> None:
 
 def _way_out(reason: str) -> str:
     """Say what to write where a size is set by a concentration within it, which is an amount divided by the size."""
-    if "Loop detected" not in reason:
+    if not any(words in reason for words in _LOOPS):
         return ""
     return (
         " The concentration of a species depends on the size of its compartment: give the size as a number, or make "

@@ -69,7 +69,8 @@ class StartBounds:
         above: Any = None,
     ) -> tuple[float, float]:
         """Bound the mean over the start of `values` (2, m) before a target, and of others elsewhere."""
-        of_places = np.tile(np.broadcast_to(np.float64(of_target), self._place.shape), (2, 1))  # (2, k)
+        of_places = np.empty((2, len(self._place)))  # (2, k)
+        of_places[:] = of_target
         before = self._place >= 0
         of_places[:, before] = values[:, self._place[before]]
         of_places[:, self._trapped] = np.array(of_trapped)[:, None]

@@ -30,8 +30,8 @@ MUTANTS = [
     mutant(
         "loops-of-sizes-without-a-way-out",
         "formats/antimony.py",
-        'if "Loop detected" not in reason:',
-        'if "Loop detected" in reason:',
+        "if not any(words in reason for words in _LOOPS):",
+        "if any(words in reason for words in _LOOPS):",
         "model_files",
         only="two_ways_out",
     ),
