@@ -16,6 +16,7 @@ from fsp.moments.dissipation import without_bounded
 from fsp.moments.envelope import envelope
 from fsp.moments.parts import Gauge, gauges
 from fsp.moments.polynomial import Polynomial, collect, degree
+from fsp.moments.ranges_on_counts import size_on_counts
 from fsp.moments.terms import in_falling_powers
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
     from fsp.model.tree import Expression
+    from fsp.moments.terms import Terms
 
 MOST_ORDER = 6  # of the moments that are followed; chosen, not measured
 
@@ -109,11 +111,16 @@ def size(model: Model, tree: Expression, largest: FloatArray, horizon: float = 0
         return {}
     bound = envelope(tree, model.species, horizon)
     if bound.upper is None or bound.lower is None:
-        return None
+        return _whole(size_on_counts(tree, model.species), largest)
     above = in_falling_powers(bound.upper, upper=True)
     below = in_falling_powers({powers: -c for powers, c in bound.lower.items()}, upper=True)
     joined = {alpha: max(above.get(alpha, Fraction(0)), below.get(alpha, Fraction(0))) for alpha in {*above, *below}}
     return without_bounded({alpha: c for alpha, c in joined.items() if c > 0}, largest)
+
+
+def _whole(terms: Terms | None, largest: FloatArray) -> Polynomial | None:
+    """Return terms in falling powers."""
+    return None if terms is None else without_bounded(in_falling_powers(terms, upper=True), largest)
 
 
 def _square(
@@ -127,6 +134,8 @@ def _square(
         if tree == ZERO or law is None:
             continue
         bound = row if linear else size(model, call("/", call("^", tree, Number(2.0)), law), largest)
+        if bound is None:
+            bound = _whole(size_on_counts(tree, model.species, law), largest)
         if bound is None:
             return None
         value = Fraction(1) if slopes.log or not linear else 1 / abs(Fraction(model.parameters[slopes.names[k]]))

@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inference_cases import dense, immigration_death, named, self_activation
+from inference_cases import dense, immigration_death, named
 from random_networks import open_networks
 from scipy.stats import binom, nbinom, norm, poisson
 
 import fsp
 from fsp.command.main import main
 from fsp.distribution.information import CellScores, FisherInformation
-from fsp.inference.fisher import _bounded, _Known
+from fsp.inference.fisher import _bounded, _PathInformation
 
 
 def poisson_information(times, cells):
@@ -114,7 +114,7 @@ def test_what_rounding_of_y_and_h_may_add_is_held_in_all_directions(seed):
     q, m, rho = 3, 6, 1e-9
     y, noise = rng.dirichlet(np.full(m, 3.0)), 10.0 ** rng.uniform(-9.0, -3.0, q)
     h = 10.0 ** rng.uniform(-4.0, 0.0, (q, 1)) * rng.normal(size=(q, m))
-    known = _Known(np.zeros(q), np.zeros(q), noise, np.zeros(q), 0.0, rho)
+    known = _PathInformation(np.zeros(q), np.zeros(q), noise, np.zeros(q), 0.0, rho)
     found = _bounded(y, h, np.zeros((q, m)), np.ones(m, dtype=bool), known)
     for _ in range(200):
         z, signs = rng.integers(m), rng.choice([-1.0, 1.0], q)
@@ -207,12 +207,40 @@ def test_sums_and_single_species_tell_what_their_poisson_laws_tell():
         assert np.abs(found.matrix - exact).max() < 1e-4
 
 
+@pytest.mark.parametrize("basal", [0.8, 0.0])
+def test_parameters_inside_saturating_laws_have_intervals(basal):
+    n = 2.3
+    parameters = {"a": 6.0, "K": 4.0, "n": n, "g": 1.0}
+    birth = fsp.Reaction("0 -> X", rate=f"a*X^n/(K^n + X^n) + {basal}")  # without it, none takes place at X = 0
+    model = fsp.Model(
+        species={"X": 5}, parameters=parameters, reactions=[birth, fsp.Reaction("X -> 0", mass_action="g")]
+    )
+    x, scores = np.arange(60.0), []
+    for name in parameters:
+        v = {**parameters, name: parameters[name] * (1.0 + 1e-30j)}
+        power = np.where(x > 0.0, np.maximum(x, 1.0).astype(complex) ** v["n"], 0.0)
+        law = dense(model, [v["a"] * power / (v["K"] ** v["n"] + power) + basal, v["g"] * x], 1.0, 59)
+        scores.append(law.imag / 1e-30)
+    p, s = law.real, np.array(scores)
+    known = p > 1e-200
+    found = fsp.fisher(model, [1.0], list(parameters))
+    assert found.certified
+    assert inside(found, (s[:, known] / p[known]) @ s[:, known].T)
+    assert (found.upper - found.lower).max() <= 1e-5 * found.matrix.max()
+
+
 def test_more_cells_and_what_is_not_bounded():
     one = fsp.fisher(immigration_death(), [1.0], ["k"])
     many = fsp.fisher(immigration_death(), [1.0], ["k"], cells=50)
     np.testing.assert_allclose(many.matrix, 50.0 * one.matrix, rtol=1e-12)
+    law = "9/(1 + (X/K)^2.5 + (Y/3)^1.5)"
+    reactions = [fsp.Reaction("0 -> X", rate=law), fsp.Reaction("0 -> Y", rate=2.0)]
+    reactions += [fsp.Reaction(f"{name} -> 0", mass_action=1.0) for name in "XY"]
+    both = fsp.Model(
+        species={"X": 2, "Y": 3}, parameters={"K": 4.0}, reactions=[fsp.Reaction("0 -> Y", rate=2.0), *reactions]
+    )
     with pytest.warns(fsp.ToleranceWarning, match="estimate"):
-        found = fsp.fisher(self_activation(2.0), [1.0], ["K"])
+        found = fsp.fisher(both, [0.5], ["K"])
     assert not found.certified
     assert "≈" in str(found)
     assert math.isinf(found.determinant().upper)

@@ -4,6 +4,46 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "smaller-powers-do-not-matter",
+        "moments/ranges_on_counts.py",
+        "return _widened(powers, np.minimum(part.low * most, 0.0), np.maximum(part.high * most, 0.0))",
+        "return _widened(powers, 0.0 * part.low, 0.0 * part.high)",
+        "ranges_on_counts",
+        only="all_counts",
+    ),
+    mutant(
+        "logarithms-do-not-grow",
+        "moments/ranges_on_counts.py",
+        "* math.log(FIRST_POWER) * _size([-LOG_POWER])",
+        "* 1e-3 * _size([-LOG_POWER])",
+        "ranges_on_counts",
+        only="all_counts",
+    ),
+    mutant(
+        "powers-lose-their-fractions",
+        "moments/ranges_on_counts.py",
+        "degrees[name] = max(degrees[name], math.ceil(a))",
+        "degrees[name] = max(degrees[name], math.floor(a))",
+        "ranges_on_counts",
+        only="all_counts",
+    ),
+    mutant(
+        "cells-begin-at-their-end",
+        "moments/ranges_on_counts.py",
+        "{n: low for n, (low, _) in taken.items()}",
+        "{n: high for n, (_, high) in taken.items()}",
+        "ranges_on_counts",
+        only="hill_functions or all_counts",
+    ),
+    mutant(
+        "idle-reactions-hide-their-scores",
+        "moments/ranges_on_counts.py",
+        "idle = part.is_zero & divisor.is_zero",
+        "idle = part.is_zero & ~divisor.is_zero",
+        "ranges_on_counts",
+        only="does_not_take_place",
+    ),
+    mutant(
         "bursts-that-end-at-the-last-size-with-a-reaction",
         "moments/burst_tails.py",
         "return (*raised, *_beyond(bursts))",
