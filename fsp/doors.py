@@ -63,7 +63,7 @@ def transient(
     times
         Increasing times >= 0, in the model's unit of time; with `start`, not before it.
     tol
-        Bound on the 1-norm error of the distribution at the last time; earlier times have less.
+        Bound on the 1-norm error of the distribution at the last time; that of earlier ones is smaller.
     start
         A solution, whose last distribution is meant, or a distribution over the same species, to go on from in place
         of the initial states.  The model may have other parameters from there on.  A stationary distribution starts
@@ -269,7 +269,7 @@ def relaxation(
     max_memory: int | None = None,
     progress: ProgressCallback | bool | None = None,
 ) -> Relaxation:
-    """Return the slowest modes of the chain that the network ends in, or of its way to absorbing states.
+    """Return the slowest modes of the chain that the network ends in, or of its decay into absorbing states.
 
     Parameters
     ----------

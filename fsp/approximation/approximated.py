@@ -51,7 +51,7 @@ class Approximated:
     mean, variance
         Of the counts; NaN where the method fails.
     mean_off, variance_off
-        What the method's own numbers are off by, an estimate: lattice spacing, sampling, steps.
+        Estimated numerical error of the method's own numbers: lattice spacing, sampling, steps.
     l1, wasserstein
         Distances of the marginals from those of the master equation, (volumes, times, species, 3): lower end, value,
         upper end; NaN where the method has no law.
@@ -97,7 +97,7 @@ class Approximations(Displayed, Mapping[str, Approximated]):
     model_name, volumes, times, species
         What was computed; times are None where stationary.
     cme_mean, cme_variance
-        Of the master equation.
+        Means and variances of the master equation.
     mean_bounds, variance_bounds
         Their certified bounds, (volumes, times, species, 2); infinite where there are none.
     error
@@ -156,8 +156,8 @@ class Approximations(Displayed, Mapping[str, Approximated]):
         Returns
         -------
         ndarray
-            NaN where fewer than two volumes have an error that stands out of what the method's numbers, and those of
-            the master equation, are off by.
+            NaN where fewer than two volumes have an error above the numerical errors of the method and of the master
+            equation.
         """
         errors = self.mean_error(name) if of == "mean" else self.variance_error(name)
         off = self.unknown(name, of)
@@ -182,8 +182,8 @@ class Approximations(Displayed, Mapping[str, Approximated]):
         Returns
         -------
         ndarray
-            What the method's own numbers are off by, and what the certificate of the master equation leaves; of
-            concentrations, like the errors.
+            Numerical error of the method's own numbers, and the width that the certificate of the master equation
+            leaves; of concentrations, like the errors.
         """
         values, ends = self[name], self.mean_bounds if of == "mean" else self.variance_bounds
         known = np.diff(ends, axis=-1)[..., 0]

@@ -75,9 +75,10 @@ def approximations(
         Bound on the 1-norm error of the master equation's solutions; a hundredth of it on the lattices of
         Fokker-Planck's, since variances are off by it times the square of the reach of a law.
     spacing, scheme
-        Of the finest of these lattices, and of their hops, as for `fsp.fokker_planck`; the law is the extrapolated one.
+        Spacing of the finest of these lattices, and scheme of their hops, as for `fsp.fokker_planck`; the law that is
+        compared is the extrapolated one.
     runs, steps, variant, seed
-        Of the paths of the Langevin equation, as for `fsp.langevin`.
+        Options of the paths of the Langevin equation, as for `fsp.langevin`.
     max_states
         Limit on the states of the master equation, and of a lattice.
     progress

@@ -67,7 +67,7 @@ class MomentClosure(Displayed):
     Parameters
     ----------
     model_name, species, closure, order
-        Of what, and how.
+        Names of the model, of its species and of the closure, and the order M.
     times
         (T,) times; None where stationary.
     means, covariances
@@ -112,9 +112,10 @@ def moment_closure(
     times
         Increasing times >= 0; None for where the moments settle.
     closure
-        ``"normal"``, ``"zero-cumulant"``, ``"poisson"`` or ``"log-normal"``, see above.
+        ``"normal"`` (cumulants of order three and above are zero), ``"zero-cumulant"`` (those above order M),
+        ``"poisson"`` (they are those of independent Poisson laws) or ``"log-normal"``.
     order
-        M; two to six for ``"zero-cumulant"`` and ``"poisson"``.
+        The order M of the moments that are kept; two to six for ``"zero-cumulant"`` and ``"poisson"``.
     progress
         True for a bar; or a function that is called now and then with a moment, whose ``status`` says the time, and
         may raise KeyboardInterrupt.

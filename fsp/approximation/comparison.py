@@ -32,7 +32,7 @@ class Comparison(Displayed):
     Parameters
     ----------
     names
-        Of the two networks.
+        Names of the two networks.
     species
         What is compared.
     first, second

@@ -53,20 +53,20 @@ class FokkerPlanck(Displayed):
     Parameters
     ----------
     model_name, species
-        Of what.
+        Names of the model and of its species.
     scheme
         A key of `fsp.approximation.lattice.SCHEMES`.
     spacings
-        From the coarsest to the finest.
+        Spacings, from the coarsest to the finest.
     lattices
         For each spacing T distributions over n = x/h, with certified errors.
     distributions
-        (T,) over whole counts, of the finest; their error has what the spacing does, an estimate, in `integration`.
+        (T,) over whole counts, of the finest; the estimated discretisation error is in `integration`.
     extrapolated
-        (T,) over whole counts, extrapolated to spacing zero; what is left of the spacing, an estimate, is in
+        (T,) over whole counts, extrapolated to spacing zero; the estimated discretisation error that is left is in
         `integration`.
     mesh
-        (T,) estimates of what the spacing does to `distributions`, in the 1-norm.
+        (T,) estimated discretisation errors of `distributions`, in the 1-norm.
     levels
         For each spacing T distributions over whole counts.
     at_zero
@@ -167,8 +167,8 @@ def fokker_planck(
     times
         Increasing times >= 0; None for the stationary distribution.
     spacing
-        Of the finest lattice, in molecules: 1/2, 1/4, 1/8, …; twice and four times that, up to 1, are solved too.  With
-        1 there is no coarser lattice to estimate the error from.
+        Spacing of the finest lattice, in molecules: 1/2, 1/4, 1/8, …; lattices of twice and four times that, up to 1,
+        are solved too.  With 1 there is no coarser lattice to estimate the error from.
     tol
         Bound on the 1-norm error of each lattice, in time and by truncation.  Variances are off by it times the square
         of how far a law reaches, hence the default.
@@ -192,7 +192,7 @@ def fokker_planck(
     ModelError
         If the model has events or more than three species, or a rate is a callable or has a condition on the state.
     StateSpaceError, ConvergenceError
-        As `fsp.transient` and `fsp.stationary` do.
+        Where `fsp.transient` or `fsp.stationary` raise them on a lattice.
 
     References
     ----------

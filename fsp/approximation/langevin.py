@@ -60,13 +60,13 @@ class Langevin(Displayed):
     Parameters
     ----------
     model_name, species, times
-        Of what.
+        Names of the model and of its species, and the times.
     variant, steps
-        How.
+        Treatment of counts below zero, and number of steps.
     samples
         (T, runs, d) molecules.
     mean_error, std_error
-        (T, d) estimates of what the length of the steps does to means and standard deviations.
+        (T, d) estimated discretisation errors of means and standard deviations.
     """
 
     model_name: str
@@ -148,11 +148,12 @@ def langevin(
     runs
         Number of paths.
     seed
-        For these paths.
+        Seed of the random numbers.
     steps
-        Number of steps over the whole time; half as many are taken too, to estimate what their length does.
+        Number of steps over the whole time; half as many are taken too, to estimate the discretisation error.
     variant
-        What becomes of counts below zero: ``"clipped"`` or ``"reflected"``, see above.
+        Treatment of counts below zero: ``"clipped"``, where rates are those of the nearest state without negative
+        counts; or ``"reflected"``, where negative counts change their sign, which does not keep conservation laws.
     progress
         True for a bar; or a function that is called with the number of steps that are done, and of all.
 

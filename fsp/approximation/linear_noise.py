@@ -68,7 +68,7 @@ class LinearNoise(Displayed):
     Parameters
     ----------
     model_name, species
-        Of what.
+        Names of the model and of its species.
     times
         (T,) times; None where stationary.
     concentrations, noise

@@ -182,26 +182,26 @@ class ReactiveFlux:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Committor(Displayed, Provenance):
-    """Ways of a network at rest from a set A of states to another one, B.
+    """Reactive paths of a stationary network from a set A of states to a set B, as of transition path theory.
 
     Parameters
     ----------
     names
         The conditions that are A and B.
     tol
-        What was asked for.
+        The tolerance that was asked for.
     forward
         q⁺: the probability of coming to B before A.
     backward
         q⁻: the probability that, of A and B, A was left last.
     rate
-        Mean number of ways from A to B per unit of time, as many as from B to A.
+        Mean number of reactive paths from A to B per unit of time, equal to that from B to A.
     share
         Share of the time in which, of A and B, A was visited last.
     reactive
-        Share of the time on the way from A to B.
+        Share of the time that is spent on reactive paths from A to B.
     flux
-        Currents of these ways.
+        Probability currents of these paths.
     """
 
     names: tuple[str, str]

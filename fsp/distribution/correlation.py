@@ -107,7 +107,7 @@ class Correlation(Displayed, Provenance):
     pair
         The formulas a and b.
     tol
-        What was asked for.
+        The tolerance that was asked for.
     covariance
         Cov(a(X(t)), b(X(t + τ))) at each lag τ; `covariance[k]` is an `Interval`.
     correlation

@@ -28,7 +28,7 @@ class Design:
     criterion
         ``"D"``, ``"Ds"``, ``"A"`` or ``"E"``.
     conditions
-        Labels of the conditions; one that is empty where there is no other.
+        Labels of the conditions; a single empty one where there is one condition.
     times
         (n_times,) times.
     cells

@@ -22,7 +22,7 @@ TWO = 2.0  # standard errors to either side
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Draws(Displayed):
-    """Draws from a posterior, of `Posterior.sample` and `Posterior.integrate`.
+    """Draws from a posterior, as `Posterior.sample` and `Posterior.integrate` return them.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Draws(Displayed):
     weights
         (n_sets, n) weights, which add up to one.
     effective
-        (q,) number of independent draws that the means are worth.
+        (q,) effective sample sizes of the means.
     independent
         Whether sets are independent of each other, so that their spread tells the error; chains of walkers are not.
 

@@ -77,7 +77,7 @@ class Estimates:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Fit(Displayed):
-    """Estimated parameters with their intervals, of `fsp.fit`.
+    """Estimated parameters with their intervals, as `fsp.fit` returns them.
 
     Parameters
     ----------
@@ -90,11 +90,11 @@ class Fit(Displayed):
     level
         Confidence of the profiles.
     starts
-        What became of each start.
+        Outcome of the search from each start.
     panels
         Data and model at each time.
     notes
-        What should be known: parameters at bounds, directions that the data do not tell.
+        Remarks: parameters at bounds, directions that the data do not determine.
     asked
         A digest of the model, the data and the options, by which a fit that was stopped is known again.
     complete
@@ -149,7 +149,7 @@ class Fit(Displayed):
 
     @property
     def method(self) -> str:
-        """How intervals are made that are printed: by profiles, or by the information that there is."""
+        """The method of the printed intervals: profiles, or the information where there are none."""
         if set(self.names) <= set(self.estimates.profiles):
             return "profile"
         return "fisher" if self.estimates.observed is None else "observed"
@@ -288,7 +288,7 @@ class Fit(Displayed):
 
     @property
     def agreeing(self) -> int:
-        """How many starts ended at the best optimum, within a tenth of a nat."""
+        """Number of starts that ended at the best optimum, within a tenth of a nat."""
         values = np.array([start.value for start in self.starts])
         values = values[np.isfinite(values)]
         return int((values >= values.max() - REACHED).sum()) if len(values) else 0

@@ -82,9 +82,9 @@ class FisherInformation(Displayed):
     matrix
         (q, q) C, symmetric; per unit of a parameter squared, or of its logarithm.
     above
-        (q,) what F may have more in the direction of each parameter.
+        (q,) bounds of the excess of F over C in the direction of each parameter.
     below
-        (q, q) what it may have less.
+        (q, q) bounds of what F lacks to C.
     off
         (q, q) how far elements may be off; on the diagonal `above` and `below` say more.  Where `above` is infinite,
         ``C - below`` is a lower bound in the Loewner order, and nothing is known from above.
@@ -112,7 +112,7 @@ class FisherInformation(Displayed):
 
     @classmethod
     def summed(cls, parts: Sequence[FisherInformation], cells: Sequence[float] | FloatArray) -> FisherInformation:
-        """Return the information of independent cells, so many of each part."""
+        """Return the information of independent cells: a number of cells for each part."""
         first, q = parts[0], len(parts[0].parameters)
         matrix, above, below, off = np.zeros((q, q)), np.zeros(q), np.zeros((q, q)), np.zeros((q, q))
         for n, part in zip(np.asarray(cells).tolist(), parts, strict=True):

@@ -128,7 +128,7 @@ class Passage(Displayed, Provenance):
     species
         (d,) names.
     tol
-        What was asked for.
+        The tolerance that was asked for.
     reached
         Probability that each target is reached first.
     never

@@ -59,8 +59,8 @@ class Relaxation(Displayed):
     stationary
         The stationary distribution, (n,); None on ranks, and where the chain is absorbed.
     quasi_stationary
-        Where all ways end in absorbing states, what the distribution on the others tends to as long as none is met,
-        (n,); else None.
+        The quasi-stationary distribution, (n,), where all paths end in absorbing states: the limit for long times on
+        the other states, given that none was met; else None.
     known
         What is known of the eigenvalues, which `errors`, `confirmed`, `radii` and `rates` say.
     notes

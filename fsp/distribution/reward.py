@@ -30,7 +30,7 @@ class Reward(Displayed, Provenance):
     until
         The condition that ends it; empty for none.
     tol
-        What was asked for.
+        The tolerance that was asked for.
     mean, second_moment, variance
         E R(t), E R(t)², Var R(t) at the times; `mean[k]` is an `Interval`.  Of all that is accumulated before `until`
         at the only time infinity.
@@ -96,7 +96,7 @@ class Reward(Displayed, Provenance):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AverageReward(Displayed, Provenance):
-    """What is accumulated in a unit of time, in the average over a long time.
+    """A long-run average reward: time in a condition, cost, or firings per unit of time.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class AverageReward(Displayed, Provenance):
     firings
         Whether firings of a reaction are counted.
     tol
-        What was asked for.
+        The tolerance that was asked for.
     mean
         Mean of the average, 1/time for firings.
     variance

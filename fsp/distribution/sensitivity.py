@@ -215,14 +215,14 @@ class Sensitivity(Displayed):
 
 
 class Sensitivities(Displayed, Sequence[Sensitivity]):
-    """Sensitivities at several times, of `fsp.sensitivity`: ``s[-1]`` is that of the last one.
+    """Sensitivities at several times, as `fsp.sensitivity` returns them: ``s[-1]`` is that of the last one.
 
     Parameters
     ----------
     values
         One for each time.
     statistics
-        What it took: ``products`` with blocks of p and its derivatives, ``growths``, ``largest_space``.
+        Work and sizes: ``products`` with blocks of p and its derivatives, ``growths``, ``largest_space``.
     """
 
     def __init__(self, values: Sequence[Sensitivity], statistics: Mapping[str, int]) -> None:

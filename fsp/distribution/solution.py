@@ -19,7 +19,7 @@ from fsp.model.fingerprint import why_different
 
 
 class Solution(Series[Distribution]):
-    """Distributions at the times of a transient solution, or a stationary one, as sweeps have it, alone.
+    """Distributions of one model at increasing times; a point of a stationary sweep has one, without a time.
 
     A sequence: ``solution[-1]``, ``len(solution)``, ``for dist in solution``; a slice is a `Solution`.
 
@@ -36,7 +36,7 @@ class Solution(Series[Distribution]):
     options
         How the solution was asked for.
     statistics
-        What it took: ``n_matvec``, ``n_states``, ``growths``, ``seconds``, ...
+        Work and sizes: ``n_matvec``, ``n_states``, ``growths``, ``seconds``, ...
     asked
         Times that were asked for, where the computation was stopped before the last of them; the last distribution
         is then the one to go on from, at a time that need not have been asked for.
@@ -121,7 +121,7 @@ class Solution(Series[Distribution]):
 
     @property
     def error(self) -> ErrorLedger:
-        """The largest error of all times; one that is no bound, where there is one."""
+        """The largest error of all times; an estimate where one of them is an estimate."""
         return max(self.errors, key=lambda error: (not error.certified, error.total))
 
     @property

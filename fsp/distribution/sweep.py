@@ -31,7 +31,7 @@ class Sweep(Series[Solution]):
     Parameters
     ----------
     names
-        What was varied.
+        Names of the parameters and species that were varied.
     points
         (n_points, n_names) values.
     solutions
@@ -48,7 +48,7 @@ class Sweep(Series[Solution]):
     pending : tuple of int
         Indices of the points that were not computed yet, where the sweep was stopped.
     begun : dict of int to Solution
-        What there is of points that lack times, by their indices: where a sweep that went on to later times was
+        Solutions of points that lack times, by their indices: where a sweep that went on to later times was
         stopped, or failed at them.
 
     Raises
@@ -164,7 +164,7 @@ class Sweep(Series[Solution]):
 
     @property
     def error(self) -> ErrorLedger:
-        """The largest error of all points; one that is no bound, where there is one."""
+        """The largest error of all points; an estimate where one of them is an estimate."""
         errors = [self[i].error for i in self.solved]
         return max(errors, key=lambda error: (not error.certified, error.total))
 

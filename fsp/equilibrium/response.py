@@ -69,7 +69,7 @@ class Changes(NamedTuple):
     """What parameters change of one reaction's rate."""
 
     values: FloatArray  # ∂_k a_r at the stored states, (q, n)
-    off: FloatArray  # what they may be off, (q, n)
+    off: FloatArray  # bounds of their errors, (q, n)
     above: Sequence[Polynomial | None]  # above |∂_k a_r| at all states, (q); None where none is known
 
 

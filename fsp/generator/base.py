@@ -50,7 +50,7 @@ class InTime(ABC):
 
     @abstractmethod
     def held(self, values: FloatArray) -> Self:
-        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: where the functions of time stay as they are."""
+        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: for piecewise-constant rates."""
 
     @abstractmethod
     def part(self, index: int) -> Self:

@@ -170,7 +170,7 @@ class Generator(_Matrices):
         return self._weighted(weights, t)
 
     def held(self, values: FloatArray) -> Generator:
-        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: where the functions of time stay as they are."""
+        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: for piecewise-constant rates."""
         held = self.with_clocks(values)
         held.is_constant = True
         return held

@@ -32,7 +32,7 @@ class RateErrors:
     """How far the rates of a space may be from the exact ones, whatever the clocks."""
 
     relative: float  # relative error of all rates, but for what is in `absolute`
-    absolute: FloatArray  # what the rates out of a state may be off beyond that, for each clock, (n_clocks,) 1/time
+    absolute: FloatArray  # the error of the rates out of a state beyond that, for each clock, (n_clocks,) 1/time
     worst: float  # largest relative error of a single rate; infinite where one is zero and may be another
     reaction: int  # index of the reaction whose rate has the largest error
 

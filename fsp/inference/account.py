@@ -1,4 +1,4 @@
-"""Account of what p and its derivatives are off: the inequalities behind `fsp.sensitivity`.
+"""Account of the errors of p and its derivatives: the inequalities behind `fsp.sensitivity`.
 
 Let y <= p be stored, m = p - y >= 0 what it lacks, h_k the computed derivatives and e_k = s_k - h_k their errors.
 With ``s_k' = A s_k + (∂_k A) p`` and the residuals ρ of the paths, inside the space and out of it,

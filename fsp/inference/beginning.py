@@ -1,4 +1,4 @@
-"""What p and its derivatives are when a run begins, and what they may be off.
+"""p and its derivatives when a run begins, and bounds of their errors.
 
 Stored probabilities are lower bounds, so that m = p - y >= 0.
 """

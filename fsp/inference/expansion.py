@@ -1,4 +1,4 @@
-"""One step of p and its derivatives together, by uniformization, with what the path to it may be off.
+"""One step of p and its derivatives together, by uniformization, with a bound of the error of the path to it.
 
 With 𝔸 the generator of ``(y, h_1 … h_q)``, A on each of them and ∂_k A from y to h_k, and Λ the largest exit rate,
 

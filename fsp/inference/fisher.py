@@ -101,8 +101,8 @@ def fisher(
         What is seen of a cell: a species, a formula such as ``"A + B"``, or several of them together; all species
         without.
     instrument
-        What makes the counts that are seen of those in the cells, as for `fsp.likelihood`.  A parameter of the model
-        that is its capture probability is told as others are where it is named in `parameters`, and else known.
+        The measurement, from the counts in cells to those that are seen, as for `fsp.likelihood`.  A parameter of the
+        model that is its capture probability is estimated where it is named in `parameters`, and known elsewhere.
     log
         Whether the information is about the logarithms of the parameters.
     tol

@@ -65,8 +65,8 @@ def gradient(
 ) -> dict[str, Interval]:
     """Bound the derivatives of the probability of an event, or of a mean, by parameters.
 
-    Where `fsp.sensitivity` follows the derivatives of all probabilities, this follows what is asked back from its
-    time, at a cost that hardly grows with the number of parameters.
+    Where `fsp.sensitivity` follows the derivatives of all probabilities, this solves the adjoint equation backwards
+    from the time, at a cost that hardly grows with the number of parameters.
 
     Parameters
     ----------

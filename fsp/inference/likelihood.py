@@ -68,14 +68,14 @@ class Likelihood(Displayed):
     value
         The interval, in nats.
     by_time
-        That of the cells of each time.
+        Log-likelihood of the cells at each time.
     impossible
         Cells to which the model gives no probability, in words; the log-likelihood is then minus infinity.
     model, counts, instruments, limits, start
-        What it is the log-likelihood of, what computations may take, and where cells begin.
+        What the log-likelihood is of: model, counts and instruments; limits of computations; where cells begin.
     by_condition
-        That of the cells of each condition, where there are several; `by_time` and `by_cell` are then empty, and those
-        of each condition have them.
+        Log-likelihood of the cells of each condition, where there are several; `by_time` and `by_cell` are then empty,
+        and those of each condition have them.
     extrinsic
         Laws of parameters that differ among cells.
     """
@@ -217,7 +217,7 @@ def likelihood(
     width
         Width of the interval that is asked for, in nats; the computation is repeated with less loss until it is met.
     instrument
-        What makes the counts that were seen of those in the cells: `fsp.Binomial`, `fsp.Poisson`, `fsp.Normal` or
+        The measurement, from the counts in cells to those that are seen: `fsp.Binomial`, `fsp.Poisson`, `fsp.Normal` or
         `fsp.Bins`; a matrix (m, x) of the probabilities that 0, 1, … m - 1 are seen of 0, 1, … x - 1; or a function of
         both, in arrays; for all that was observed or by name.  Without one all molecules were seen.
     extrinsic

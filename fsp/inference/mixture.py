@@ -47,7 +47,7 @@ def mixture(
     Parameters
     ----------
     model
-        The reaction network; its propensities are multiples of the parameter, or such and a rest, or sums, products,
+        The reaction network; its propensities are ``g + θ f`` with g, f >= 0 in the parameter θ, or sums, products,
         quotients and powers of it whose exponents are numbers, as Hill functions with a constant that differs.
     extrinsic
         `fsp.Gamma` or `fsp.LogNormal` by parameter; several are independent.  A parameter keeps its value in a cell.

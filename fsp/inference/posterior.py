@@ -61,7 +61,7 @@ class Posterior:
         By name: ``(low, high)`` of a parameter whose logarithm is uniform between them, or a frozen continuous
         distribution of scipy.stats.
     instrument
-        What makes the counts that were seen of those in the cells, as for `fsp.likelihood`.
+        The measurement, from the counts in cells to those that are seen, as for `fsp.likelihood`.
     extrinsic
         Laws of parameters that differ among cells, as for `fsp.fit`.
     start

@@ -54,8 +54,8 @@ def sensitivity(
         Increasing times >= 0, in the model's unit of time.
     parameters
         Names of the parameters, which may stand anywhere in the propensities and in laws of the start; in
-        conditions only with the time, as in ``piecewise(k, time < s, 0)``; times of events, and what these set of
-        parameters, are parameters too.
+        conditions only with the time, as in ``piecewise(k, time < s, 0)``; a parameter may also be the time of an
+        event, or the value that one gives to a parameter.
     log
         Whether to differentiate by the logarithms of the parameters, ``θ ∂p/∂θ``.
     tol

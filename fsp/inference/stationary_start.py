@@ -1,4 +1,4 @@
-"""The stationary distribution as a start: its derivatives, and what they may be off; see `fsp.equilibrium.response`."""
+"""The stationary distribution as a start, and its derivatives with their errors; see `fsp.equilibrium.response`."""
 
 from __future__ import annotations
 

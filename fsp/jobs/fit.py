@@ -81,7 +81,7 @@ def fit(
         Bounds of each parameter that is estimated, by name: positive numbers ``(low, high)``.  Parameters of
         instruments may be among them.
     instrument
-        What makes the counts that were seen of those in the cells, as for `fsp.likelihood`.
+        The measurement, from the counts in cells to those that are seen, as for `fsp.likelihood`.
     extrinsic
         Laws of parameters that differ among cells, as for `fsp.mixture`; without `start`, where propensities do not
         depend on time.  Parameters by which a law is given, ``fsp.Gamma("k", "cv")``, may be free.

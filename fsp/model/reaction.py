@@ -65,9 +65,9 @@ class Reaction:
     reversible
         Whether a file calls it reversible, for messages.
     burst
-        Law of the number of times that a reaction makes what it makes on balance: ``"geometric(3)"``, ``"poisson(2)"``,
-        ``"binomial(10, 0.5)"``, in numbers.  ``G -> G + P`` in bursts makes as many P at once; a model has a reaction
-        for each size, such as ``r1 (4)``.
+        Law of the burst size, the number of times that a reaction makes its net products: ``"geometric(3)"``,
+        ``"poisson(2)"``, ``"binomial(10, 0.5)"``, in numbers.  ``G -> G + P`` in bursts makes as many P at once; a
+        model has a reaction for each size, such as ``r1 (4)``.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class Reaction:
 
     @property
     def order(self) -> int | None:
-        """Number of molecules that mass action lets meet; None for other rates."""
+        """Number of reactant molecules of mass action; None for other rates."""
         if self.law.mass_action is None or self.reactants is None:
             return None
         return sum(self.reactants.values())

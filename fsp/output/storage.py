@@ -113,7 +113,7 @@ def read(path: str | Path) -> Answer | Fit:
     Raises
     ------
     ArgumentError
-        If there is no such file, it is not one of ours, it was damaged or changed, or a newer version wrote it.
+        If there is no such file, `save` did not write it, it was damaged or changed, or a newer version wrote it.
 
     Warns
     -----

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space.base import BaseSpace
 
-LAG_SHARE = 0.25  # of the tolerance for what is off whatever the lag, and as much for the transients
+LAG_SHARE = 0.25  # of the tolerance for errors that do not depend on the lag, and as much for the transients
 LEAST_TOL, LARGEST_TOL = 1e-13, 1e-3  # of a transient: what solvers bound, and what they are made for
 
 
@@ -154,7 +154,7 @@ class _Two(OnStationaryLaw):
 
     @property
     def off(self) -> float:
-        """What a correlation coefficient is off by, whatever the lag."""
+        """The error of a correlation coefficient that does not depend on the lag."""
         return around(*self.laws) / self.deviations if self.deviations > 0.0 else 0.0
 
 

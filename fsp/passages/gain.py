@@ -93,7 +93,7 @@ class Gain:
         return cls(observable.text, observable, (), _with(model, {n: reaction}, observable.tree), inf, positive)
 
     def rates(self, model: Model, space: StateSpace) -> tuple[FloatArray, float]:
-        """Return the rates at the states of a space, (n,), and what they are off by, beside relative rounding."""
+        """Return the rates at the states of a space, (n,), and their error beside relative rounding."""
         if self.observable is None:
             return sum((model.propensity(k, space.states) for k in self.reactions), np.zeros(len(space))), 0.0
         values = self.observable.values(space.states)

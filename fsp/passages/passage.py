@@ -80,7 +80,7 @@ def passage(
     max_states
         Limit on the number of states.
     progress
-        Called with a `Progress` now and then.
+        True for a bar; or a function that is called with a `Progress` now and then.
 
     Returns
     -------

@@ -68,7 +68,7 @@ class ObservedLaw:
 
 
 def around(first: ObservedLaw, second: ObservedLaw) -> float:
-    """Bound what the mean of the product is off by, whatever the lag: (1) and (3)."""
+    """Bound the error of the mean of the product at any lag: (1) and (3)."""
     inner = first.gap * float(np.abs(second.values).max(initial=0.0))
     outer = sqrt(first.square_above * second.beyond) + sqrt(first.beyond * second.square_above)
     return inner + outer if outer < inf else inf

@@ -117,7 +117,7 @@ class Generator(PETScMatrices):
         return self.comm.all(self.local.is_scalable) and len(set(same)) == 1
 
     def held(self, values: FloatArray) -> Generator:
-        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: where the functions of time stay as they are."""
+        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: for piecewise-constant rates."""
         return self._with(self.local.held(values))
 
     def part(self, index: int) -> Generator:

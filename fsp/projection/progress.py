@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A moment of a computation.
+    """State of a computation at one moment, as callbacks get it.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Progress:
     message
         What is being done.
     reached
-        Gives what there is of the answer; None where there is nothing yet.
+        Function that returns the answer so far; None where there is none yet.
     """
 
     t: float | None
@@ -52,7 +52,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class SweepProgress:
-    """A moment of a sweep.
+    """State of a sweep at one moment, as callbacks get it.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def ssa(
         Number of runs.
     seed
         Whole number >= 0 from which all random numbers come: the same runs again, whatever `threads` is, and run i is
-        the same whatever `runs` is (but for callable rates).  None for other ones each time.
+        the same whatever `runs` is (but for callable rates).  None for different runs each time.
     max_jumps
         Limit on the jumps, and the proposals, of one run between two events at known times.
     max_memory

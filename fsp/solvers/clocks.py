@@ -162,7 +162,7 @@ def reach(tree: Expression, start: float, end: float) -> float:
 
 
 def _fitted(tree: Expression, start: float, end: float) -> Polynomial:
-    """Return an interpolant in Chebyshev points, with an estimate of what it is off."""
+    """Return an interpolant in Chebyshev points, with an estimate of its error."""
     middle, half = 0.5 * (start + end), 0.5 * (end - start)
     x = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
     values = np.array([float(evaluate(tree, {}, middle + half * at)) for at in x])

@@ -1,7 +1,7 @@
 """Rational Krylov approximation of the exponential: Arnoldi with ``(I - γA)⁻¹``, certified by its residual.
 
 One sparse factorisation serves a whole step, whose length does not depend on the largest rate.  Arnoldi with the
-inverse gives ``(I - γA) V_{k+1} H = V_k - P``, where the columns ρ_j of P are what the solves of the systems left.
+inverse gives ``(I - γA) V_{k+1} H = V_k - P``, where the columns ρ_j of P are residuals of the systems.
 With ``H`` the square part, ``η`` the last entry of H below it, and ``G = (I - H⁻¹)/γ``, the approximation
 ``y(s) = β V_k u(s)``, ``u(s) = exp(s G) e_1`` has the residual::
 

@@ -186,7 +186,7 @@ class _SquaringPropagator(MatrixPropagator):
         return y
 
     def _of_product(self) -> float:
-        """Return the relative error of an entry of a product, with what its factors are off: θ."""
+        """Return the relative error of an entry of a product, the errors of its factors included: θ."""
         return float(SLIGHTLY_UP * UNIT_ROUNDOFF * (3 * self._size + 10))
 
     def _weights(self, s: float) -> tuple[int, FloatArray, float]:

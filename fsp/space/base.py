@@ -136,7 +136,7 @@ class BaseSpace(ABC):
 
     @abstractmethod
     def carry(self, values: FloatArray, other: Self) -> FloatArray:
-        """Return on the own states of another space of the same species the values (n,) of this one's, 0 elsewhere."""
+        """Return values (n,) on the own states as values on those of another space of the species, 0 on its others."""
 
     # ---- what processes do differently --------------------------------------------------------------------
 

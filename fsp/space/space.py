@@ -296,7 +296,7 @@ class StateSpace(BaseSpace):
     __or__ = union
 
     def carry(self, values: FloatArray, other: StateSpace) -> FloatArray:
-        """Return on the states of another space of the same species the values (n,) of this one's, 0 elsewhere."""
+        """Return values (n,) on these states as values on another space of the same species, 0 on its other states."""
         if self.encoding is other.encoding:
             return self.runs.carry(values, other.runs)
         inside = other.encoding.holds(self.states)  # a state that does not fit would get the key of another one

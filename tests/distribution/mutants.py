@@ -4,6 +4,36 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "derivatives-of-events-without-what-is-lost",
+        "distribution/sensitivity.py",
+        "ends = sum_down(value, -lost, -slack), sum_up(value, gained, slack)",
+        "ends = sum_down(value, -slack), sum_up(value, slack)",
+        "sensitivity",
+        "stationary_start",
+    ),
+    mutant(
+        "derivatives-of-events-with-the-parts-exchanged",
+        "distribution/sensitivity.py",
+        "half_sums(error.total, -math.fsum(derivative.tolist()), slack)",
+        "half_sums(error.total, math.fsum(derivative.tolist()), slack)",
+        "sensitivity",
+        "stationary_start",
+    ),
+    mutant(
+        "survival-below-the-law",
+        "distribution/passage.py",
+        "lower = np.maximum(np.nextafter(1.0 - cdf.upper, -np.inf), 0.0)",
+        "lower = np.maximum(np.nextafter(1.0 - cdf.value, -np.inf), 0.0)",
+        "passage",
+    ),
+    mutant(
+        "ever-is-certain",
+        "distribution/passage.py",
+        "lower = max(0.0, math.nextafter(1.0 - self.never.upper, 0.0))",
+        "lower = max(0.0, math.nextafter(1.0 - self.never.lower, 0.0))",
+        "passage",
+    ),
+    mutant(
         "formulas-are-computed-exactly",
         "distribution/intervals.py",
         "for end in (values - off, values + off))",

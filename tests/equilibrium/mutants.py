@@ -4,6 +4,34 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "weighted-derivatives-that-leave-out-what-flows-out",
+        "equilibrium/weighted_response.py",
+        "totals[k] = float(rest @ V) + outside * heights.leaked(np.abs(row))",
+        "totals[k] = float(rest @ V)",
+        "weighted_response",
+    ),
+    mutant(
+        "weighted-derivatives-of-the-stored-law-alone",
+        "equilibrium/weighted_response.py",
+        "        totals[k] += law.largest_sum(of_lacking)\n",
+        "",
+        "weighted_response",
+    ),
+    mutant(
+        "weighted-heights-that-are-not-checked",
+        "equilibrium/weighted_response.py",
+        "if np.isfinite(V).all() and (drift <= 0.0).all() else None",
+        "if np.isfinite(V).all() else None",
+        "weighted_response",
+    ),
+    mutant(
+        "weighted-derivatives-without-their-residual",
+        "equilibrium/weighted_response.py",
+        "rest = np.abs(matrix @ row + B @ y) + of_rates",
+        "rest = 0.0 * np.abs(matrix @ row + B @ y) + of_rates",
+        "weighted_response",
+    ),
+    mutant(
         "more-modes-than-there-are",
         "equilibrium/relaxation.py",
         "n_modes = min(MODES, len(members) - 1) if n_modes is None else n_modes",

@@ -4,6 +4,36 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "conditions-at-time-zero-alone",
+        "model/ranges.py",
+        "    if isinstance(tree, Time):\n        return 0.0, math.inf\n",
+        "    if isinstance(tree, Time):\n        return 0.0, 0.0\n",
+        "ranges",
+    ),
+    mutant(
+        "last-counts-that-are-one-too-small",
+        "model/ranges.py",
+        "    return int(low)\n",
+        "    return int(low) - 1\n",
+        "ranges",
+    ),
+    mutant(
+        "switches-of-the-larger-that-are-not-seen",
+        "model/switches.py",
+        '"==", "!=", "min", "max"}',
+        '"==", "!=", "min"}',
+        "time_dependent",
+        "time_dependent_rates",
+    ),
+    mutant(
+        "stops-at-each-time-but-the-last",
+        "model/switches.py",
+        "return np.union1d(fixed, switches[(gaps > RESOLUTION * last) & (switches > begin)])",
+        "return fixed",
+        "time_dependent",
+        "time_dependent_rates",
+    ),
+    mutant(
         "numbers-that-are-zero-have-no-error-beside-time",
         "model/accuracy.py",
         'if not relative < 0.5 and scalar.function == "*":',

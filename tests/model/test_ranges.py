@@ -99,6 +99,7 @@ def test_the_last_count_is_where_a_rate_ends():
     assert last_count(parse("X*(X < 5)", what="law"), "X") == 4
     assert last_count(parse("max(0, 12 - X)", what="law"), "X") == 11
     assert last_count(parse("X", what="law"), "X") is None
+    assert last_count(parse("(time > 2)*X*(X < 5)", what="law"), "X") == 4  # at all times
 
 
 @pytest.mark.parametrize(

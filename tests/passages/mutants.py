@@ -4,6 +4,20 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "members-that-no-target-holds",
+        "passages/outside.py",
+        "    states = states[targets.holds(j, states)]\n",
+        "",
+        "outside",
+    ),
+    mutant(
+        "costs-that-are-hardly-paid",
+        "passages/outside.py",
+        "paid = costly_condition(model, multiple, scaled(cost, 1 / unit))",
+        "paid = costly_condition(model, multiple, scaled(cost, Fraction(1, 1000) / unit))",
+        "outside",
+    ),
+    mutant(
         "spectra-that-hide-each-other",
         "distribution/correlation.py",
         "return self.certified and bool(np.isfinite(self.radius[k]))",

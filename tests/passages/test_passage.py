@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -170,6 +171,16 @@ def test_unknown_means_say_that_they_are():
     mean = found.mean()
     assert mean.upper == math.inf
     assert not mean.certified or mean.lower == math.inf
+
+
+def test_what_is_ever_reached_is_the_rest_of_what_never_is():
+    model = network({"X": 1, "Y": 0}, ("X -> 0", "mass_action", 1.0), ("X -> Y", "mass_action", 2.0))
+    found = fsp.passage(model, {"one": "Y == 1", "two": "Y == 2"})
+    assert found.probability().value == pytest.approx(2 / 3, abs=1e-12)
+    wide = replace(found, never=fsp.Interval(0.2, 0.4, 0.3, certified=True)).probability()
+    assert wide.certified
+    assert 0.6 - 1e-15 <= wide.lower <= 0.6
+    assert 0.8 <= wide.upper <= 0.8 + 1e-15
 
 
 def test_what_is_trapped_or_cannot_come_is_told_exactly():

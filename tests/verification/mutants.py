@@ -4,6 +4,37 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "lags-that-are-looked-at-for-nothing",
+        "verification/independence.py",
+        "min(1.0, float(p[worst]) * len(p))",
+        "float(p[worst])",
+        "independence",
+    ),
+    mutant(
+        "runs-that-coincide-by-the-law-alone",
+        "verification/independence.py",
+        "return min(1.0, float(q @ q) + up * (2 * float(q.max()) + up))",
+        "return min(1.0, float(q @ q))",
+        "verify",
+        "verify_mistakes",
+        "strength",
+    ),
+    mutant(
+        "bets-at-half-the-odds",
+        "verification/independence.py",
+        "np.log1p(chance * np.expm1(stake))",
+        "np.log1p(0.5 * chance * np.expm1(stake))",
+        "verify",
+    ),
+    mutant(
+        "serial-bets-without-the-slack",
+        "verification/independence.py",
+        "expected.slack.up * np.exp(largest)",
+        "0.0 * np.exp(largest)",
+        "verify",
+        "verify_mistakes",
+    ),
+    mutant(
         "starts-that-are-off-by-one-are-not-looked-for",
         "verification/hypotheses.py",
         "begun[:, column] += change",
