@@ -10,7 +10,7 @@ from fsp import analysis
 from fsp.checks import check_choice
 from fsp.errors import ArgumentError
 from fsp.output.axes import figure_of, new_axes, new_figure, styled
-from fsp.output.panels import COLOURS
+from fsp.output.panels import COLOURS, LINES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +23,7 @@ COLUMNS = 3  # of volumes above, and of panels of errors below
 EDGE = 1.2  # volumes between the first or last and the frame, as a factor
 DECADE = 10.0  # ends of an axis of errors are apart by this factor at least, so that one of its ticks has a number
 BEYOND_AXIS = 1e-5  # of the probability, beyond either end of an axis
-# that methods are told apart without colours:
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)))
+# that methods are told apart without colours, as by `LINES`:
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 PANEL_KINDS = ("laws", "means", "variances", "distances")  # of panels
 

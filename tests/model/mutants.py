@@ -18,14 +18,6 @@ MUTANTS = [
         "ranges",
     ),
     mutant(
-        "switches-of-the-larger-that-are-not-seen",
-        "model/switches.py",
-        '"==", "!=", "min", "max"}',
-        '"==", "!=", "min"}',
-        "time_dependent",
-        "time_dependent_rates",
-    ),
-    mutant(
         "stops-at-each-time-but-the-last",
         "model/switches.py",
         "return np.union1d(fixed, switches[(gaps > RESOLUTION * last) & (switches > begin)])",
