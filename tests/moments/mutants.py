@@ -46,7 +46,7 @@ MUTANTS = [
     mutant(
         "drifts-without-the-rounding-of-rates",
         "moments/drift_values.py",
-        "total += (rate * _ROUNDINGS * (1 + len(propensities)) + error) * size",
+        "total += (rate * _DIFFERENCE_ROUNDING * (1 + len(propensities)) + error) * size",
         "total += 0.0 * error * size",
         "drift_conditions",
         "lyapunov",
@@ -56,7 +56,7 @@ MUTANTS = [
     mutant(
         "drifts-of-half-the-cost",
         "moments/drift_values.py",
-        "total = evaluate(self._cost, states) * (1.0 + _ROUNDINGS)",
+        "total = evaluate(self._cost, states) * (1.0 + _DIFFERENCE_ROUNDING)",
         "total = 0.5 * evaluate(self._cost, states)",
         "passage_bounds",
         "spectrum",
