@@ -8,7 +8,7 @@ import fsp
 from fsp.command.endings import PARAMETERS, TIMES, DerivativeOptions, Ending, names_in
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.fisher import OBSERVED
-from fsp.command.laws import instruments_in
+from fsp.command.law_texts import instruments_in
 from fsp.command.options import ENDING, SOURCE, Source, named, takes, with_options
 from fsp.command.printing import print_answer
 from fsp.command.wording import saying

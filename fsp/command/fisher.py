@@ -11,7 +11,7 @@ import fsp
 from fsp import defaults
 from fsp.command.endings import LINEAR, PARAMETERS, START_OPTION, TIMES, DerivativeOptions, Ending
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.laws import INSTRUMENT, instruments_in
+from fsp.command.law_texts import INSTRUMENT, instruments_in
 from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
 from fsp.command.wording import saying
 from fsp.quantities import points

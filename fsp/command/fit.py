@@ -13,7 +13,7 @@ import click
 from fsp import defaults
 from fsp.command.endings import START_OPTION
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded, printing_if
-from fsp.command.laws import EXTRINSIC, INSTRUMENT, extrinsic_in, instruments_in
+from fsp.command.law_texts import EXTRINSIC, INSTRUMENT, extrinsic_in, instruments_in
 from fsp.command.likelihood import DATA, Data
 from fsp.command.options import (
     BACKEND,

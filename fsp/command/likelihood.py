@@ -13,7 +13,7 @@ import fsp
 from fsp import defaults
 from fsp.command.endings import START_OPTION, Ending, names_in
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.laws import EXTRINSIC, INSTRUMENT, extrinsic_in, instruments_in
+from fsp.command.law_texts import EXTRINSIC, INSTRUMENT, extrinsic_in, instruments_in
 from fsp.command.options import ENDING, SOURCE, Source, named, takes, with_options
 from fsp.command.wording import saying
 

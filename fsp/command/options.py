@@ -253,7 +253,7 @@ SIMULATOR = (
 
 def places_of_commands() -> str:
     """Return what the places of --command are filled with, a line each."""
-    from fsp.sampling.places import PLACES
+    from fsp.sampling.placeholders import PLACES
 
     return "\n".join(f"  {{{name}}}{' ' * (8 - len(name))}{text}" for name, text in PLACES.items())
 

@@ -10,7 +10,7 @@ import click
 
 from fsp.command.completion import SolverOption
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.laws import EXTRINSIC, extrinsic_in
+from fsp.command.law_texts import EXTRINSIC, extrinsic_in
 from fsp.command.options import BACKEND, SWEEP, CommandRequest, PassesOptions, shared_options, with_options
 from fsp.command.solve import run, run_on_ranks
 from fsp.command.sweeps import refuse_without_sweep, swept

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fsp.errors import ModelError
-from fsp.formats.comparison import difference
+from fsp.formats.equivalence import difference
 from fsp.formats.sbml import read_sbml
 from fsp.model.formula import is_name
 from fsp.model.functions import FUNCTIONS

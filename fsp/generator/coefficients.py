@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.layout import Layout
     from fsp.model import Model
-    from fsp.model.tables import Tabulated
+    from fsp.model.factor_tables import Tabulated
     from fsp.model.tree import Expression
 
 STATES_AT_ONCE = 8192  # states whose counts are looked at in one piece

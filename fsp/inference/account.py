@@ -5,8 +5,8 @@ With ``s_k' = A s_k + (∂_k A) p`` and the residuals ρ of the paths, inside th
 
     m' = A m + ρ_0,        e_k' = A e_k + (∂_k A) m + ρ_k .
 
-A does not expand the 1-norm, and of its moments what drift conditions say (`fsp.moments.parts`).  So, with w the rate
-out of the space by A and w_k that by |∂_k A|, and for any function V = u^q >= 0,
+A does not expand the 1-norm, and of its moments what drift conditions say (`fsp.moments.part_moments`).  So, with w the
+rate out of the space by A and w_k that by |∂_k A|, and for any function V = u^q >= 0,
 
 (1)  d/dt Σ m V      <=  Σ m A V  +  Σ_x y Σ_out a V(x + ν)
 (2)  d/dt ‖e_k‖₁     <=  Σ w |h_k| + Σ w_k y + 2 Σ_x D_k m ,                                  D_k = Σ_r |∂_k a_r|
@@ -41,7 +41,7 @@ import numpy as np
 
 from fsp.arithmetic import SLIGHTLY_UP, SUM_ROUNDING, dot
 from fsp.distribution import ErrorLedger
-from fsp.moments.parts import Gauge, PartMoments, mean_over, moment_of
+from fsp.moments.part_moments import Gauge, PartMoments, mean_over, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from fsp.inference.derived import Edge, RateChangeBounds
     from fsp.inference.envelopes import Bounds
     from fsp.inference.expansion import Expansion
-    from fsp.moments.parts import Moment
+    from fsp.moments.part_moments import Moment
     from fsp.moments.polynomial import Polynomial
 
 UNBOUNDED_CHANGE = "no polynomial is known to bound what a parameter changes on states that are not stored"

@@ -6,9 +6,10 @@ s.  With ``s_k' = A s_k + (∂_k A) p`` and ``λ' = -Aᵀ λ``,
 (1)  ∂_k E  =  ∫ Σ_x p_x Σ_r ∂_k a_r(x) (λ(x + ν_r) - λ(x)) ds  +  Σ_x λ(x, 0) ∂_k p_x(0) .
 
 Stored are y <= p on some states, and l there, of the f_i on them; m = p - y >= 0.  On all states |λ| <= H, a height
-that does not depend on time: a constant, or with functions u of drift conditions (`fsp.moments.parts`), whose means
-from x are at most ``(e^{TM⁺})_10 + (e^{TM⁺})_11 u(x)``.  Where Ψ is, backwards in time, a mean from x of the largest H
-that the stored states are left to, and of what the f_i may be off where they are not left, with what (4) says,
+that does not depend on time: a constant, or with functions u of drift conditions (`fsp.moments.part_moments`), whose
+means from x are at most ``(e^{TM⁺})_10 + (e^{TM⁺})_11 u(x)``.  Where Ψ is, backwards in time, a mean from x of the
+largest H that the stored states are left to, and of what the f_i may be off where they are not left, with what (4)
+says,
 
 (2)  |λ - l|  <=  Ψ      on stored states, so that what (1) is off is at most
 (3)  ∫ Σ_x y_x Σ_r |∂_k a_r| (Ψ(x + ν_r) + Ψ(x)) ds  +  ∫ Σ_x m Σ_r |∂_k a_r| (H(x + ν_r) + H(x)) ds
@@ -46,7 +47,7 @@ from fsp.inference.backward import (
 )
 from fsp.inference.beginning import of_model
 from fsp.inference.derived import slopes_on
-from fsp.moments.parts import PartMoments, mean_over, moment_of
+from fsp.moments.part_moments import PartMoments, mean_over, moment_of
 from fsp.projection.progress import Progress
 from fsp.space.places import places
 
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from fsp.inference.envelopes import Bounds
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
-    from fsp.moments.parts import Gauge, Moment
+    from fsp.moments.part_moments import Gauge, Moment
     from fsp.moments.polynomial import Polynomial
     from fsp.projection.progress import ProgressCallback
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fsp.equilibrium.response import StoredLaw
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
-    from fsp.moments.parts import Gauge
+    from fsp.moments.part_moments import Gauge
     from fsp.space import StateSpace
 
 SCORE_ROUNDING = 4.0 * UNIT_ROUNDOFF  # relative: of a score times a probability

@@ -2,8 +2,8 @@
 
 Let an event take each state x to M x at t*, or to several states with probabilities, where no parameter that is asked
 about changes M.  Then p goes to M p and each derivative s_k to M s_k, and what the move of t* adds to it is the matter
-of `fsp.inference.jumps`.  M does not expand the 1-norm, so that what p lacks, m, and what is off of s_k go on as M m
-and M e_k.
+of `fsp.inference.discontinuities`.  M does not expand the 1-norm, so that what p lacks, m, and what is off of s_k go on
+as M m and M e_k.
 
 Counts after it are at most ``b + B x``, b and B without negative numbers (`fsp.moments.carried`), so that by
 Minkowski's inequality for the measure m, for u = w·x with w >= 0,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from fsp.inference.timed_events import Setting
     from fsp.model import Model
     from fsp.model.tree import Expression
-    from fsp.moments.parts import Gauge, Moment
+    from fsp.moments.part_moments import Gauge, Moment
     from fsp.moments.polynomial import Polynomial
     from fsp.space import StateSpace
 

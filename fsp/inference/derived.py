@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator import Generator
     from fsp.model import Model
-    from fsp.moments.parts import Gauge
+    from fsp.moments.part_moments import Gauge
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import SLIGHTLY_UP
-from fsp.inference.clocks import changing_of, terms_of
+from fsp.inference.clock_terms import changing_of, terms_of
 from fsp.model.tree import ZERO, Number, call
 from fsp.moments.dissipation import without_bounded
 from fsp.moments.envelope import envelope
-from fsp.moments.parts import Gauge, gauges
+from fsp.moments.part_moments import Gauge, gauges
 from fsp.moments.polynomial import Polynomial, collect, degree
 from fsp.moments.ranges_on_counts import size_on_counts
 from fsp.moments.terms import in_falling_powers

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.inference.clocks import changing_of
+from fsp.inference.clock_terms import changing_of
 from fsp.model.expression import evaluate
-from fsp.moments.parts import mean_over
+from fsp.moments.part_moments import mean_over
 
 if TYPE_CHECKING:
     from fsp.inference.envelopes import Bounds

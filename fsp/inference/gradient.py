@@ -199,7 +199,7 @@ class _Formula:
 def height_of(model: Model, tree: Expression, adjoint: Adjoint | TimedAdjoint, t: float) -> FloatArray:
     """Return what bounds the mean of a formula from all states, a time of up to t later; infinite where nothing does.
 
-    Polynomials of degree one are bounded by the gauges, by `fsp.moments.parts`.
+    Polynomials of degree one are bounded by the gauges, by `fsp.moments.part_moments`.
     """
     above: Polynomial | None = size(model, tree, model.species_bounds)
     height = adjoint.level(0.0)

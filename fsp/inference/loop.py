@@ -24,9 +24,9 @@ from fsp.inference.beforehand import space_at_the_end
 from fsp.inference.beginning import Beginning, StartProof, of_model
 from fsp.inference.count_maps import asked_at, count_maps, largest_of, names_in
 from fsp.inference.derived import RateChangeBounds, refuse_new_ways
+from fsp.inference.discontinuities import Discontinuities
 from fsp.inference.envelopes import Bounds
 from fsp.inference.first_loss import first_loss
-from fsp.inference.jumps import Discontinuities
 from fsp.inference.methods import Method, method_of
 from fsp.inference.parameters import Derivatives
 from fsp.inference.parameters import derivatives as derivatives_of

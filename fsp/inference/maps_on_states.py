@@ -4,7 +4,8 @@ Where an event sets counts at t*, which moves with θ_k, a block of p and its de
 
     M s_k + ∂_k t* (M A - A M) p ,
 
-A the generator after all of a switch at t* (`fsp.inference.jumps`).  M does not depend on the free parameters.
+A the generator after all of a switch at t* (`fsp.inference.discontinuities`).  M does not depend on the free
+parameters.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Let rates be ``a = g + Σ_i θ_i f_i``, θ_i > 0 independent of each other and constant in a cell, and
 ``Θ = Σ_i θ_i/E θ_i``, so that ``θ_i <= Θ E θ_i``.  For functions ``u_i = w_i·x`` with ``x_i <= u_i`` and drift
-conditions ``A_g u_i <= c_i + γ_i u_i`` of the rates g alone (`fsp.moments.parts`), and where
+conditions ``A_g u_i <= c_i + γ_i u_i`` of the rates g alone (`fsp.moments.part_moments`), and where
 ``Σ_r Σ_m E θ_m f_mr max(w_i·ν_r, 0) <= α_i + Σ_l β_il x_l``,
 
 (1)  d/ds E[Θ^j u_i]  <=  c_i E Θ^j + γ_i E[Θ^j u_i] + α_i E Θ^(j+1) + Σ_l β_il E[Θ^(j+1) u_l] ,
@@ -35,7 +35,7 @@ from fsp.model.ranges import enclosure
 from fsp.model.tree import ZERO, Call, Expression, Number, call, substitute, symbols
 from fsp.moments.exponential import exponential
 from fsp.moments.initial import KnownDistribution
-from fsp.moments.parts import gauges
+from fsp.moments.part_moments import gauges
 from fsp.moments.polynomial import collect, degree
 
 if TYPE_CHECKING:
@@ -44,10 +44,11 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.extrinsic import ParameterLaw
     from fsp.model import Model
-    from fsp.moments.parts import Gauge
+    from fsp.moments.part_moments import Gauge
     from fsp.moments.polynomial import Polynomial
 
-USELESS_ROUNDING = 0.1  # relative rounding of an exponential beyond which it bounds nothing; as in `fsp.moments.parts`
+# Relative rounding of an exponential beyond which it bounds nothing; as in `fsp.moments.part_moments`.
+USELESS_ROUNDING = 0.1
 
 
 def score_squares(

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ModelError
-from fsp.inference.clocks import terms_of
+from fsp.inference.clock_terms import terms_of
 from fsp.inference.envelopes import size
 from fsp.model.expression import evaluate
 from fsp.model.functions import COMPARISONS
 from fsp.model.switches import switch_times
 from fsp.model.tree import ZERO, Call, call, depends_on_time, symbols, walk
 from fsp.model.triggers import same_time
-from fsp.moments.parts import mean_over
+from fsp.moments.part_moments import mean_over
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fsp.inference.parameters import Derivatives, MovingSwitch
     from fsp.model import Model
     from fsp.model.tree import Expression
-    from fsp.moments.parts import Moment
+    from fsp.moments.part_moments import Moment
     from fsp.moments.polynomial import Polynomial
     from fsp.space import StateSpace
 

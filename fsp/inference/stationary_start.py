@@ -11,7 +11,7 @@ from fsp.arithmetic import ROUNDED_UP, SUM_ROUNDING, dot
 from fsp.equilibrium.response import Changes, Response, StoredLaw, respond
 from fsp.equilibrium.weighted_response import weighted_errors
 from fsp.inference.beginning import Beginning, Missing, StartProof, StartScores
-from fsp.inference.clocks import terms_of
+from fsp.inference.clock_terms import terms_of
 from fsp.inference.derived import slopes_on
 from fsp.inference.envelopes import size
 from fsp.inference.statewise import Known, split, weight_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fsp.inference.problem import Limits
     from fsp.model import Model
     from fsp.model.tree import Expression
-    from fsp.moments.parts import Gauge
+    from fsp.moments.part_moments import Gauge
     from fsp.moments.polynomial import Polynomial
     from fsp.space import StateSpace
 

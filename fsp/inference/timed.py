@@ -17,7 +17,7 @@ from scipy import sparse
 
 from fsp.arithmetic import ROUNDED_UP
 from fsp.errors import BackendError, ModelError
-from fsp.inference.clocks import changing_of, split, terms_of
+from fsp.inference.clock_terms import changing_of, split, terms_of
 from fsp.inference.derived import Edge, RateChangeBounds
 from fsp.model.accuracy import ORDINARY, errors
 from fsp.model.common_parts import with_common_parts
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
     from fsp.model.tree import Expression
-    from fsp.moments.parts import Gauge
+    from fsp.moments.part_moments import Gauge
 
 FAST = (0.0, 0.1)  # of the largest exit rate, beyond which states are fast; a rate of one in a step at least; chosen
 SCALE_ERROR = 2.0 * ORDINARY  # relative: of numbers that are taken out of a tree, and of the product with them

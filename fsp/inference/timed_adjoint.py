@@ -71,7 +71,7 @@ from fsp.inference.timed_contraction import (
     heights_of,
 )
 from fsp.inference.timed_steps import FixedSteps, Off, VectorOnStep, without_changes
-from fsp.moments.parts import Moment
+from fsp.moments.part_moments import Moment
 from fsp.projection.progress import Progress
 from fsp.space.places import places
 

@@ -11,7 +11,7 @@ import numpy as np
 from fsp.arithmetic import ROUNDED_UP, dot
 from fsp.inference.on_step import STAGES, height
 from fsp.inference.statewise import split
-from fsp.moments.parts import PartMoments, mean_over, moment_of
+from fsp.moments.part_moments import PartMoments, mean_over, moment_of
 from fsp.solvers.collocation import radau
 from fsp.space.space import successors
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fsp.inference.timed import Timed
     from fsp.inference.timed_steps import VectorOnStep
     from fsp.model import Model
-    from fsp.moments.parts import Moment
+    from fsp.moments.part_moments import Moment
     from fsp.space import StateSpace
 
 GAUSS_NODES = 20  # of Gauss: exact for degrees up to 39; those of u, l and a function of time are 2 · 12 + 13

@@ -21,12 +21,12 @@ from fsp.model.compiled import Compiled, frozen
 from fsp.model.definition import Definition
 from fsp.model.event import Event
 from fsp.model.event_execution import Rules
+from fsp.model.factor_tables import Factor, ProductTables, product_tables
 from fsp.model.factors import Product, factorise
 from fsp.model.infix import to_text
 from fsp.model.program import compiled as program
 from fsp.model.propensity import Propensity
 from fsp.model.reaction import Reaction
-from fsp.model.tables import Factor, ProductTables, product_tables
 from fsp.model.tree import Expression, Number, depends_on_time, symbols
 
 

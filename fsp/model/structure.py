@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.linear_programmes import Limits, LinearProgramme
-from fsp.model.elimination import Echelon, Row
+from fsp.model.echelon import Echelon, Row
 from fsp.time_limit import check_time_limit
 
 Vector = tuple[int, ...]

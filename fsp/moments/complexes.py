@@ -31,7 +31,7 @@ from scipy.sparse import csgraph
 from fsp.arithmetic import SLIGHTLY_UP, UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.model import Model
-from fsp.model.elimination import echelon
+from fsp.model.echelon import echelon
 from fsp.model.structure import producible
 from fsp.moments.rates import rates
 from fsp.time_limit import TimeLimit, check_time_limit

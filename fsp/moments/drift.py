@@ -33,7 +33,7 @@ import numpy as np
 from fsp.arrays import FloatArray
 from fsp.linear_programmes import LinearProgramme
 from fsp.model.draws import ORDER
-from fsp.model.elimination import echelon
+from fsp.model.echelon import echelon
 from fsp.moments.exponential import exponential
 from fsp.moments.initial import InitialMoments
 from fsp.moments.rates import FOLDING, Rate, affine_parts

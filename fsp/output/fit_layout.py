@@ -19,7 +19,7 @@ import numpy as np
 
 from fsp.distribution.fit import Estimates, Fit, FitStart, Panel
 from fsp.distribution.ledger import Interval
-from fsp.output.fields import array, attribute, child, texts
+from fsp.output.groups import array, attribute, child, texts
 
 
 def write_fit(file: Any, fit: Fit) -> None:

@@ -38,7 +38,7 @@ from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import Sweep
 from fsp.moments import MomentBounds, PendingBounds
 from fsp.moments.stored import StoredBounds
-from fsp.output.fields import array, attribute, attributes, child, texts
+from fsp.output.groups import array, attribute, attributes, child, texts
 from fsp.time_limit import TimeLimit
 from fsp.version import __version__
 

@@ -20,7 +20,7 @@ from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
 from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import Sweep
 from fsp.errors import ArgumentError
-from fsp.output.ranges import BEYOND_AXIS, limits
+from fsp.output.axis_ranges import BEYOND_AXIS, limits
 from fsp.output.records import to_json
 from fsp.version import __version__
 

@@ -16,7 +16,7 @@ from fsp.distribution import Distribution, Solution
 from fsp.distribution.text import is_same_time, when
 from fsp.errors import ArgumentError
 from fsp.output.axes import figure_of, label_copies
-from fsp.output.ranges import BEYOND_AXIS, LEFT_OUT_LINEAR, limits
+from fsp.output.axis_ranges import BEYOND_AXIS, LEFT_OUT_LINEAR, limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,8 +20,8 @@ from fsp.distribution.text import round_up
 from fsp.errors import ArgumentError
 from fsp.output import files, panels
 from fsp.output.axes import caption, figure_of, new_axes, new_figure, styled
+from fsp.output.axis_ranges import limits
 from fsp.output.panels import COLOURS, LINES
-from fsp.output.ranges import limits
 from fsp.output.replace import MARK
 from fsp.output.varied import modes as modes
 from fsp.output.varied import sweep as sweep

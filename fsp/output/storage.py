@@ -30,9 +30,9 @@ from fsp.distribution.fit import Fit
 from fsp.distribution.ledger import ErrorLedger
 from fsp.distribution.sweep import Sweep
 from fsp.errors import ArgumentError, FormatWarning
-from fsp.output.fields import array, attribute, attributes, child, plain, texts
 from fsp.output.files import put, replacing
 from fsp.output.fit_layout import read_fit, write_fit
+from fsp.output.groups import array, attribute, attributes, child, plain, texts
 from fsp.output.layout import (
     FILTERS,
     FORMAT,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.petsc.ranges import Ranges, balanced_counts, send_runs
+from fsp.petsc.key_ranges import Ranges, balanced_counts, send_runs
 from fsp.space.closure import Closure, sort_keys
 from fsp.space.runs import KeyRuns
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.petsc.ranges import NO_KEY, Ranges, send_runs
+from fsp.petsc.key_ranges import NO_KEY, Ranges, send_runs
 from fsp.space.runs import KeyRuns
 from fsp.space.saturation import EVERY_FIBER, MORE, Firings
 

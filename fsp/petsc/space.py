@@ -17,7 +17,7 @@ from fsp.errors import StateSpaceError
 from fsp.petsc import environment
 from fsp.petsc.closure import SpreadClosure
 from fsp.petsc.comm import Communicator
-from fsp.petsc.ranges import Ranges, balanced_counts, send_runs, sort_to_ranks
+from fsp.petsc.key_ranges import Ranges, balanced_counts, send_runs, sort_to_ranks
 from fsp.petsc.saturation import saturate
 from fsp.space import StateSpace as LocalSpace
 from fsp.space.base import BaseSpace

@@ -22,7 +22,7 @@ from fsp.errors import ArgumentError, BackendError
 from fsp.model.times import is_near
 from fsp.output.columns import read_columns
 from fsp.sampling.packages import Made
-from fsp.sampling.places import PLACES
+from fsp.sampling.placeholders import PLACES
 from fsp.sampling.required_counts import RequiredCounts
 
 GROUP = 0 if hasattr(os, "killpg") else None  # each call is a group of processes, where there are any

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from fsp.errors import ModelError
-from fsp.formats.comparison import difference
+from fsp.formats.equivalence import difference
 from fsp.formats.readers import own_sbml, read_model
 from fsp.formats.sbml_parts import each
 from fsp.formats.sbml_writer import write_sbml

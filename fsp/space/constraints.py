@@ -13,7 +13,7 @@ from fsp.errors import StateSpaceError
 from fsp.model.comparisons import condition_in_whole_numbers, decided
 from fsp.model.expression import symbols
 from fsp.model.formula import parse
-from fsp.space.linear import Inequality, inequalities
+from fsp.space.inequalities import Inequality, inequalities
 
 ConstraintLike = str | Callable[[Mapping[str, Any]], Any]
 

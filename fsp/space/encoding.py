@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import StateSpaceError
-from fsp.model.elimination import echelon
+from fsp.model.echelon import echelon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

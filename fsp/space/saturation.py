@@ -16,7 +16,7 @@ import numpy as np
 from fsp.arrays import IntArray
 from fsp.model.expression import depends_on_time, evaluate, tabulated
 from fsp.space import saturation_kernels
-from fsp.space.linear import Inequality
+from fsp.space.inequalities import Inequality
 from fsp.space.runs import KeyRuns
 
 if TYPE_CHECKING:

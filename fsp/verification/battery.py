@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.verification import statistics
+from fsp.verification import p_values
 from fsp.verification.expected import RARE, Expected, Reference
 from fsp.verification.independence import independence_tests
 from fsp.verification.samples import Runs, Summary
@@ -71,7 +71,7 @@ class Battery(Reference):
 
 def adjusted(tests: Sequence[Test]) -> tuple[Test, ...]:
     """Return the tests with the p-values that Holm's procedure makes of theirs."""
-    p = statistics.holm(np.array([test.p for test in tests]))
+    p = p_values.holm(np.array([test.p for test in tests]))
     return tuple(replace(test, adjusted=float(value)) for test, value in zip(tests, p, strict=True))
 
 
@@ -87,7 +87,7 @@ def _support(expected: Expected, t: float, states: IntArray, multiplicity: Float
     limit = RARE / n + expected.slack.up
     count = float(multiplicity[ranks <= limit].sum())
     least = int(np.argmin(ranks))
-    p = 2 * np.minimum(statistics.at_least(count, n, limit), statistics.at_least(1, n, ranks[least]))
+    p = 2 * np.minimum(p_values.at_least(count, n, limit), p_values.at_least(1, n, ranks[least]))
     where = ""
     if count:
         names = ", ".join(f"{name} = {x}" for name, x in zip(expected.names, states[least].tolist(), strict=True))
@@ -109,9 +109,9 @@ def cells_test(kind: str, expected: Expected, t: float, states: IntArray, multip
             f"{expected.cells.describe(worst, expected.names)}: {seen[worst, 0]:,.0f} of {total:,.0f} runs, expected "
             f"{share * total:,.1f}"
         )
-    statistic = float(-2 * np.log(np.maximum(p, statistics.SMALLEST_P)).sum())
+    statistic = float(-2 * np.log(np.maximum(p, p_values.SMALLEST_P)).sum())
     species = expected.names if kind == "marginal" else ()
-    return Test(kind, t, species, statistic, statistics.fisher(p), where=where, cells=len(p) + 1)
+    return Test(kind, t, species, statistic, p_values.fisher(p), where=where, cells=len(p) + 1)
 
 
 def _marginal_tests(expected: Expected, t: float, values: IntArray, multiplicity: FloatArray) -> Iterator[Test]:
@@ -129,14 +129,14 @@ def _band(expected: Expected, t: float, values: IntArray, multiplicity: FloatArr
     """Compare the distribution functions."""
     counts = expected.states[:, 0]
     grid = np.union1d(counts, values)
-    exact = statistics.weighted_cdf(counts, expected.probabilities, grid)
-    seen = statistics.weighted_cdf(values, multiplicity / expected.n, grid)
+    exact = p_values.weighted_cdf(counts, expected.probabilities, grid)
+    seen = p_values.weighted_cdf(values, multiplicity / expected.n, grid)
     low, high = expected.slack.interval(exact)
     gaps = np.maximum(seen - high, low - seen)
     worst = int(np.argmax(gaps))
     distance = max(0.0, float(gaps[worst]))
     where = f"{expected.names[0]} <= {grid[worst]}: {seen[worst]:.4f} of the runs, expected {exact[worst]:.4f}"
-    return Test("band", t, expected.names, distance, statistics.band(expected.n, distance), where=where)
+    return Test("band", t, expected.names, distance, p_values.band(expected.n, distance), where=where)
 
 
 def _moment_test(kind: str, t: float, expected: Expected, mean: float, std: float, p: float) -> Test:

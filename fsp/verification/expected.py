@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.verification import statistics
-from fsp.verification.cells import Cells, grow
+from fsp.verification import p_values
+from fsp.verification.binning import Cells, grow
 from fsp.verification.slack import ScalarLaw, Slack
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class BoundedMean:
 
     def p_value(self, n: int, mean: float) -> float:
         """Return the two-sided p-value of the mean over `n` runs."""
-        above = statistics.mean_at_least(self.upper, n, mean)
-        below = statistics.mean_at_least(self.lower, n, -mean)
+        above = p_values.mean_at_least(self.upper, n, mean)
+        below = p_values.mean_at_least(self.lower, n, -mean)
         return min(1.0, 2 * min(above, below))
 
 

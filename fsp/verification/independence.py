@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from fsp.verification import statistics
+from fsp.verification import p_values
 from fsp.verification.tallies import first_of, numbered
 from fsp.verification.test import Test
 
@@ -94,7 +94,7 @@ def _tails(counts: IntArray, pairs: IntArray, chance: float) -> FloatArray:
     """Return p-values of the numbers of equal pairs: 1 where there are none, as at most lags of many runs."""
     p = np.ones(len(counts))
     some = np.flatnonzero(counts > 0)
-    p[some] = statistics.at_least(counts[some], pairs[some], chance)
+    p[some] = p_values.at_least(counts[some], pairs[some], chance)
     return p
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from fsp.errors import FSPError
-from fsp.formats.comparison import difference
+from fsp.formats.equivalence import difference
 from fsp.formats.readers import read_text
 from fsp.formats.sbml_parts import Element, each
 from fsp.model import Model, Reaction

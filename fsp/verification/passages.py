@@ -2,8 +2,8 @@
 
 The law is that of `fsp.passage`.  Passages are counted
 between the points of a grid that does not depend on them, and after it; each split of the grid is a binomial count, as
-in `fsp.verification.cells`.  The error of the probability of an interval, a difference of two, is at most twice that of
-the solution.
+in `fsp.verification.binning`.  The error of the probability of an interval, a difference of two, is at most twice that
+of the solution.
 """
 
 from __future__ import annotations

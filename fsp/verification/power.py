@@ -19,7 +19,7 @@ from scipy import optimize, special
 
 from fsp.doors import transient
 from fsp.errors import FSPError, ModelError
-from fsp.verification import statistics, variants
+from fsp.verification import p_values, variants
 from fsp.verification.samples import Planned, Runs, Summary
 from fsp.verification.verdict import Detectable
 
@@ -156,8 +156,8 @@ class Power:
                     ceiling *= 1.5
                 return float(optimize.brentq(excess, 0.0, ceiling, xtol=1e-3)) if excess(ceiling) <= 0 else inf
 
-            above = end(lambda z: statistics.mean_at_least(moment.upper, self.n, centre + z * step))
-            below = end(lambda z: statistics.mean_at_least(moment.lower, self.n, -centre + z * step))
+            above = end(lambda z: p_values.mean_at_least(moment.upper, self.n, centre + z * step))
+            below = end(lambda z: p_values.mean_at_least(moment.lower, self.n, -centre + z * step))
             self._critical[row] = centre - below * step, centre + above * step
         return self._critical[row]
 
@@ -182,13 +182,13 @@ class Power:
         low, high = expected.slack.interval(expected.masses)
         least, upper = low[:, 0] / (low[:, 0] + high[:, 1]), high[:, 0] / (high[:, 0] + low[:, 1])
         shape = counts.shape
-        p = statistics.binomial(
+        p = p_values.binomial(
             counts,
             np.broadcast_to(total, shape),
             np.broadcast_to(least[:, None], shape),
             np.broadcast_to(upper[:, None], shape),
         )
-        terms = -2 * np.log(np.maximum(p, statistics.SMALLEST_P))
+        terms = -2 * np.log(np.maximum(p, p_values.SMALLEST_P))
         mean, variance = terms.mean(axis=1).sum(), terms.var(axis=1).sum()
         critical = float(special.chdtri(2 * len(cells), self.level))
         return float(special.ndtr((mean - critical) / sqrt(max(variance, 1e-12))))

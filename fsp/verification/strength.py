@@ -15,7 +15,7 @@ import numpy as np
 from fsp.distribution.text import counted
 from fsp.doors import transient
 from fsp.errors import FSPError
-from fsp.verification import statistics
+from fsp.verification import p_values
 from fsp.verification.independence import FEWEST, coincidence
 from fsp.verification.power import VARIANT_TOL, Power
 from fsp.verification.samples import Planned, Runs
@@ -45,7 +45,7 @@ def _repeats(runs: Runs | Planned, battery: Battery, level: float) -> Sought:
     half = runs.n // 2
     chance = min(coincidence(battery.joint(k, runs.species)) for k in range(len(runs.times)))
     counts = np.arange(half + 1)
-    p = statistics.at_least(counts, half, chance) * 2 * max(runs.n - 1, 1)
+    p = p_values.at_least(counts, half, chance) * 2 * max(runs.n - 1, 1)
     enough = np.flatnonzero(p <= level)
     if runs.n < FEWEST or not len(enough):
         why = (

@@ -147,7 +147,7 @@ MUTANTS = [
     ),
     mutant(
         "log-normal-laws-for-gamma-laws",
-        "command/laws.py",
+        "command/law_texts.py",
         '"gamma": lambda mean, variation: fsp.Gamma(',
         '"gamma": lambda mean, variation: fsp.LogNormal(',
         "mixture",

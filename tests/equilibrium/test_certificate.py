@@ -27,7 +27,7 @@ from fsp.equilibrium.certificate import (
     roundings,
     stopped_at,
 )
-from fsp.model.elimination import echelon
+from fsp.model.echelon import echelon
 from fsp.moments.lyapunov import _LyapunovSearch, drift_condition
 
 rationals = np.vectorize(Fraction, otypes=[object])

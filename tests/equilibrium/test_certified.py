@@ -20,7 +20,7 @@ from written_networks import network
 import fsp
 from fsp.chains.hitting_times import Eliminated
 from fsp.equilibrium.certificate import certify, rate_outside
-from fsp.model.elimination import echelon
+from fsp.model.echelon import echelon
 from fsp.model.structure import producible, same_lattice
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 

@@ -117,7 +117,7 @@ MUTANTS = [
     ),
     mutant(
         "lost-molecules-do-not-move",
-        "moments/parts.py",
+        "moments/part_moments.py",
         "after.append(_applied(move, moments) + grown)",
         "after.append(moments)",
         "sensitivity",
@@ -125,7 +125,7 @@ MUTANTS = [
     ),
     mutant(
         "lost-molecules-are-not-remembered",
-        "moments/parts.py",
+        "moments/part_moments.py",
         "integrals.append((_applied(gathered, moments) + h * grown) * SLIGHTLY_UP)",
         "integrals.append(h * grown * SLIGHTLY_UP)",
         "sensitivity",
@@ -893,7 +893,7 @@ MUTANTS = [
     ),
     mutant(
         "events-move-but-what-comes-after-stays",
-        "inference/jumps.py",
+        "inference/discontinuities.py",
         "side(later, (later.to, later.flows), -1.0,",
         "side(later, (later.to, later.flows), 0.0,",
         "count_maps",
@@ -933,7 +933,7 @@ MUTANTS = [
     ),
     mutant(
         "rates-may-switch-with-counts",
-        "inference/jumps.py",
+        "inference/discontinuities.py",
         "        require_apart(self._ahead, self.moving, slopes.names)\n",
         "",
         "count_maps",
@@ -957,7 +957,7 @@ MUTANTS = [
     ),
     mutant(
         "what-jumps-at-an-event-is-mapped-by-it",
-        "inference/jumps.py",
+        "inference/discontinuities.py",
         "        account.map(self.image, carrying, self._before[0].states)\n"
         "        for jump in (*of_before, *shifted.jumps(account, shifted.after)):\n"
         "            account.enter(jump)\n",
@@ -1251,7 +1251,7 @@ MUTANTS = [
     ),
     mutant(
         "derivatives-at-the-switch-itself-forward",
-        "inference/jumps.py",
+        "inference/discontinuities.py",
         "require_smooth(model, slopes, problem.times.tolist())",
         "pass",
         "timed_adjoint",
@@ -1625,7 +1625,7 @@ MUTANTS = [
     ),
     mutant(
         "derivatives-with-time-keep-one-term",
-        "inference/clocks.py",
+        "inference/clock_terms.py",
         'return [call("*", *factors) for factors in product(*parts)]',
         'return [call("*", *(part[0] for part in parts))]',
         "timed",

@@ -15,7 +15,7 @@ import fsp
 from fsp.inference.account import Account
 from fsp.inference.count_maps import Carrying, count_maps, largest_of
 from fsp.inference.timed_events import taken_apart
-from fsp.moments.parts import Gauge, moment_of
+from fsp.moments.part_moments import Gauge, moment_of
 
 
 def check(answers, names, maps, start=None):

@@ -20,7 +20,7 @@ from fsp.command.main import main
 from fsp.inference.derived import Derived
 from fsp.inference.envelopes import Bounds
 from fsp.inference.parameters import derivatives
-from fsp.moments.parts import PartMoments, gauges
+from fsp.moments.part_moments import PartMoments, gauges
 
 
 def distance(found, name, states, exact):

@@ -235,7 +235,7 @@ MUTANTS = [
     ),
     mutant(
         "errors-of-other-counts",
-        "model/tables.py",
+        "model/factor_tables.py",
         "return _CountRange(values[bottom : top + 1], relative, error[bottom : top + 1])",
         "return _CountRange(values[bottom : top + 1], relative, error[: top + 1 - bottom])",
         "rounding",
@@ -243,7 +243,7 @@ MUTANTS = [
     ),
     mutant(
         "tables-of-the-last-space",
-        "model/tables.py",
+        "model/factor_tables.py",
         "if last is None or last[:2] != (bottom, top):",
         "if last is None or last[0] != bottom:",
         "rounding",
@@ -406,7 +406,7 @@ MUTANTS = [
     ),
     mutant(
         "echelon-form-that-is-not-reduced",
-        "model/elimination.py",
+        "model/echelon.py",
         "row = _without(row, column, rows[column])",
         "row = dict(row)",
         "structure",
@@ -484,7 +484,7 @@ MUTANTS = [
     ),
     mutant(
         "tables-from-zero",
-        "model/tables.py",
+        "model/factor_tables.py",
         "tabulated(self._tree, self._name, bottom, top)",
         "tabulated(self._tree, self._name, 0, top)[bottom:]",
         "operator",

@@ -15,8 +15,8 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.generator import Generator
 from fsp.model.accuracy import ORDINARY, errors, of_columns, structural
 from fsp.model.expression import Call, Number, Symbol, call, evaluate, tabulated
+from fsp.model.factor_tables import Factor
 from fsp.model.formula import parse
-from fsp.model.tables import Factor
 from fsp.model.taylor import polynomial
 from fsp.space import StateSpace
 

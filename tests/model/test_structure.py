@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsp.model.elimination import echelon
+from fsp.model.echelon import echelon
 from fsp.model.structure import conservation_laws, species_bounds
 
 

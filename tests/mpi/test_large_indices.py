@@ -11,7 +11,7 @@ from mpi_networks import toggle
 from fsp.errors import BackendError, StateSpaceError
 from fsp.petsc import Generator, StateSpace, systems
 from fsp.petsc import environment as of_environment
-from fsp.petsc.ranges import Ranges, balanced_counts
+from fsp.petsc.key_ranges import Ranges, balanced_counts
 
 FAR = 2**33  # index of the first state
 EXTENTS = 3_000, 1_000_000

@@ -249,7 +249,7 @@ MUTANTS = [
     ),
     mutant(
         "sizes-believed",
-        "output/fields.py",
+        "output/groups.py",
         "if data.id.get_num_chunks() != n_chunks:",
         "if False:",
         "storage",
@@ -257,7 +257,7 @@ MUTANTS = [
     ),
     mutant(
         "links-followed",
-        "output/fields.py",
+        "output/groups.py",
         "if not isinstance(link, h5py.HardLink):",
         "if False:",
         "storage",
@@ -265,7 +265,7 @@ MUTANTS = [
     ),
     mutant(
         "numbers-of-any-type-believed",
-        "output/fields.py",
+        "output/groups.py",
         "if type(value) is not kind or",
         "if",
         "storage",

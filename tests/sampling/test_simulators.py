@@ -12,7 +12,7 @@ from references import MODELS
 
 import fsp
 from fsp.formats import sbml_writer
-from fsp.formats.comparison import difference
+from fsp.formats.equivalence import difference
 from fsp.formats.sbml import read_sbml
 from fsp.formats.sbml_writer import write_sbml
 from fsp.model.tree import Number, symbols

@@ -65,7 +65,7 @@ MUTANTS = [
     ),
     mutant(
         "strict-inequality-taken-as-weak",
-        "space/linear.py",
+        "space/inequalities.py",
         "-int(difference[-1]) - strict",
         "-int(difference[-1])",
         "space",

@@ -132,7 +132,7 @@ MUTANTS = [
     ),
     mutant(
         "splits-tested-without-the-error-of-the-reference",
-        "verification/cells.py",
+        "verification/binning.py",
         "low, high = slack.interval(expected)",
         "low, high = expected, expected",
         "verify",
@@ -140,7 +140,7 @@ MUTANTS = [
     ),
     mutant(
         "tail-of-a-mean-as-if-normal",
-        "verification/statistics.py",
+        "verification/p_values.py",
         " + 2 * BERRY_ESSEEN * skew / sqrt(n)",
         "",
         "verify",
@@ -148,7 +148,7 @@ MUTANTS = [
     ),
     mutant(
         "holm-without-the-number-of-tests",
-        "verification/statistics.py",
+        "verification/p_values.py",
         "np.arange(len(p), 0, -1)",
         "1",
         "verify",
@@ -156,7 +156,7 @@ MUTANTS = [
     ),
     mutant(
         "one-sided-binomial",
-        "verification/statistics.py",
+        "verification/p_values.py",
         "2 * np.minimum(at_most(",
         "np.minimum(at_most(",
         "verify",
@@ -212,7 +212,7 @@ MUTANTS = [
     ),
     mutant(
         "all-rates-are-alike",
-        "formats/comparison.py",
+        "formats/equivalence.py",
         "SAME_RATE = 1e-9",
         "SAME_RATE = 1e9",
         "verify_files",
@@ -261,8 +261,8 @@ MUTANTS = [
     mutant(
         "repeats-are-found-in-coarse-output",
         "verification/strength.py",
-        "statistics.at_least(counts, half, chance) * 2",
-        "statistics.at_least(counts, half, chance**9) * 2e-9",
+        "p_values.at_least(counts, half, chance) * 2",
+        "p_values.at_least(counts, half, chance**9) * 2e-9",
         "strength",
         only="seldom_alike",
     ),

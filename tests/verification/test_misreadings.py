@@ -11,7 +11,7 @@ from wrong_readers import RULES, Reader
 
 import fsp
 from fsp.formats.antimony import sbml_of
-from fsp.formats.comparison import difference
+from fsp.formats.equivalence import difference
 from fsp.verification import variants
 from fsp.verification.diagnosis import SampleLikelihood
 from fsp.verification.hypotheses import families

@@ -12,9 +12,9 @@ from scipy import stats
 
 import fsp
 from fsp.output.replace import is_marked
-from fsp.verification import statistics
+from fsp.verification import p_values
 from fsp.verification.battery import Battery
-from fsp.verification.cells import grow
+from fsp.verification.binning import grow
 from fsp.verification.other_solvers import Moments
 from fsp.verification.passages import passage_law, verify_passages
 from fsp.verification.reading import read_samples
@@ -69,7 +69,7 @@ def test_tail_of_a_mean_is_a_bound_of_the_exact_tail(n, z):
     law = ScalarLaw.largest(x, stats.binom.pmf(x, size, chance), Slack())
     least = int(np.ceil(n * size * chance + z * np.sqrt(n * size * chance * (1 - chance))))
     exact = stats.binom.sf(least - 1, n * size, chance)
-    bound = statistics.mean_at_least(law, n, least / n)
+    bound = p_values.mean_at_least(law, n, least / n)
     assert bound >= exact * (1 - 1e-9)
     if n == 1000:
         assert bound <= 2 * exact
@@ -104,14 +104,14 @@ def test_the_slack_of_a_reference_is_what_its_error_allows(mass):
 
 def test_binomial_p_values_hold_for_all_probabilities_between_the_ends():
     n, counts = 25, np.arange(26)
-    p = statistics.binomial(counts, np.full(26, n), np.full(26, 0.3), np.full(26, 0.4))
+    p = p_values.binomial(counts, np.full(26, n), np.full(26, 0.3), np.full(26, 0.4))
     for chance in (0.3, 0.34, 0.4):
         pmf = stats.binom.pmf(counts, n, chance)
         assert all(pmf[p <= level].sum() <= level + 1e-12 for level in p)
 
 
 def test_holm():
-    assert statistics.holm(np.array([0.04, 0.01, 0.5])) == pytest.approx([0.08, 0.03, 0.5])
+    assert p_values.holm(np.array([0.04, 0.01, 0.5])) == pytest.approx([0.08, 0.03, 0.5])
 
 
 def test_splits_of_a_tree_partition_all_runs(rng):

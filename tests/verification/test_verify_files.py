@@ -10,7 +10,7 @@ from written_sbml import TIME, apply, compartment, event, local, parameter, reac
 from wrong_readers import Reader
 
 import fsp
-from fsp.formats.comparison import difference
+from fsp.formats.equivalence import difference
 from fsp.formats.readers import own_sbml
 from fsp.sampling.documents import document_for
 from fsp.sampling.simulators import open_simulator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.verification import statistics
+from fsp.verification import p_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ class Cells:
         with np.errstate(invalid="ignore", divide="ignore"):
             least = np.nan_to_num(low[:, 0] / (low[:, 0] + high[:, 1]), nan=0.0)
             highest = np.nan_to_num(high[:, 0] / (high[:, 0] + low[:, 1]), nan=1.0)
-        return statistics.binomial(seen[:, 0], seen.sum(axis=1), least, highest)
+        return p_values.binomial(seen[:, 0], seen.sum(axis=1), least, highest)
 
     def describe(self, number: int, names: Sequence[str]) -> str:
         """Write the left half of a split as a condition, such as ``X <= 12 where Y > 3``."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from fsp.arithmetic import SLIGHTLY_UP
 from fsp.errors import ModelError
-from fsp.inference.clocks import terms_of
+from fsp.inference.clock_terms import terms_of
 from fsp.inference.count_maps import Carrying, image
 from fsp.inference.envelopes import size, times_line
 from fsp.inference.moving import Moving, require_smooth
