@@ -72,7 +72,7 @@ def approximations(
     progress: bool,
     **options: Any,
 ) -> int:
-    """Hold approximations of MODEL, a file against its master equation in growing volumes."""
+    """Compare approximations of the model in MODEL with its master equation in growing volumes."""
     import fsp
     from fsp.command.progress import reporting
     from fsp.output import pictures

@@ -31,7 +31,7 @@ def committor(
     tol: float,
     ending: DrawnEnding,
 ) -> int:
-    """Find how MODEL, a file, goes at rest from one set of states to another: rate, committors, current."""
+    """Find reactive paths of the model in MODEL at rest, between two sets of states: rate, committors, current."""
     import fsp
 
     ending.check(source.model)

@@ -37,9 +37,9 @@ def correlation(
     tol: float,
     ending: DrawnEnding,
 ) -> int:
-    """Find how something of MODEL, a file, is correlated with itself, or with something else, later.
+    """Bound correlations of an observable of the model in MODEL with itself, or with another one, at later times.
 
-    MODEL is at rest, or with --at, a time, on its way from its start.
+    The model is at rest, or with --at, a time, on its way from its start.
     """
     import fsp
 

@@ -40,7 +40,7 @@ def design(
     slopes: DerivativeOptions,
     ending: Ending,
 ) -> int:
-    """Choose how many cells of MODEL, a file, to observe at each time, so that they tell most about its parameters."""
+    """Choose how many cells to observe at each time, for the most information on parameters of the model in MODEL."""
     conditions, network = dict(map(_condition, condition)), source.load()
     with ending.reporting() as report, saying(formula="--observe", conditions="--condition"):
         plan = fsp.design(

@@ -49,7 +49,7 @@ def fisher(
     slopes: DerivativeOptions,
     ending: Ending,
 ) -> int:
-    """Print the Fisher information of cells of MODEL, a file, about its parameters, as intervals."""
+    """Print the Fisher information of cells about parameters of the model in MODEL, as intervals."""
     counts, network = points(cells, "--cells"), source.load()
     with ending.reporting() as report, saying(formula="--observe"):
         information = fsp.fisher(

@@ -76,7 +76,7 @@ def fit(
     backend: str,
     **options: Any,
 ) -> int:
-    """Estimate parameters of MODEL, a file, from counted molecules in single cells."""
+    """Estimate parameters of the model in MODEL from counted molecules in single cells."""
     import fsp
     from fsp.command.progress import shown_progress, warnings_as_lines
     from fsp.jobs.stopping import Keeper, Stop

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @guarded
 @takes(source=Source, slopes=DerivativeOptions, ending=Ending)
 def gradient(source: Source, formula: str, times: str, slopes: DerivativeOptions, ending: Ending) -> int:
-    """Print how a probability or a mean of MODEL, a file, changes with its parameters, as intervals."""
+    """Print derivatives of a probability or a mean of the model in MODEL by its parameters, as intervals."""
     asked, network = points(times, "--times"), source.load()
     with saying(time="--times"), ending.reporting() as report:
         answers = [

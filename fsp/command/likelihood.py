@@ -78,7 +78,7 @@ def likelihood(
     start: str | None,
     ending: Ending,
 ) -> int:
-    """Print the log-likelihood of counted molecules under MODEL, a file, as an interval."""
+    """Print the log-likelihood of counted molecules under the model in MODEL, as an interval."""
     counts, network = data.read(), source.load()
     named_so = {"counts": "--data", "parameters": "--gradient", "conditions": "--condition", "formula": "--observe"}
     with ending.reporting() as report, saying(**named_so):

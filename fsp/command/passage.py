@@ -33,7 +33,7 @@ def passage(
     tol: float,
     ending: DrawnEnding,
 ) -> int:
-    """Find when MODEL, a file, first fulfils a condition, or which of several it fulfils first."""
+    """Find when the model in MODEL first fulfils a condition, or which of several it fulfils first."""
     import fsp
 
     if (target is None) == (not others):

@@ -31,7 +31,7 @@ def prism(
     properties: Path | None,
     overwrite: bool,
 ) -> int:
-    """Write MODEL, a file, and questions of a passage for the model checkers PRISM and Storm."""
+    """Write the model in MODEL, and questions of a passage, for the model checkers PRISM and Storm."""
     from fsp.formats.prism import write_properties
     from fsp.output.files import write
     from fsp.output.replace import Output, require_outputs

@@ -26,7 +26,7 @@ from fsp.command.wording import saying
 @guarded
 @takes(source=Source)
 def relaxation(source: Source, modes: int | None, tol: float, as_json: bool, quiet: bool, progress: bool) -> int:
-    """Print the slowest eigenvalues and relaxation times of MODEL, a file, or its rate of extinction."""
+    """Print the slowest eigenvalues and relaxation times of the model in MODEL, or its rate of extinction."""
     from fsp.output.records import to_json
 
     with saying(n_modes="--modes"), reporting(quiet, progress) as report:

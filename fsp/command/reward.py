@@ -35,7 +35,7 @@ def reward(
     tol: float,
     ending: Ending,
 ) -> int:
-    """Find what MODEL, a file, accumulates up to times or a passage: time in a condition, cost, or firings."""
+    """Find what the model in MODEL accumulates up to times or a passage: time in a condition, cost, or firings."""
     import fsp
 
     if (observable is None) == (firings is None):

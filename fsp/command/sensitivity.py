@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @guarded
 @takes(source=Source, slopes=DerivativeOptions, ending=Ending)
 def sensitivity(source: Source, times: str, slopes: DerivativeOptions, ending: Ending) -> int:
-    """Print how means of MODEL, a file, change with its parameters, and the errors of all derivatives."""
+    """Print derivatives of means of the model in MODEL by its parameters, and the errors of all derivatives."""
     asked = points(times, "--times")
     with ending.reporting() as report:
         derivatives = fsp.sensitivity(

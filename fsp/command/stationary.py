@@ -37,7 +37,7 @@ def stationary(
     backend: str,
     **shared: Any,
 ) -> int:
-    """Find the stationary distribution of MODEL, a file."""
+    """Find the stationary distribution of the model in MODEL."""
     request = CommandRequest.of(shared)
     options: dict[str, Any] = {"method": method, "lyapunov": lyapunov}
     if sweeps and backend != "serial":

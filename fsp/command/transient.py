@@ -54,7 +54,7 @@ def transient(
     start: Path | None,
     **shared: Any,
 ) -> int:
-    """Solve MODEL, a file from its initial state up to some times.
+    """Solve the model in MODEL from its initial state up to some times.
 
     Options that name one thing, like --times or --set, may be given several times.
     """

@@ -91,7 +91,7 @@ def verify(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Tell whether a simulator samples the chemical master equation of MODEL, a file.
+    """Tell whether a simulator samples the chemical master equation of the model in MODEL.
 
     Give --samples, or ask a --simulator or a --command for runs; or ask for a
     --plan first.
