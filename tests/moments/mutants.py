@@ -9,7 +9,7 @@ MUTANTS = [
         "return _widened(powers, np.minimum(part.low * most, 0.0), np.maximum(part.high * most, 0.0))",
         "return _widened(powers, 0.0 * part.low, 0.0 * part.high)",
         "ranges_on_counts",
-        only="all_counts",
+        only="vanish_before",
     ),
     mutant(
         "logarithms-do-not-grow",
@@ -17,7 +17,7 @@ MUTANTS = [
         "* math.log(FIRST_POWER) * _size([-LOG_POWER])",
         "* 1e-3 * _size([-LOG_POWER])",
         "ranges_on_counts",
-        only="all_counts",
+        only="vanish_before",
     ),
     mutant(
         "powers-lose-their-fractions",

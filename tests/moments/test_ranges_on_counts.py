@@ -115,5 +115,14 @@ def test_many_species_are_too_many_cells():
     assert size_on_counts(parse("A/(1 + B + C + D + E + F + G)", what="a test"), names) is None
 
 
+@pytest.mark.parametrize("law", ["(X + 1e9)/X", "ln(X)", "ln(X)^2/sqrt(X)", "(X - 1e9)*Y/X"])
+def test_beyond_the_cells_powers_are_above_formulas_that_vanish_before(law):
+    text = f"piecewise({law}, X > {2.0 * FIRST_POWER:.0f}, 0)"
+    counts = FIRST_POWER * np.array([2.01, 4.0, 1e3, 1e9])
+    terms = size_on_counts(parse(text, what="a test"), SPECIES)
+    sizes = np.abs(evaluate(parse(law, what="a test"), {"X": counts, "Y": np.full(4, 3.0)}))
+    assert (sizes <= sum(float(c) * counts ** float(a) * 3.0 ** float(b) for (a, b), c in terms.items())).all()
+
+
 def test_powers_take_over_where_the_inequality_of_logarithms_holds():
     assert math.exp(8.0) < FIRST_POWER
