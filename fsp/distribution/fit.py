@@ -325,12 +325,16 @@ class Fit(Displayed):
         """
         doors.save(self, path)
 
+    def _ends(self, interval: Interval) -> list[str]:
+        """Return the ends of an interval for print; a fit that was stopped has none yet."""
+        return [f"{interval.lower:.4g}", f"{interval.upper:.4g}"] if self.complete else ["…", "…"]
+
     def __str__(self) -> str:
         """Return the log-likelihood, a row for each parameter, and what should be known."""
         intervals = self.intervals(method=self.method)
         per_cent = f"{100.0 * self.level:g} %"
         rows = [
-            [name, f"{estimate.value:.4g}", f"{estimate.lower:.4g}", f"{estimate.upper:.4g}", f"{low:.4g} … {high:.4g}"]
+            [name, f"{estimate.value:.4g}", *self._ends(estimate), f"{low:.4g} … {high:.4g}"]
             for (name, estimate), low, high in zip(
                 intervals.items(), self.estimates.low, self.estimates.high, strict=True
             )

@@ -29,6 +29,7 @@ _UNIT = re.compile(r'\b(?:units|substanceUnits)="(\w+)"')
 _DEFINED = re.compile(r'<unitDefinition[^>]*\bid="(\w+)"[^>/]*>')  # the library lists those that nothing defines too
 _UNKNOWN_UNIT = re.compile(r"unknown unit definition: '(\w+)'")
 _LOOPS = ("Loop detected", "implicit reference to compartment")  # of the library, and of libsbml for Antimony 3.1
+_WORD = re.compile(r"unexpected \"'(\w+)'\"")  # of Antimony's own, where a name is expected
 _OPERATOR = re.compile(r"[-+*/^&|<>=]")
 
 
@@ -107,7 +108,10 @@ def _check_statements(text: str, path: Path) -> None:
 
 
 def _way_out(reason: str) -> str:
-    """Say what to write where a size is set by a concentration within it, which is an amount divided by the size."""
+    """Say what to write in place of a word of Antimony, or of a size that is set by a concentration within it."""
+    word = _WORD.search(reason)
+    if word is not None:
+        return f". '{word[1]}' is a word of Antimony's own: a name must be another one, such as '{word[1]}_'."
     if not any(words in reason for words in _LOOPS):
         return ""
     return (

@@ -13,7 +13,7 @@ from fsp.errors import ArgumentError
 from fsp.inference.count_maps import count_maps, names_in
 from fsp.inference.free_laws import FreeLaws, starting
 from fsp.inference.instrument_numbers import InstrumentNumbers
-from fsp.inference.instruments import instruments_of
+from fsp.inference.instruments import Exact, instruments_of
 from fsp.inference.loop import check_start
 from fsp.inference.maps_on_states import require_order
 from fsp.inference.parameters import derivatives
@@ -65,6 +65,7 @@ class Objective:
                     f"`free` must not be what a condition sets, but '{condition.label}' sets '{fixed[0]}'."
                 )
             given_model = condition.of(model)
+            _require_within(given_model, condition.counts, chosen)
             if extrinsic is not None:
                 changed = written_into_rates(given_model)
                 parts.append(_mixed(changed, names, condition.counts, chosen, limits, extrinsic))
@@ -135,6 +136,22 @@ class Objective:
             gradient=gradient,
             information=point.information + np.diag(curvature),
         )
+
+
+def _require_within(model: Model, counts: Counts, instruments: Sequence[Instrument]) -> None:
+    """Refuse counts above the largest that a species can have, by what the network conserves, before a search."""
+    if model.events or len(model.initial_states) > 1:  # laws of the start are cut off
+        return
+    largest = dict(zip(model.species, model.species_bounds.tolist(), strict=True))
+    for i, (name, instrument) in enumerate(zip(counts.observed, instruments, strict=True)):
+        for t, values in zip(counts.times.tolist(), counts.values, strict=True):
+            most = int(values[:, i].max())
+            if isinstance(instrument, Exact) and most > largest.get(name, most):
+                raise ArgumentError(
+                    f"`counts` must be possible under the model, but a cell with {name} = {most} at t = {t:g} is not, "
+                    f"as there are at most {largest[name]:g} of it; leave it out, or give an `instrument` by which it "
+                    f"may be seen."
+                )
 
 
 def _mixed(

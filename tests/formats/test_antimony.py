@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from written_sbml import ANTIMONY, GOOD, apply, compartment, event, rates, reaction, sbml, species
 
+import fsp
 from fsp.errors import ModelError
 
 
@@ -98,3 +99,11 @@ def test_antimony_numbers_are_read_in_full(read, number, place):
 @pytest.mark.parametrize("number", ["3 per_second", "3ps; unit ps = 1/second", "3second", "3.0e0", ".3e1"])
 def test_antimony_numbers_may_have_units(read, number):
     assert rates(read(ANTIMONY.replace("k = 2", f"k = {number}"), name="a.ant"), [2]) == [[6.0]]
+
+
+@pytest.mark.parametrize("word", ["gene", "DNA", "event", "in"])
+def test_names_that_are_words_of_antimony_are_refused_with_another(word):
+    text = "model {0}; species X; X = 1; r: X => ; k*X; k = 1; end"
+    with pytest.raises(fsp.ModelError, match=f"'{word}' is a word of Antimony's own: .* such as '{word}_'"):
+        fsp.loads(text.format(word))
+    assert fsp.loads(text.format(f"{word}_")).name == f"{word}_"

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "counts-that-are-conserved-are-sought",
+        "inference/objective.py",
+        "if isinstance(instrument, Exact) and most > largest.get(name, most):",
+        "if isinstance(instrument, Exact) and most > 1e300:",
+        "fit",
+        only="conserves",
+    ),
+    mutant(
         "observables-that-parameters-change",
         "inference/parameters.py",
         "if name in symbols(others.get(observable, ZERO)):",

@@ -316,6 +316,7 @@ def test_a_fit_that_is_stopped_goes_on_with_the_starts_that_are_left(fitted, cel
         fsp.fit(immigration_death(), cells, FREE, processes=1, progress=stop)
     partial = stopped.value.solution
     assert not partial.complete
+    assert str(partial).splitlines()[3].split()[2:4] == ["…", "…"]  # intervals are made in the end
     assert len(partial.starts) == 3
     made = []
     found = fsp.fit(
@@ -420,6 +421,19 @@ def test_a_cell_without_probability_is_named():
     counts = fsp.read_counts({"time": [1.0, 1.0], "x": [2, 4]}, counts={"X": "x"})
     with pytest.raises(fsp.ArgumentError, match="a cell with X = 4 at t = 1 has no probability"):
         fsp.fit(death, counts, {"g": (0.1, 10.0)}, starts=2, processes=1)
+
+
+def test_counts_beyond_what_the_network_conserves_are_refused_before_the_search():
+    model = fsp.Model(
+        species={"Off": 1, "On": 0},
+        parameters={"on": 1.0, "off": 2.0},
+        reactions=[fsp.Reaction("Off -> On", mass_action="on"), fsp.Reaction("On -> Off", mass_action="off")],
+    )
+    counts = fsp.read_counts({"time": [1.0, 1.0, 2.0], "x": [0, 1, 2]}, counts={"On": "x"})
+    with pytest.raises(fsp.ArgumentError, match="On = 2 at t = 2 is not, as there are at most 1 of it; leave it out"):
+        fsp.fit(model, counts, {"on": (0.1, 10.0)})
+    seen = fsp.fit(model, counts, {"on": (0.1, 10.0)}, instrument=fsp.Poisson(0.3), starts=1, intervals="fisher")
+    assert seen.likelihood.certified
 
 
 def test_data_of_an_unknown_species_are_refused():
