@@ -32,7 +32,7 @@ from fsp.generator.slices import are_rows_faster, in_best_mode, scaled, slices_o
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.base import BaseGenerator
-    from fsp.generator.kernels import Plan
+    from fsp.generator.kernels import Plan, Slices
     from fsp.generator.rate_errors import RateErrors
     from fsp.generator.sinks import Sinks
     from fsp.model import Model
@@ -226,17 +226,19 @@ class Generator(_Matrices):
     @cached_property
     def operator(self) -> Operator:
         """The closed chain, sinks as states of their own, in the order and form in which products are fastest."""
-        family, order = self._family, self._family.longest.order
-        if are_rows_faster(family.forward, family.longest.mean_length):
+        if are_rows_faster(self._family.ordered[0]):
             return Operator.of_rows(self.closed, len(self))
+        compact = self._slices
+        return Operator(in_best_mode(compact), self._family.longest.order, compact=compact)
+
+    @property
+    def _slices(self) -> Slices:
+        """The slices of the closed chain, rates in scalars and tables."""
+        family, order = self._family, self._family.longest.order
         sinks = self.ways_out.matrix(order) if self.n_sinks else None
         if self._part is not None:
-            return Operator(
-                slices_of(without_zero_groups(weighted(*family.ordered, self._weights)), sinks=sinks), order
-            )
-        weights = self._weights if family.in_parts else np.ones(1)
-        compact = scaled(family.slices, weights, sinks)
-        return Operator(in_best_mode(compact), order, compact=compact)
+            return slices_of(without_zero_groups(weighted(*family.ordered, self._weights)), sinks=sinks)
+        return scaled(family.slices, self._weights if family.in_parts else np.ones(1), sinks)
 
     # ---- rates --------------------------------------------------------------------------------------------
 

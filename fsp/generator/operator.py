@@ -40,11 +40,12 @@ NO_FACTORS = (0.0, 0.0, 0.0, 0.0, 0.0)  # of the forms that take none
 
 
 class ThreadShares(NamedTuple):
-    """What threads work on: ranges of runs that read own states alone, of the others, and of rows."""
+    """What threads work on: ranges of runs that read own states alone, of others, of rows, and of runs of panels."""
 
     inner: list[tuple[int, int]]
     outer: list[tuple[int, int]]
     rows: list[tuple[int, int]]
+    panels: list[tuple[int, int]]
 
 
 class Operator:
@@ -79,6 +80,7 @@ class Operator:
         self.by_rows = by_rows
         self.size = self.n + sinks.shape[0] if sinks is not None else n_rows if by_rows else self.n + n_rows
         self.slices, self._order, self._ghosts, self._sinks = slices, order, ghosts, sinks
+        self._compact = compact or slices
         self._inner = inner or every_run(len(slices.starts) - 1)
         # The own states are numbered from 0.
         self._own_slices = moved(slices, -first) if first and not by_rows else slices
@@ -87,10 +89,10 @@ class Operator:
             _shares(starts, self._inner.first, self._inner.end, STATES_PER_THREAD),
             [share for pair in self._inner.others for share in _shares(starts, *pair, STATES_PER_THREAD)],
             _shares(rows, 0, n_rows, ROWS_PER_THREAD) if by_rows else [(0, n_rows)],
+            _shares(self._compact.starts, 0, len(self._compact.starts) - 1, STATES_PER_THREAD),
         )
         one_thread = len(self._shares.rows if by_rows else self._shares.inner) == 1
         self.compiled = slices if ghosts is None and one_thread and self.n < COMPILED_STATES else None
-        self._compact = compact or slices
 
     @classmethod
     def of_rows(cls, matrix: Any, n: int, ghosts: Ghosts | None = None, sinks: Any = None) -> Operator:
@@ -177,8 +179,7 @@ class Operator:
         if self._ghosts is None and self.by_rows:
             return [m]
         slices = self._compact
-        in_one = self._ghosts is None and len(slices.starts) - 1 == self._inner.end
-        can = in_one and slices.mode != kernels.EXPANDED and slices.origins.shape[1] > 0
+        can = self._ghosts is None and slices.mode != kernels.EXPANDED and slices.origins.shape[1] > 0
         # Panels take several passes over such slices: single products are 1.2 times as fast in memory; measured.
         is_slow = slices.n_plain > block_kernels.MOST_PLAIN and self.n * block_kernels.WIDE > block_kernels.NEAR
         return widths_of(m) if can and not is_slow else [1] * m
@@ -202,7 +203,7 @@ class Operator:
         def share(first: int, end: int) -> None:
             block_kernels.write_panel(self._compact, first, end, width, way, v, out, *factors)
 
-        threads.call_each(share, self._shares.inner)
+        threads.call_each(share, self._shares.panels)
 
     # ---- sums ---------------------------------------------------------------------------------------------
 

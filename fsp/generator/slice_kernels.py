@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.compilation.kernel import kernel
+from fsp.compilation.kernel import I8, kernel
 from fsp.generator.kernels import (
     BLOCK,
+    FAR,
     PLAIN,
     Plan,
     Slices,
@@ -96,6 +97,27 @@ def find(plan: Plan, slices: Slices):
                     slices.places[r, slot] = 0 if plain else place[j]
         for j in range(n):
             slices.low[block + j], slices.high[block + j] = low[j], high[j]
+
+
+@kernel()
+def count_joined(plan: Plan, longest: I8):
+    """Return how many runs there are once `fsp.generator.expanded_kernels.join` has joined them."""
+    keys, starts, shifts, sources = plan.keys, plan.starts, plan.shifts, plan.sources
+    n_changes, last, start, count = len(shifts), keys.shape[1] - 1, 0, 0
+    distance, known = np.empty(n_changes, np.int64), np.empty(n_changes, np.int64)  # to what is read; FAR: to nothing
+    for r in range(len(keys)):
+        joins = count > 0 and starts[r + 1] - start <= longest
+        for c in range(n_changes):
+            q = first_source(sources[c, r])
+            position = keys[max(q, 0), last] + shifts[c, last] - keys[r, last]
+            distance[c] = FAR if q < 0 else starts[q] - position - starts[r]
+            joins = joins and (distance[c] == FAR or known[c] == FAR or distance[c] == known[c])
+        if not joins:
+            count, start = count + 1, starts[r]
+        for c in range(n_changes):
+            if not joins or known[c] == FAR:
+                known[c] = distance[c]
+    return count
 
 
 @kernel()

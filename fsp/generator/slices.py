@@ -14,9 +14,10 @@ from fsp.compilation.lanes import LANES
 from fsp.generator import expanded_kernels, slice_kernels
 from fsp.generator.fused_kernels import MOST_PLAIN, MOST_TABLE
 from fsp.generator.kernels import EXPANDED, FUSED, PLAIN, Slices
+from fsp.generator.layout import PIECE
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray
+    from fsp.arrays import FloatArray, IntArray
     from fsp.generator.kernels import Plan
 
 PLACES_32 = 2**31 - 2**16  # entries of a vector, and of the tables, whose places fit 32 bits
@@ -25,27 +26,35 @@ LONG = 32.0  # mean length of a run from which on setting up a pass costs less t
 # compiled for the number of slices, or more of the states than these are at ends of runs, which not all slices reach.
 EXPANDED_BYTES = 2**23
 AT_ENDS = 0.08
-# Mean length of a run below which CSR rows are faster than slices with their rates written out, by itself and for each
-# slice, the latter while the rows stay in the third cache; measured.
-SHORT, SHORT_OF_SLICE = 4.0, 1.5
-ROW_BYTES = 12  # of an entry
+FUSED_LENGTH = 16.0  # the same, where runs are shorter than this; measured
+# Mean length of a run below which CSR rows are faster than slices, by itself and for each slice, the latter while rates
+# are written out, and of joined runs then; and runs that take as long as calling a product on runs, not on rows does.
+SHORT, SHORT_OF_SLICE, CALL_RUNS = 4.0, 0.8, 30  # measured
 
 
-def are_rows_faster(plan: Plan, mean_length: float) -> bool:
-    """Return whether products by rows are faster than on runs of this mean length."""
-    n, n_slots = int(plan.starts[-1]), int(plan.group_range[-2])
-    near = ROW_BYTES * (n_slots + 1) * n <= EXPANDED_BYTES
-    return mean_length < max(SHORT, SHORT_OF_SLICE * n_slots if near else 0.0)
+def are_rows_faster(plan: Plan) -> bool:
+    """Return whether products by rows are faster than on the runs of a plan, joined where rates may be written out."""
+    n, n_runs, n_slots = int(plan.starts[-1]), len(plan.keys), int(plan.group_range[-2])
+    if not fit_near(n, n_slots):
+        return n < SHORT * n_runs
+    n_joined = int(slice_kernels.count_joined(plan, PIECE))
+    return n < max(SHORT, SHORT_OF_SLICE * n_slots) * (n_joined + CALL_RUNS)
+
+
+def fit_near(n: int, n_slots: int) -> bool:
+    """Return whether the rates of n states may be written out."""
+    return 8 * (n_slots + 1) * n <= EXPANDED_BYTES
 
 
 def in_best_mode(slices: Slices, held: tuple[int, int] | None = None) -> Slices:
     """Return slices, with their rates written out where products are faster then; see `slices_of`."""
     n, n_slots, n_loss = int(slices.starts[-1]), slices.origins.shape[1], slices.loss_places.shape[1]
-    if 8 * (n_slots + 1) * n > EXPANDED_BYTES:
+    if not fit_near(n, n_slots):
         return slices
     has_loop = slices.n_plain <= MOST_PLAIN and 0 < n_slots - slices.n_plain <= MOST_TABLE and n_loss <= 1
     at_ends = n - int((slices.high - slices.low).clip(0).sum(dtype=np.int64))
-    return slices if has_loop and at_ends <= AT_ENDS * n else expanded(slices, held)
+    is_long = n >= FUSED_LENGTH * (len(slices.starts) - 1)
+    return slices if has_loop and is_long and at_ends <= AT_ENDS * n else expanded(slices, held)
 
 
 def slices_of(plan: Plan, mode: int = FUSED, sinks: Any = None, *, held: tuple[int, int] | None = None) -> Slices:
@@ -84,47 +93,67 @@ def slices_of(plan: Plan, mode: int = FUSED, sinks: Any = None, *, held: tuple[i
 
 
 def expanded(slices: Slices, held: tuple[int, int] | None = None) -> Slices:
-    """Return slices with their rates written out for each state; see `slices_of`."""
-    starts, (n_runs, n_slots) = slices.starts, slices.origins.shape
+    """Return slices with their rates written out for each state, and runs joined unless `held`; see `slices_of`."""
+    n_runs, n_slots = slices.origins.shape
     if n_slots == 0:
         return slices
+    firsts, longest = np.empty(n_runs + 1, np.int64), PIECE if held is None else 0
+    room = {name: np.empty_like(getattr(slices, name)) for name in ("origins", "begins", "ends")}
+    n_joined = int(expanded_kernels.join(slices, longest, firsts, slices._replace(**room)))
+    firsts = firsts[: n_joined + 1]
+    origins, begins, ends = (room[name][:n_joined].copy() for name in ("origins", "begins", "ends"))
+    starts = slices.starts[firsts]
     lengths = starts[1:] - starts[:-1]
     bottom, top = held or (0, int(starts[-1]))
     n_rates = int((-(-lengths // LANES)).sum()) * LANES * (n_slots + 1)
     first = len(slices.tables) if len(slices.more) else 0  # the further slices read their tables still
     # A pass reads what a slice does not reach as well, times zero: where that is no state, the slice is a further one.
-    outside = (slices.origins < bottom) | (slices.origins + lengths[:, None] > top)
+    outside = (origins < bottom) | (origins + lengths[:, None] > top)
     pairs = np.argwhere(outside).tolist()
     others: list[tuple[int, ...]] = []
     place = first + n_rates
     for run, slot in pairs:
-        begin, end = int(slices.begins[run, slot]), int(slices.ends[run, slot])
+        begin, end = int(begins[run, slot]), int(ends[run, slot])
         # Slots from `n_plain` on have a table, here from `begin` on.
-        others.append((slices.n_plain, int(slices.origins[run, slot]), begin, end, place - begin))
+        others.append((slices.n_plain, int(origins[run, slot]), begin, end, place - begin))
         place += end - begin
-    origins = slices.origins.copy()
     origins[outside] = bottom
     index, short = origins.dtype, slices.begins[:0]
+    more_from, more = _moved_further(slices, firsts)
     rates = slices._replace(
         mode=EXPANDED,
+        starts=starts,
         origins=origins,
         begins=short,
         ends=short,
         places=slices.places[:0],
         scales=slices.scales[:0],
         low=slices.low[:0],
-        high=np.empty(n_runs, np.int16),
-        loss_places=np.empty((n_runs, 1), index),
+        high=np.empty(n_joined, np.int16),
+        loss_places=np.empty((n_joined, 1), index),
         loss_scales=slices.loss_scales[:0],
+        more_from=more_from,
+        more=more,
         tables=np.zeros(place),
     )
     rates.tables[:first] = slices.tables[:first]
-    expanded_kernels.expand(slices, top, first, rates)
+    expanded_kernels.expand(slices, firsts, top, first, rates)
     for (run, slot), (*_, begin, end, moved_to) in zip(pairs, others, strict=True):
         row = int(rates.loss_places[run, 0]) + (slot + 1) * (-(-int(lengths[run]) // LANES) * LANES)
         rates.tables[moved_to + begin : moved_to + end] = rates.tables[row + begin : row + end]
         rates.tables[row + begin : row + end] = 0.0
     return _with_further(rates, [run for run, _ in pairs], others) if pairs else rates
+
+
+def _moved_further(slices: Slices, firsts: IntArray) -> tuple[IntArray, IntArray]:
+    """Return `more_from` and `more` of runs that are joined to those that begin with `firsts`."""
+    more = slices.more.copy()
+    if len(more):
+        of_run = np.repeat(np.arange(len(slices.starts) - 1), np.diff(slices.more_from))
+        first = firsts[np.searchsorted(firsts, of_run, side="right") - 1]
+        offset = slices.starts[of_run] - slices.starts[first]
+        more[:, 1:] += offset[:, None] * np.array([-1, 1, 1, -1])  # origin, begin, end, place
+    return slices.more_from[firsts], more
 
 
 def _with_further(slices: Slices, runs: list[int], others: list[tuple[int, ...]]) -> Slices:

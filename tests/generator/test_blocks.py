@@ -56,10 +56,19 @@ def test_blocks_of_all_widths_on_all_spaces(rng, name):
 def test_generators_multiply_blocks_by_the_slices_before_their_rates_are_written_out(rng):
     for name, top in (("hill", 15), ("pairs", 14), ("mixed", 39)):
         model = NETWORKS[name]
-        generator = Generator(model, StateSpace.box(model, dict.fromkeys(model.species, 5) | {model.species[-1]: top}))
+        generator = Generator(model, StateSpace.box(model, dict.fromkeys(model.species, 9) | {model.species[-1]: top}))
         for op, matrix in ((generator.operator, generator.to_csr()), (generator.T, generator.to_csr().T.tocsr())):
             assert op.slices.mode == EXPANDED
             assert widest(check_block(op, matrix, 8, rng)) == 8
+
+
+def test_threads_share_the_runs_of_blocks_and_the_joined_runs_of_vectors(rng, monkeypatch):
+    monkeypatch.setattr(operator.threads, "n_threads", lambda: 3)
+    monkeypatch.setattr(operator, "STATES_PER_THREAD", 20)
+    generator = Generator(NETWORKS["hill"], StateSpace.box(NETWORKS["hill"], {"U": 30, "V": 6}))
+    op = generator.operator
+    assert len(op.slices.starts) < 5  # of 31 runs
+    assert widest(check_block(op, generator.to_csr(), 8, rng)) == 8
 
 
 def test_blocks_follow_the_clocks(rng):

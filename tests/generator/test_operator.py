@@ -20,6 +20,7 @@ from fsp.generator.closed_kernels import multiply
 from fsp.generator.expanded_kernels import MOST_SLOTS
 from fsp.generator.kernels import EXPANDED, FUSED, PRODUCT
 from fsp.generator.operator import Operator
+from fsp.generator.slice_kernels import count_joined
 from fsp.generator.slices import slices_of
 
 
@@ -107,17 +108,48 @@ def test_products_take_the_form_that_is_fastest(monkeypatch):
     for model, upper, form in (
         (HILL, {"U": 60, "V": 60}, FUSED),
         (HILL, {"U": 60, "V": 15}, EXPANDED),  # two of 16 states are at ends
-        (HILL, {"U": 60, "V": 4}, None),  # four slices
+        (HILL, {"U": 60, "V": 4}, EXPANDED),  # runs of five states, which are joined
         (decaying, {"A": 60, "B": 60}, FUSED),
         (busy, {"A": 60, "B": 60}, EXPANDED),  # three slices with a table
     ):
         generator = Generator(model, StateSpace.box(model, upper))
         op = generator.operator
-        assert (None if op.by_rows else op.slices.mode) == form, (model.name, upper)
+        assert not op.by_rows
+        assert op.slices.mode == form, (model.name, upper)
+    box = StateSpace.box(HILL, 60)
+    assert Generator(HILL, box.restrict(np.random.default_rng(1).random(len(box)) < 0.4)).operator.by_rows
     monkeypatch.setattr(of_slices, "EXPANDED_BYTES", 0)  # nothing stays in the caches
     assert Generator(busy, StateSpace.box(busy, 60)).operator.slices.mode == FUSED
     assert not Generator(HILL, StateSpace.box(HILL, {"U": 60, "V": 4})).operator.by_rows
     assert Generator(HILL, StateSpace.box(HILL, {"U": 60, "V": 2})).operator.by_rows
+
+
+def plane(size):
+    """States along two of three species with one count of the third, which runs last: runs of one state."""
+    first, second = np.divmod(np.arange(size * size), size)
+    return np.stack([first, second, np.full(size * size, 3)], axis=1)
+
+
+def test_runs_are_joined_where_all_slices_read_on(rng, monkeypatch):
+    """States of a plane are read along another species; the plan knows how many runs that leaves."""
+    space = StateSpace.from_states(MIXED.species, plane(20))
+    slices = Generator(MIXED, space).operator.slices
+    assert slices.mode == EXPANDED
+    assert len(slices.starts) - 1 < 20  # of 400
+    for longest in (7, layout.PIECE):
+        monkeypatch.setattr(of_slices, "PIECE", longest)
+        for model in NETWORKS.values():
+            planes = [StateSpace.from_states(model.species, plane(6))] if len(model.species) == 3 else []
+            for space in [*spaces(model, rng), *planes]:
+                generator = Generator(model, space)
+                check_forms(on_runs(generator.plans[0], generator.sinks, mode=EXPANDED), generator.with_sinks, rng)
+                for plan in generator.plans:
+                    apart, joined = np.diff(plan.starts), np.diff(slices_of(plan, EXPANDED).starts)
+                    assert joined.sum() == len(space)
+                    assert joined.max() <= max(longest, apart.max())  # a batch of states has room for it
+                    assert len(joined) == count_joined(plan, longest)
+                    ranks = slices_of(plan, EXPANDED, held=(0, len(space)))  # ranks count runs of the plan
+                    np.testing.assert_array_equal(ranks.starts, plan.starts)
 
 
 def test_runs_are_written_to_whole_registers_inside_a_range_alone(rng):
