@@ -4,6 +4,13 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "states-whose-drift-is-little-are-not-excepted",
+        "moments/lyapunov.py",
+        "            above = drifts_there > -gamma\n",
+        "            above = drifts_there > 0.0\n",
+        "drift_conditions",
+    ),
+    mutant(
         "smaller-powers-do-not-matter",
         "moments/ranges_on_counts.py",
         "return _widened(powers, np.minimum(part.low * most, 0.0), np.maximum(part.high * most, 0.0))",

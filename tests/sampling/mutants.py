@@ -4,6 +4,13 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "pieces-are-taken-in-the-other-order",
+        "sampling/programs.py",
+        "for k in reversed(range(pairs)):",
+        "for k in range(pairs):",
+        "sampler",
+    ),
+    mutant(
         "negative-rates-are-none",
         "sampling/sampler.py",
         "clocks[w, c] = constants.coefficients[0] + constants.remainder",

@@ -144,6 +144,7 @@ def test_random_words_are_numpys_philox():
         "log(3, 1 + x) + log10(1 + y) + ln(2 + x)", "sec(x) + arcsec(2 + x) + coth(1 + y) + arccsch(3 + y)",
         "floor(x/2) + ceil(y/3) + abs(x - y) + sqrt(x) + exp(-y)", "tanh(x) + sinh(0.1*y) + arctan(x)",
         "(x > 1) + (y != 2) + implies(x > 1, y > 1)", "piecewise(x, x > y, y)", "max(x) + min(y)",
+        "piecewise(1, x > 3, 2, x > 1, 3, y > 2, 4)", "piecewise(1, x > 3, 2, x > 1)",
     ],
 )  # fmt: skip
 def test_programs_have_the_values_of_the_trees(text):
