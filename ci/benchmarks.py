@@ -317,12 +317,12 @@ def sweeps() -> str:
     rows = []
     for name, model, parameter, values, times, tol in sweep_cases():
         changed = [model.with_parameters({parameter: value}) for value in values]
-        apart, single = timed(lambda m=changed, t=times, e=tol: [fsp.transient(one, t, e) for one in m], 1)
-        together, found = timed(
+        apart, single = timed(lambda m=changed, t=times, e=tol: [fsp.transient(point, t, e) for point in m], 1)
+        together, shared = timed(
             lambda m=model, p=parameter, v=values, t=times, e=tol: fsp.sweep(m, {p: v}, t, e, processes=1), 1
         )
-        growths = [sum(one.statistics["growths"] for one in all_points) for all_points in (single, found)]
-        products = [sum(one.n_matvec for one in all_points) for all_points in (single, found)]
+        growths = [sum(point.statistics["growths"] for point in all_points) for all_points in (single, shared)]
+        products = [sum(point.n_matvec for point in all_points) for all_points in (single, shared)]
         rows.append(
             f"| {name}, {len(values)} values of {parameter} | {growths[0]} | {growths[1]} | {products[0]:,} | "
             f"{products[1]:,} | {apart:.2f} | {together:.2f} | {apart / together:.2f} |"
@@ -532,8 +532,8 @@ def main() -> None:
             f"{np.__version__}, scipy {scipy.__version__}, one thread; CPU seconds.  "
             "Counts and ratios carry over to other machines, seconds do not.",
         )
-        found = [page[section.title] for section in everything.values() if section.title in page]
-        WRITTEN.write_text("\n\n".join([*head, *found]) + "\n", encoding="utf-8")
+        kept = [page[section.title] for section in everything.values() if section.title in page]
+        WRITTEN.write_text("\n\n".join([*head, *kept]) + "\n", encoding="utf-8")
     if report.failures:
         sys.exit("\n".join(["ci/bench: an error bound does not hold, or a tolerance is not met:", *report.failures]))
 

@@ -79,11 +79,11 @@ def rows():
     """Return a row of the table for each case."""
     written = []
     for case, (_, upper, _, _, peers) in CASES.items():
-        own = measured(case, "ours")
+        ours = measured(case, "ours")
         peer = None if case in NO_SPLU else measured(case, "splu")
         states = int(np.prod([count + 1 for count in upper.values()]))
         other = "fails" if peer is None else f"{peer['seconds']:.2f} ({peer['error']:.0e}), {peer['mib']:,.0f}"
-        mine = f"{own['seconds']:.2f} ({own['error']:.0e}), {own['mib']:,.0f}"
+        mine = f"{ours['seconds']:.2f} ({ours['error']:.0e}), {ours['mib']:,.0f}"
         written.append(f"| {case} | {states:,} | {mine} | {other} | {peers} |")
     return written
 

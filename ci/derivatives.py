@@ -109,8 +109,8 @@ def _advanced(drawn: Drawn, v: dict[str, complex], p: np.ndarray, begin: float, 
         return expm((end - begin) * drawn.generator(v, middle)) @ p
     h, root = (end - begin) / SUBSTEPS, math.sqrt(3.0) / 6.0
     for i in range(SUBSTEPS):
-        one, two = (drawn.generator(v, begin + h * (i + 0.5 + side * root)) for side in (-1.0, 1.0))
-        p = expm(0.5 * h * (one + two) + math.sqrt(3.0) / 12.0 * h * h * (two @ one - one @ two)) @ p
+        first, second = (drawn.generator(v, begin + h * (i + 0.5 + side * root)) for side in (-1.0, 1.0))
+        p = expm(0.5 * h * (first + second) + math.sqrt(3.0) / 12.0 * h * h * (second @ first - first @ second)) @ p
     return p
 
 
@@ -135,50 +135,53 @@ def cases(seed: int) -> Iterator[Case]:
     names = list(drawn.model.parameters)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fsp.ToleranceWarning)
-        found = fsp.sensitivity(drawn.model, drawn.times, names, log=False, tol=tol, start=drawn.start)
+        sensitivities = fsp.sensitivity(drawn.model, drawn.times, names, log=False, tol=tol, start=drawn.start)
     for name in names:
-        for own, p in zip(found, reference(drawn, name), strict=True):
+        for sensitivity, p in zip(sensitivities, reference(drawn, name), strict=True):
             exact = p.imag / STEP
-            if 1.0 - p.real.sum() > OUTSIDE or own.states.max() > drawn.top:
+            if 1.0 - p.real.sum() > OUTSIDE or sensitivity.states.max() > drawn.top:
                 continue  # the box is no reference
             full = np.zeros(drawn.top + 1)
-            full[own.states[:, 0]] = own.derivative(name)
-            error, size = own.error(name), float(np.abs(exact).sum())
+            full[sensitivity.states[:, 0]] = sensitivity.derivative(name)
+            error, size = sensitivity.error(name), float(np.abs(exact).sum())
             yield Case(drawn.kind, error.total, float(np.abs(full - exact).sum()), error.certified, BEYOND * (1 + size))
 
 
 def campaign(seconds: float, first: int = 0) -> str:
     """Run for some seconds of CPU; return a row for each kind, and the sums."""
-    found: list[Case] = []
+    measured: list[Case] = []
     begun, seed = process_time(), first
     while process_time() - begun < seconds:
         for case in cases(seed):
-            found.append(case)
+            measured.append(case)
             if case.wrong:
                 print(f"seed {seed}: {case}", file=sys.stderr, flush=True)
         seed += 1
     lines = ["| kind | derivatives | certified | off their bound | bound over error, median |", "|---|---|---|---|---|"]
-    for kind in sorted({case.kind for case in found}):
-        own = [case for case in found if case.kind == kind]
-        seen = [case.bound / case.off for case in own if case.off > 10.0 * case.beyond]
-        wrong, sure = sum(case.wrong for case in own), sum(case.certified for case in own)
+    for kind in sorted({case.kind for case in measured}):
+        of_kind = [case for case in measured if case.kind == kind]
+        seen = [case.bound / case.off for case in of_kind if case.off > 10.0 * case.beyond]
+        wrong, sure = sum(case.wrong for case in of_kind), sum(case.certified for case in of_kind)
         ratio = f"{np.median(seen):.1f}" if seen else "n/a"
-        lines.append(f"| {kind} | {len(own):,} | {sure:,} | {wrong} | {ratio} |")
-    wrong = sum(case.wrong for case in found)
-    return "\n".join([*lines, "", f"{len(found):,} derivatives of {seed - first:,} networks, {wrong} off their bound."])
+        lines.append(f"| {kind} | {len(of_kind):,} | {sure:,} | {wrong} | {ratio} |")
+    wrong = sum(case.wrong for case in measured)
+    return "\n".join(
+        [*lines, "", f"{len(measured):,} derivatives of {seed - first:,} networks, {wrong} off their bound."]
+    )
 
 
 def toggle() -> str:
     """Measure the sensitivities and the Fisher information of the asymmetric toggle switch."""
     model, names = fsp.load(MODELS / "toggle2d.ant"), ["a1", "d1", "a2", "d2"]
     times = np.linspace(0.2, 10.0, 50)
-    seconds, found = _timed(lambda: fsp.sensitivity(model, times, names, tol=1e-6))
-    worst = max(error.total for error in found[-1].errors)
+    seconds, sensitivities = _timed(lambda: fsp.sensitivity(model, times, names, tol=1e-6))
+    worst = max(error.total for error in sensitivities[-1].errors)
     of_fisher, fim = _timed(lambda: fsp.fisher(model, [10.0], names, cells=1000, log=False))
     determinant = fim.determinant()
     low, high = (math.log10(end) for end in (determinant.lower, determinant.upper))
     width = float((fim.upper - fim.lower).max() / np.abs(fim.matrix).max())
-    counts = f"{found.statistics['products']:,} products, at most {found.statistics['largest_space']:,} states"
+    work = sensitivities.statistics
+    counts = f"{work['products']:,} products, at most {work['largest_space']:,} states"
     return "\n".join(
         [
             "| work | seconds | what it came to |",

@@ -75,8 +75,8 @@ def text() -> str:
         f"| beside it `import numpy, scipy.sparse.linalg` | {bare:.2f} s | |",
     ]
     networks = [
-        f"| {name} | {one:.3f} | {two:.3f} | {one - two:.3f} |"
-        for name, (one, two) in zip(NETWORKS, pairs, strict=True)
+        f"| {name} | {fresh:.3f} | {two:.3f} | {fresh - two:.3f} |"
+        for name, (fresh, two) in zip(NETWORKS, pairs, strict=True)
     ]
     return "\n\n".join(
         [

@@ -71,7 +71,7 @@ def cells(name):
 
 
 def _source(lines, node):
-    first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
     blank = "" if isinstance(node, ast.Import | ast.ImportFrom) else "\n\n"
     return blank + "\n".join(lines[first - 1 : node.end_lineno])
 

@@ -66,13 +66,13 @@ def _grouped(text: str) -> str:
     return re.sub(r"√([A-Za-z0-9α-ω]+)", r"\\sqrt{\1}", text)
 
 
-def _script(found: re.Match[str]) -> str:
-    mark, text = found[1], found[2]
+def _script(match: re.Match[str]) -> str:
+    mark, text = match[1], match[2]
     return f"{mark}{{{text}}}" if len(text) < 3 or text.isdigit() else f"{mark}{{\\mathrm{{{text}}}}}"
 
 
-def _word(found: re.Match[str]) -> str:
-    text = found[1]
+def _word(match: re.Match[str]) -> str:
+    text = match[1]
     if text in OPERATORS:
         return f"\\{text} "
-    return f"\\mathrm{{{text}}}" if len(text) > 2 or text == "Re" or (text.islower() and found[2]) else text
+    return f"\\mathrm{{{text}}}" if len(text) > 2 or text == "Re" or (text.islower() and match[2]) else text

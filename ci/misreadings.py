@@ -30,7 +30,7 @@ def needs(folder, name):
     """Return about how many runs each mistake of reading a file takes, by its sentence."""
     path = folder / f"{name}.xml"
     path.write_text(FILES[name])
-    return {one.mistake: one.runs for one in plan(path, TIMES, require=0.5).needs if not one.required}
+    return {need.mistake: need.runs for need in plan(path, TIMES, require=0.5).needs if not need.required}
 
 
 def tried(folder, name, dropped, runs, seed):
@@ -61,12 +61,16 @@ def main():
             taken = takes[name].get(SENTENCES.get(dropped, ""), 0.0)
             runs = max(given.runs, ceil(4 / 3 * taken))
             report = tried(Path(folder), name, dropped, runs, given.seed)
-            found = [finding.name for finding in report.explanations if finding.name != "reader"]
-            right = report.verdict == "fail" and bool(found) and found[0] in keys
+            causes = [finding.name for finding in report.explanations if finding.name != "reader"]
+            right = report.verdict == "fail" and bool(causes) and causes[0] in keys
             named, wrong = named + right, wrong + (not right)
-            words = next((one.text for one in report.explanations if one.name != "reader"), "nothing")
+            words = next((finding.text for finding in report.explanations if finding.name != "reader"), "nothing")
             sign = "named " if right else "MISSED"
-            who = "its reader is wrong" if "reader" in [one.name for one in report.findings] else "reader not blamed"
+            who = (
+                "its reader is wrong"
+                if "reader" in [finding.name for finding in report.findings]
+                else "reader not blamed"
+            )
             about = f"about {taken:,.0f} runs find it" if taken else "no plan for it"
             print(f"{sign} {dropped} ({RULES[dropped]}): {report.verdict} with {runs:,} runs, {about}; {words}; {who}; "
                   f"{process_time() - begin:.1f} s CPU", flush=True)  # fmt: skip

@@ -179,21 +179,22 @@ def on_ranks(n: int, *words: Any) -> Any:
 def product_table(cases: list[tuple[str, int]]) -> str:
     rows = []
     for name, bound in cases:
-        found = {}
+        best = {}
         for _ in range(ROUNDS):
             for n in RANKS:
                 new = on_ranks(n, "products", name, bound)
-                old = found.setdefault(n, new)
-                found[n] = {**new, **{form: min(old[form], new[form]) for form in ("ours", "aij")}}
-        one, two = (found[n] for n in RANKS)
-        worst = max(one["gap"], two["gap"])
+                old = best.setdefault(n, new)
+                best[n] = {**new, **{form: min(old[form], new[form]) for form in ("ours", "aij")}}
+        single, pair = (best[n] for n in RANKS)
+        worst = max(single["gap"], pair["gap"])
         if worst > DISAGREEMENT:
             sys.exit(f"ci/bench --mpi: products of {name} differ from PETSc's by {worst:.1e} of their largest entry")
         dimension = {"toggle_hill": "²", "ring3": "³"}[name]
         rows.append(
-            f"| {name}, box {bound + 1}{dimension} | {one['states']:,} | {one['entries']:,} | {two['received']:,} | "
-            f"{one['aij'] / one['ours']:.1f} | {two['aij'] / two['ours']:.1f} | {one['ours'] * 1e3:.3f} | "
-            f"{two['ours'] * 1e3:.3f} | {one['aij'] * 1e3:.3f} | {two['aij'] * 1e3:.3f} |"
+            f"| {name}, box {bound + 1}{dimension} | {single['states']:,} | {single['entries']:,} | "
+            f"{pair['received']:,} | {single['aij'] / single['ours']:.1f} | {pair['aij'] / pair['ours']:.1f} | "
+            f"{single['ours'] * 1e3:.3f} | {pair['ours'] * 1e3:.3f} | {single['aij'] * 1e3:.3f} | "
+            f"{pair['aij'] * 1e3:.3f} |"
         )
     return table(
         "| network, space | states | nonzeros | values that a rank of two receives | AIJ ÷ ours, 1 rank | "
@@ -203,15 +204,15 @@ def product_table(cases: list[tuple[str, int]]) -> str:
 
 
 def scaling_table(name: str, bound: int, n: int) -> str:
-    found: dict[int, list[Any]] = {ranks: [] for ranks in RANKS}
+    runs: dict[int, list[Any]] = {ranks: [] for ranks in RANKS}
     for _ in range(ROUNDS):
         for ranks in RANKS:
-            found[ranks].append(on_ranks(ranks, "scaling", name, bound, n))
-    states = found[1][0]["states"]
+            runs[ranks].append(on_ranks(ranks, "scaling", name, bound, n))
+    states = runs[1][0]["states"]
     titles = {"products": "products of runs", "steps": "steps of uniformization", "aij": "products, AIJ"}
     rows = []
     for form, title in titles.items():
-        wall, cpu = ([min(one[form][i] for one in found[ranks]) for ranks in RANKS] for i in (0, 1))
+        wall, cpu = ([min(run[form][i] for run in runs[ranks]) for ranks in RANKS] for i in (0, 1))
         rows.append(
             f"| {n} {title} | {states:,} | {wall[0] / wall[1]:.2f} | {cpu[0] / cpu[1]:.2f} | {wall[0]:.2f} | "
             f"{wall[1]:.2f} |"
@@ -222,10 +223,10 @@ def scaling_table(name: str, bound: int, n: int) -> str:
 def memory_table(name: str, bound: int) -> str:
     rows = []
     for assembled, title in ((0, "steps of uniformization, runs"), (1, "products, AIJ")):
-        one, two = (on_ranks(ranks, "memory", name, bound, assembled) for ranks in RANKS)
+        single, pair = (on_ranks(ranks, "memory", name, bound, assembled) for ranks in RANKS)
         rows.append(
-            f"| {STEPS} {title} | {one['states']:,} | {two['problem'] / one['problem']:.2f} | {one['problem']:.0f} | "
-            f"{two['problem']:.0f} | {one['process']:.0f} | {two['process']:.0f} |"
+            f"| {STEPS} {title} | {single['states']:,} | {pair['problem'] / single['problem']:.2f} | "
+            f"{single['problem']:.0f} | {pair['problem']:.0f} | {single['process']:.0f} | {pair['process']:.0f} |"
         )
     return table(
         "| work | states | of the problem's memory on each of 2 ranks | MB, 1 rank | MB, each of 2 | "

@@ -80,10 +80,10 @@ def information(network, names):
 def cells(network, names, path):
     """Return rows about counted cells: log-likelihood, gradient."""
     counts = fsp.read_counts(path, counts={"RNA": "rna_total"}, time="time")
-    found, seconds = timed(lambda: fsp.likelihood(network, counts, start="stationary"))
-    rows = [f"| log-likelihood of {counts.n_cells:,} cells | {found.value} | {seconds:.1f} |"]
-    slopes, seconds = timed(lambda: found.gradient(names))
-    widths = sorted(0.5 * own.width / abs(own.value) for own in slopes.values())
+    likelihood, seconds = timed(lambda: fsp.likelihood(network, counts, start="stationary"))
+    rows = [f"| log-likelihood of {counts.n_cells:,} cells | {likelihood.value} | {seconds:.1f} |"]
+    slopes, seconds = timed(lambda: likelihood.gradient(names))
+    widths = sorted(0.5 * slope.width / abs(slope.value) for slope in slopes.values())
     within = sum(width <= 0.01 for width in widths)
     known = f"half widths of {widths[0]:.0e} to {widths[-1]:.0e} of the value, {within} within 1 %"
     rows.append(f"| its gradient, {len(names)} parameters | {known} | {seconds:.1f} |")

@@ -73,7 +73,7 @@ def difference(text: str, seed: int = 1) -> float:
     boundary = set(map(str, other.model.getBoundarySpeciesIds()))
     states = np.random.default_rng(seed).integers(0, LARGEST, (STATES, len(model.species)))
     largest = 0.0
-    for state, own in zip(states, model.propensities(states).T, strict=True):
+    for state, propensities in zip(states, model.propensities(states).T, strict=True):
         for name, count in zip(model.species, state, strict=True):
             given = name if name in {*floating, *boundary} else name.removesuffix("_")  # words of formulas are renamed
             if given in floating:  # by index, since "time" sets the time
@@ -82,7 +82,7 @@ def difference(text: str, seed: int = 1) -> float:
                 other.setValue(given, float(count))
         rates = dict(zip(names, map(float, other.model.getReactionRates()), strict=True))
         net = dict.fromkeys(rates, 0.0)
-        for reaction, value in zip(model.reactions, own, strict=True):
+        for reaction, value in zip(model.reactions, propensities, strict=True):
             forward = reaction.name.removesuffix("_forward")
             backward = reaction.name.removesuffix("_reverse")
             name = next(n for n in (reaction.name, forward, backward, reaction.name.partition(" with ")[0]) if n in net)
@@ -106,12 +106,12 @@ def told(text: str, counts: str) -> str | None:
     units, factor = read_units(model), OMEGA if counts == "omega=50" else 1.0
     if counts == "volume=2fL":
         factor = LITRES / (units.litres or 1.0) / sizes[units.compartments[0]]
-    for one in species:
-        concentration = one.getInitialConcentration()
-        if one.isSetInitialAmount():
-            concentration = one.getInitialAmount() / sizes[one.getCompartment()]
-        one.unsetInitialAmount()
-        one.setInitialConcentration(concentration)
+    for element in species:
+        concentration = element.getInitialConcentration()
+        if element.isSetInitialAmount():
+            concentration = element.getInitialAmount() / sizes[element.getCompartment()]
+        element.unsetInitialAmount()
+        element.setInitialConcentration(concentration)
     for name, size in sizes.items():
         model.getCompartment(name).setSize(size * factor)
     if counts != "volume=2fL" or units.molecules is None:
@@ -132,8 +132,8 @@ def _set_substance(model, species, kind: str) -> None:
         getattr(unit, f"set{what}")(value)
     if model.getLevel() > 2:
         model.setSubstanceUnits("substance")
-    for one in species:
-        one.unsetSubstanceUnits()
+    for element in species:
+        element.unsetSubstanceUnits()
 
 
 def particles(text: str, counts: str = "auto") -> float | None:
@@ -160,12 +160,12 @@ def count_particles(paths: list[Path]) -> bool:
     """Print the differences from COPASI's particle numbers; return whether all are those of rounding."""
     texts, largest = list(documents(paths)), {}
     for counts in WAYS:
-        found: list[float] = []
+        differences: list[float] = []
         for _, text in texts:
             with contextlib.suppress(FSPError):
-                found += [off for off in [particles(text, counts)] if off is not None]
-        largest[counts] = max(found, default=0.0)
-        print(f"counts={counts!r}: {len(found)} files, largest difference {largest[counts]:.3g} particles")
+                differences += [off for off in [particles(text, counts)] if off is not None]
+        largest[counts] = max(differences, default=0.0)
+        print(f"counts={counts!r}: {len(differences)} files, largest difference {largest[counts]:.3g} particles")
     return max(largest.values()) <= HALF
 
 
@@ -180,12 +180,12 @@ def main() -> int:
     compared, worst = 0, 0.0
     for path, text in documents(paths):
         try:
-            found = difference(text)
+            off = difference(text)
         except (FSPError, RuntimeError) as error:
             print(f"{path}: refused by {'fsp' if isinstance(error, FSPError) else 'libRoadRunner'}: {error}")
             continue
-        compared, worst = compared + 1, max(worst, found)
-        print(f"{path}: {found:.1e}")
+        compared, worst = compared + 1, max(worst, off)
+        print(f"{path}: {off:.1e}")
     print(f"{compared} files, largest relative difference {worst:.1e}")
     agree = worst <= LARGEST_DIFFERENCE
     if importlib.util.find_spec("basico"):

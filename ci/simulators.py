@@ -51,12 +51,13 @@ class Bngsim(Adapter):
         document = libsbml.readSBMLFromString(text)  # which owns its model
         network = document.getModel()
         sizes = {
-            one.getId(): network.getCompartment(one.getCompartment()).getSize() for one in network.getListOfSpecies()
+            element.getId(): network.getCompartment(element.getCompartment()).getSize()
+            for element in network.getListOfSpecies()
         }
         wanted = RequiredCounts(job.model.species, tuple(job.fixed.items()))
         begins = float(job.times[0]) > 0.0
         grid = [0.0, *job.times.tolist()] if begins else job.times.tolist()
-        found = []
+        counts = []
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -67,10 +68,10 @@ class Bngsim(Adapter):
                     rows = np.asarray(result.species)[int(begins) :]
                     names = result.species_names
                     has = {name: rows[:, i] * sizes.get(name, 1.0) for i, name in enumerate(names)}
-                    found.append(wanted.gathered(has, len(job.times)))
+                    counts.append(wanted.gathered(has, len(job.times)))
         except bngsim.BngsimError as error:
             raise BackendError(f"Simulator 'bngsim' must run the model, but says: {error}") from None
-        return wanted.whole(np.array(found), self.name, job.times.tolist(), job.first)
+        return wanted.whole(np.array(counts), self.name, job.times.tolist(), job.first)
 
 
 def opened(name):
@@ -93,15 +94,15 @@ def sampled(report, question, species):
 
 def named(report):
     """Return what the report names as cause."""
-    laws = [one for one in report.explanations if one.name != "reader"]
+    laws = [finding for finding in report.explanations if finding.name != "reader"]
     cause = (
-        " or ".join(one.text for one in laws[:2])
+        " or ".join(finding.text for finding in laws[:2])
         if laws
         else "none of the mistakes that it knows"
         if report.verdict == "fail"
         else ""
     )
-    return cause + ("; its reader is wrong" if "reader" in [one.name for one in report.explanations] else "")
+    return cause + ("; its reader is wrong" if "reader" in [finding.name for finding in report.explanations] else "")
 
 
 def row(simulator, name, folder, given):
@@ -126,7 +127,7 @@ def table(name, folder, given):
     simulator = opened(name)
     package = SIMULATORS[name][1]
     begin = process_time()
-    rows = [row(simulator, one, folder, given) for one in given.files]
+    rows = [row(simulator, file, folder, given) for file in given.files]
     counts = {word: sum(verdict == word for _, verdict in rows) for word in ("pass", "fail", "undecided", "not run")}
     day = datetime.now(UTC).date().isoformat()
     lines = [

@@ -160,7 +160,7 @@ def named(mistake: Mistake, size: float, rng: np.random.Generator, wrong: list[s
     """Return what is named first for one set of runs, and note it where that is wrong."""
     counts = mistake.sampler(size).sample(RUNS, rng)
     report = fsp.verify(network(), counts, TIMES, power=None)
-    found = report.explanations
-    if mistake.names and (not found or found[0].name not in mistake.names or mistake.of not in found[0].text):
-        wrong.append(f"{mistake.text}, {size:.0%}: {report.verdict}, named {found[0].text if found else 'nothing'}")
-    return found[0].text.split(", which is no")[0] if found else "nothing"
+    causes = report.explanations
+    if mistake.names and (not causes or causes[0].name not in mistake.names or mistake.of not in causes[0].text):
+        wrong.append(f"{mistake.text}, {size:.0%}: {report.verdict}, named {causes[0].text if causes else 'nothing'}")
+    return causes[0].text.split(", which is no")[0] if causes else "nothing"

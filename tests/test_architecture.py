@@ -133,6 +133,22 @@ def test_a_constant_of_many_modules_means_the_same_in_all():
     assert list(constants_of("A, _B = 1, 2\nC: int = 3\nT = TypeVar('T')\nd: int")) == ["A", "B", "C"]
 
 
+SAY_NOTHING = {"found", "most", "one", "own", "whole"}
+
+
+def test_local_names_of_the_package_say_something():
+    """Those of compiled code apart, which would be compiled anew."""
+
+    def named(text):
+        functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
+        nodes = (node for function in functions for node in ast.walk(function))
+        return {getattr(n, "id", None) or n.arg for n in nodes if isinstance(n, ast.Name | ast.arg)} & SAY_NOTHING
+
+    assert named("def f(own): return [one for one in own]") == {"own", "one"}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items() if not name.endswith("kernels")}
+    assert not {name: named(text) for name, text in texts.items() if named(text)}
+
+
 def test_every_room_is_on_the_map():
     text = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
     map_of_rooms = text[: text.index("\n## ", text.index("## Data flow") + 1)]

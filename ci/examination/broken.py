@@ -130,10 +130,10 @@ def noise(rng: Random, content: bytes) -> bytes:
 
 def number(rng: Random, content: bytes) -> bytes:
     """Put an extreme number in the place of one."""
-    found = list(re.finditer(rb"(?<![\w.\"])\d+(\.\d+)?(?![\w.\"])|(?<=value=\")\d+|(?<=Amount=\")\d+", content))
-    if not found:
+    numbers = list(re.finditer(rb"(?<![\w.\"])\d+(\.\d+)?(?![\w.\"])|(?<=value=\")\d+|(?<=Amount=\")\d+", content))
+    if not numbers:
         return content
-    spot = found[int(rng.integers(len(found)))]
+    spot = numbers[int(rng.integers(len(numbers)))]
     new = rng.choice([b"1e308", b"1e-320", b"-1", b"1e18", b"9223372036854775808", b"nan", b"inf", b"0.5", b"1e400"])
     return content[: spot.start()] + bytes(new) + content[spot.end() :]
 
@@ -201,11 +201,11 @@ def _rule(variable: str) -> str:
 
 
 def _start(variable: str, times: int = 1) -> str:
-    one = (
+    assignment = (
         f'<initialAssignment symbol="{variable}"><math xmlns="http://www.w3.org/1998/Math/MathML"><cn>0</cn></math>'
         "</initialAssignment>"
     )
-    return f"<listOfInitialAssignments>{one * times}</listOfInitialAssignments><listOfReactions>"
+    return f"<listOfInitialAssignments>{assignment * times}</listOfInitialAssignments><listOfReactions>"
 
 
 def _doctype(rng: Random) -> str:

@@ -206,8 +206,8 @@ def _serve(examine: Examine, connection: Connection, limit: float) -> None:
     """Examine cases until the other end is closed."""
     statm = Path("/proc/self/statm")
     if statm.exists():
-        most = int(statm.read_text().split()[0]) * resource.getpagesize() + MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        memory = int(statm.read_text().split()[0]) * resource.getpagesize() + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     while True:
         try:
             key, first = connection.recv()

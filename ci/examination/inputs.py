@@ -98,8 +98,8 @@ def _wrong(out: str) -> str:
     if text.startswith("differs"):
         return text
     try:
-        found = json.loads(text)
-        times = found["times"]
+        record = json.loads(text)
+        times = record["times"]
         low, high = times[-1]["mean_interval"]["A"]
     except (ValueError, KeyError, TypeError, IndexError):
         return ""
@@ -157,8 +157,8 @@ def _become(given: Input, folder: Path, replaced: dict[str, str], out: Path, err
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
-        own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (own + SPARE, own + SPARE))
+        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + SPARE, held + SPARE))
         used = resource.getrusage(resource.RUSAGE_SELF)
         soft = int(used.ru_utime + used.ru_stime) + SECONDS + 1
         resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 1))

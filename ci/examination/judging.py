@@ -305,13 +305,13 @@ class Judge:
                     if question.door == "stationary":
                         if solver != question.solver:
                             continue
-                        found = fsp.stationary(self.model, question.tol, space=self._box(), method=solver)
+                        answer = fsp.stationary(self.model, question.tol, space=self._box(), method=solver)
                     else:
                         times = self.network["times"]
-                        found = fsp.transient(self.model, times, question.tol, space=self._box(), solver=solver)[-1]
+                        answer = fsp.transient(self.model, times, question.tol, space=self._box(), solver=solver)[-1]
                 except Exception:
                     continue
-            if found.error.certified and found.error.total <= question.tol:
+            if answer.error.certified and answer.error.total <= question.tol:
                 record |= {"verdict": BOX_ANSWERS, "box_solver": solver}
                 return
 
@@ -329,55 +329,55 @@ class Judge:
     def _judge_relaxation(self, question: Question, answer: fsp.Relaxation) -> dict[str, Any]:
         gaps = self.truth.gaps
         off = min((abs(answer.gap - gap) / gap for gap in gaps), default=math.inf)
-        found = {"gap": answer.gap, "right": gaps, "distance": off, "bound": RELATIVE_GAP}
+        record = {"gap": answer.gap, "right": gaps, "distance": off, "bound": RELATIVE_GAP}
         if off <= RELATIVE_GAP:
-            return {**found, "verdict": GOOD}
+            return {**record, "verdict": GOOD}
         text = f"gap {answer.gap:.6g}, right is {' or '.join(f'{gap:.6g}' for gap in gaps)}"
-        return {**found, "verdict": MISSED_ESTIMATE if "≈" in str(answer) else BROKEN, "message": text}
+        return {**record, "verdict": MISSED_ESTIMATE if "≈" in str(answer) else BROKEN, "message": text}
 
     def _judge_sweep(self, question: Question, sweep: fsp.Sweep) -> dict[str, Any]:
         ((name, values),) = self._swept().items()
-        found = []
+        records = []
         for value, solution in zip(values, sweep, strict=True):
             changed = {**self.network, "parameters": {**self.network["parameters"], name: value}}
             reference, answers = Truth(changed).transients
-            found += [_held(d, reference, a, question.tol) for d, a in zip(solution, answers, strict=True)]
-        return _worst(found)
+            records += [_held(d, reference, a, question.tol) for d, a in zip(solution, answers, strict=True)]
+        return _worst(records)
 
 
 def _held(answer: fsp.Distribution, reference: Reference, truth: Answer, tol: float) -> dict[str, Any]:
     """Judge one distribution."""
     d, bound = distance(answer, reference, truth), answer.error.total
-    found = {"distance": d, "bound": bound, "states": len(answer)}
+    record = {"distance": d, "bound": bound, "states": len(answer)}
     if len(truth.p) <= MOST_WRITTEN:  # for the script, should it fail
         right = {"right": [[x, float(p)] for x, p in zip(reference.states.tolist(), truth.p, strict=True) if p > 0]}
     else:
         right = {}
     if not np.isfinite(answer.probabilities).all() or (answer.probabilities < 0).any():
-        return {**found, **right, "verdict": BROKEN, "message": "a probability is negative or not a number"}
+        return {**record, **right, "verdict": BROKEN, "message": "a probability is negative or not a number"}
     if not answer.error.certified:
         missed = d > max(MISSED * bound, tol)
         text = {**right, "message": f"estimate {bound:.3g}, but the distance is {d:.3g}"} if missed else {}
-        return {**found, "verdict": MISSED_ESTIMATE if missed else ESTIMATE, **text}
+        return {**record, "verdict": MISSED_ESTIMATE if missed else ESTIMATE, **text}
     if d > bound:
-        return {**found, **right, "verdict": BROKEN, "message": f"bound {bound:.6g}, but the distance is {d:.6g}"}
+        return {**record, **right, "verdict": BROKEN, "message": f"bound {bound:.6g}, but the distance is {d:.6g}"}
     wrong = next(faults(answer, reference, truth), None)
     if wrong is not None:
-        return {**found, **right, "verdict": BROKEN, "message": wrong}
-    return {**found, "verdict": ABOVE if bound > tol else GOOD}
+        return {**record, **right, "verdict": BROKEN, "message": wrong}
+    return {**record, "verdict": ABOVE if bound > tol else GOOD}
 
 
-def _worst(found: list[dict[str, Any]]) -> dict[str, Any]:
+def _worst(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the record of the worst of several distributions."""
     order = (BROKEN, MISSED_ESTIMATE, ABOVE, ESTIMATE, GOOD)
-    at = min(range(len(found)), key=lambda i: (order.index(found[i]["verdict"]), -found[i]["distance"]))
-    return {**found[at], "at": at, "solved": len(found)}
+    at = min(range(len(records)), key=lambda i: (order.index(records[i]["verdict"]), -records[i]["distance"]))
+    return {**records[at], "at": at, "solved": len(records)}
 
 
 def _place(error: Exception) -> str:
     """Return a message with the innermost place in the package."""
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if "/fsp/" in frame.filename]
-    at = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/fsp/" in frame.filename]
+    at = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{at}"
 
 

@@ -116,12 +116,12 @@ class Reference:
 
     def rates(self, t: float | np.longdouble) -> Any:
         """Return the rate of each jump at a time, (n_jumps,)."""
-        found = self.constant.copy()
+        values = self.constant.copy()
         for k, law in enumerate(self.laws):
             if law.timed:
                 mine = self.law == k
-                found[mine] = law.at(self.states[self.source[mine]], t)
-        return found
+                values[mine] = law.at(self.states[self.source[mine]], t)
+        return values
 
     def fastest(self, t: float) -> float:
         """Return the largest exit rate at a time."""
@@ -144,15 +144,15 @@ class Reference:
         for state, weight in self.start.items():
             p[self.place[state]] += Extended(weight)
         kicks = {event.at: event for event in self.events if event.at is not None}
-        t, slack, found = 0.0, 0.0, {}
+        t, slack, answers = 0.0, 0.0, {}
         for stop in sorted({*times, *self.network.get("switches", []), *kicks}):
             if stop > t:
                 p, spent = self._advance(p, t, stop)
                 slack, t = slack + spent, stop
             if stop in kicks:
                 p = self._kick(p, kicks[stop])
-            found[stop] = Answer(p[:-1].copy(), float(p[-1]), slack)
-        return [found[stop] for stop in times]
+            answers[stop] = Answer(p[:-1].copy(), float(p[-1]), slack)
+        return [answers[stop] for stop in times]
 
     def _kick(self, p: Any, event: _Event) -> Any:
         moved = np.zeros_like(p)
@@ -307,14 +307,14 @@ class Reference:
             raise TooLargeError
         label, closed = self.classes
         Q = self._closed.astype(float)
-        found = {"whole": _slowest(Q, len(closed))}
+        slowest = {"whole": _slowest(Q, len(closed))}
         inside = np.isin(label, closed)
         if len(closed) == 1 and inside.sum() > 1:
-            found["class"] = _slowest(Q[np.ix_(inside, inside)], 1)
+            slowest["class"] = _slowest(Q[np.ix_(inside, inside)], 1)
         if not inside.all():
             A = Q - np.diag(Q.sum(axis=0))
-            found["before absorption"] = float(-np.linalg.eigvals(A[np.ix_(~inside, ~inside)]).real.max())
-        return found
+            slowest["before absorption"] = float(-np.linalg.eigvals(A[np.ix_(~inside, ~inside)]).real.max())
+        return slowest
 
 
 def initial(network: Mapping[str, Any]) -> list[tuple[tuple[int, ...], float]]:
@@ -410,11 +410,11 @@ def _whole(number: int) -> np.longdouble:
 
 
 def _side(text: str) -> dict[str, int]:
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for term in text.split("+"):
         match term.split():
             case [number, name]:
-                found[name] = found.get(name, 0) + int(number)
+                counts[name] = counts.get(name, 0) + int(number)
             case [name] if name != "0":
-                found[name] = found.get(name, 0) + 1
-    return found
+                counts[name] = counts.get(name, 0) + 1
+    return counts

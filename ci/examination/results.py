@@ -12,15 +12,15 @@ import numpy as np
 def damage(path: Path, random: np.random.Generator, what: str) -> None:
     """Change an attribute, take a dataset away, or give one another type."""
     with h5py.File(path, "r+") as file:
-        found: list[Any] = [file]
-        file.visititems(lambda _, item: found.append(item))
+        items: list[Any] = [file]
+        file.visititems(lambda _, item: items.append(item))
         if what == "attribute":
-            owners = [item for item in found if len(item.attrs)]
+            owners = [item for item in items if len(item.attrs)]
             item = owners[int(random.integers(len(owners)))]
             name = sorted(item.attrs)[int(random.integers(len(item.attrs)))]
             item.attrs[name] = [-1.0, "other", np.nan, 7, True][int(random.integers(5))]
             return
-        sets = [item for item in found if isinstance(item, h5py.Dataset)]
+        sets = [item for item in items if isinstance(item, h5py.Dataset)]
         item = sets[int(random.integers(len(sets)))]
         name, shape = item.name, item.shape
         del file[name]
@@ -40,9 +40,9 @@ def same(before: Any, after: Any) -> str:
         return f"differs in length: {len(after)}"
     if hasattr(before, "points") and not np.array_equal(before.points, after.points):
         return "differs in points"
-    for one, other in zip(before, after, strict=True):
-        if (found := same(one, other)) != "same":
-            return found
+    for first, second in zip(before, after, strict=True):
+        if (difference := same(first, second)) != "same":
+            return difference
     return "same"
 
 

@@ -145,10 +145,10 @@ def _require_within(model: Model, counts: Counts, instruments: Sequence[Instrume
     largest = dict(zip(model.species, model.species_bounds.tolist(), strict=True))
     for i, (name, instrument) in enumerate(zip(counts.observed, instruments, strict=True)):
         for t, values in zip(counts.times.tolist(), counts.values, strict=True):
-            most = int(values[:, i].max())
-            if isinstance(instrument, Exact) and most > largest.get(name, most):
+            seen = int(values[:, i].max())
+            if isinstance(instrument, Exact) and seen > largest.get(name, seen):
                 raise ArgumentError(
-                    f"`counts` must be possible under the model, but a cell with {name} = {most} at t = {t:g} is not, "
+                    f"`counts` must be possible under the model, but a cell with {name} = {seen} at t = {t:g} is not, "
                     f"as there are at most {largest[name]:g} of it; leave it out, or give an `instrument` by which it "
                     f"may be seen."
                 )

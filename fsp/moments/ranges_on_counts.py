@@ -143,8 +143,8 @@ class _CountGrid:
         """Return a part as a multiple of larger powers, (2)."""
         if part.powers == powers:
             return part
-        most = _size([a - g for a, g in zip(part.powers, powers, strict=True)])
-        return _widened(powers, np.minimum(part.low * most, 0.0), np.maximum(part.high * most, 0.0))
+        largest = _size([a - g for a, g in zip(part.powers, powers, strict=True)])
+        return _widened(powers, np.minimum(part.low * largest, 0.0), np.maximum(part.high * largest, 0.0))
 
     def together(self, parts: Sequence[_PowerRange]) -> list[_PowerRange]:
         """Return parts as multiples of the same powers."""
@@ -195,11 +195,11 @@ class _CountGrid:
     def exponential(self, parts: Sequence[_PowerRange]) -> _PowerRange:
         """Enclose an exponential: of x^α v between those of 0 and N^α v, or of 0 and infinity."""
         (part,) = parts
-        most = math.inf if any(a > 0 for a in part.powers) else _size(part.powers)
+        largest = math.inf if any(a > 0 for a in part.powers) else _size(part.powers)
         with np.errstate(over="ignore", invalid="ignore"):
             low, high = part.low, part.high
             if part.powers != self.none:
-                low, high = np.where(low < 0.0, low * most, 0.0), np.where(high > 0.0, high * most, 0.0)
+                low, high = np.where(low < 0.0, low * largest, 0.0), np.where(high > 0.0, high * largest, 0.0)
             return _widened(self.none, np.exp(low), np.exp(high), POWER_SLACK, UNDERFLOWN)
 
     def logarithm(self, parts: Sequence[_PowerRange]) -> _PowerRange:
@@ -209,9 +209,9 @@ class _CountGrid:
             ends = np.where(part.low > 0.0, np.log([part.low, part.high]), np.nan)  # (2, n_cells)
         terms = [_widened(self.none, ends[0], ends[1], POWER_SLACK, POWER_SLACK)]
         for i, a in enumerate(part.powers):
-            most = np.full(self.shape, float(a) * math.log(FIRST_POWER) * _size([-LOG_POWER]))
+            largest = np.full(self.shape, float(a) * math.log(FIRST_POWER) * _size([-LOG_POWER]))
             raised = tuple(LOG_POWER if i == j else Fraction(0) for j in range(len(self.large)))
-            terms.append(_widened(raised, np.minimum(most, 0.0), np.maximum(most, 0.0), POWER_SLACK))
+            terms.append(_widened(raised, np.minimum(largest, 0.0), np.maximum(largest, 0.0), POWER_SLACK))
         return self.total(terms)
 
     # ---- choices
@@ -288,7 +288,7 @@ def size_on_counts(tree: Expression, species: Sequence[str], divisor: Expression
     names = [name for name in species if name in used]
     if not names or len(names) < len(used) or MOST_GRID_CELLS ** (1.0 / len(names)) < FEWEST_GRID_CELLS:
         return None
-    found = []
+    ranges = []
     for large in _subsets(names):
         cells = _CountGrid.of(names, large)
         part = cells.of_tree(tree)
@@ -296,8 +296,8 @@ def size_on_counts(tree: Expression, species: Sequence[str], divisor: Expression
             part = _score(cells, part, cells.of_tree(divisor))
         if not _is_known(part).all():
             return None
-        found.append((cells, part))
-    return _polynomial(found, names, species)
+        ranges.append((cells, part))
+    return _polynomial(ranges, names, species)
 
 
 def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -313,14 +313,16 @@ def _score(cells: _CountGrid, part: _PowerRange, divisor: _PowerRange) -> _Power
     return _PowerRange(ratio.powers, np.where(idle, 0.0, ratio.low), np.where(idle, 0.0, ratio.high))
 
 
-def _polynomial(found: Sequence[tuple[_CountGrid, _PowerRange]], names: Sequence[str], species: Sequence[str]) -> Terms:
+def _polynomial(
+    ranges: Sequence[tuple[_CountGrid, _PowerRange]], names: Sequence[str], species: Sequence[str]
+) -> Terms:
     """Return the sum of c Π x_i^p_i over sets of species that are not 0."""
     degrees = dict.fromkeys(names, 0)
-    for cells, part in found:
+    for cells, part in ranges:
         for name, a in zip(cells.large, part.powers, strict=True):
             degrees[name] = max(degrees[name], math.ceil(a))
     terms: dict[tuple[Fraction, ...], Fraction] = {}
-    for cells, part in found:
+    for cells, part in ranges:
         size = np.maximum(np.abs(part.low), np.abs(part.high))  # (n_cells,)
         size = size * _size([a - degrees[name] for name, a in zip(cells.large, part.powers, strict=True)])
         present = {name: np.ones(cells.shape, dtype=np.bool_) for name in cells.large}

@@ -6,8 +6,8 @@ MUTANTS = [
     mutant(
         "counts-that-are-conserved-are-sought",
         "inference/objective.py",
-        "if isinstance(instrument, Exact) and most > largest.get(name, most):",
-        "if isinstance(instrument, Exact) and most > 1e300:",
+        "if isinstance(instrument, Exact) and seen > largest.get(name, seen):",
+        "if isinstance(instrument, Exact) and seen > 1e300:",
         "fit",
         only="conserves",
     ),

@@ -13,7 +13,7 @@ MUTANTS = [
     mutant(
         "smaller-powers-do-not-matter",
         "moments/ranges_on_counts.py",
-        "return _widened(powers, np.minimum(part.low * most, 0.0), np.maximum(part.high * most, 0.0))",
+        "return _widened(powers, np.minimum(part.low * largest, 0.0), np.maximum(part.high * largest, 0.0))",
         "return _widened(powers, 0.0 * part.low, 0.0 * part.high)",
         "ranges_on_counts",
         only="vanish_before",
