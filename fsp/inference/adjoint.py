@@ -22,20 +22,22 @@ and Ψ, are made by `fsp.inference.backward`, of numbers that are not negative, 
      which is at most N max H 2 max D_k/Λ for weights w_N, D_k = Σ_r |∂_k a_r|, and as ``Σ N w_N`` over what is left out
      is at most Λ h times the weights from the window's last on, 6 ε h max H max D_k is lacking.
 
-The Poisson windows are such that P(N >= last) <= ε/2 too.  Moments of m are followed as in `fsp.inference.account`.
+The Poisson windows are such that P(N >= last) <= ε/2 too.  Moments of m are followed as in
+`fsp.inference.account`; of events that set counts, which are matrices: `fsp.inference.stored_maps`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fsp.arithmetic import ROUNDED_UP, SUM_ROUNDING, UNIT_ROUNDOFF, dot
 from fsp.bars import silent
+from fsp.inference.adjoint_events import AdjointEvents, TimeShifts
+from fsp.inference.adjoint_truncation import LACKS, AdjointTruncation
 from fsp.inference.backward import (
     ForwardPass,
     Products,
@@ -47,21 +49,16 @@ from fsp.inference.backward import (
 )
 from fsp.inference.beginning import of_model
 from fsp.inference.derived import slopes_on
-from fsp.moments.part_moments import PartMoments, mean_over, moment_of
 from fsp.projection.progress import Progress
 from fsp.space.places import places
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import FloatArray
     from fsp.generator import Generator
     from fsp.inference.envelopes import Bounds
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
-    from fsp.moments.part_moments import Gauge, Moment
-    from fsp.moments.polynomial import Polynomial
     from fsp.projection.progress import ProgressCallback
-
-LACKS, LACKS_OF_SUMS = 4.0, 8.0  # times ε: above 2 and above 6 of (4)
 
 
 class Weights(NamedTuple):
@@ -109,19 +106,20 @@ class Adjoint:
         exit_rate: float | None = None,
         rates_off: RatesOff | None = None,
     ) -> None:
-        self._model, self._slopes, self.space = model, slopes, generator.space
-        self._times, self._report = times, report
+        self._model, self.space = model, generator.space
+        self._report, self._slopes = report, slopes
         self.gauges = [bounds.followed[i] for i in bounds.of_errors]
         self.chain = UniformizedChain.of(generator, exit_rate or 0.0)
         self._rates_off = rates_off or RatesOff(0.0, {})
         self._beginning = of_model(model, slopes)
-        self._truncation = _AdjointTruncation(model, slopes, bounds, generator, self.chain, tail)
+        self._truncation = AdjointTruncation(model, slopes, bounds, generator, self.chain, tail)
+        self.events = AdjointEvents(model, slopes, bounds, self.chain, self._truncation, times)
         begun = self._beginning
         rounded = [begun.rounding * gauge.powers(begun.states).max(axis=1) for gauge in bounds.followed]
         moments = [begun.moments.of_p(gauge) + more for gauge, more in zip(bounds.followed, rounded, strict=True)]
         self._truncation.begin(begun.lacking + begun.rounding, moments)
         if exit_rate is None:
-            SideBySide([self], times, tail)
+            self.passed(forward(self.chain, self.start(), self.events.times, tail, self.enter, self.events.mapped))
 
     def start(self) -> FloatArray:
         """Return where it begins, and nothing of it lost, (n + 1,)."""
@@ -137,20 +135,23 @@ class Adjoint:
         """Take note of the way that it went."""
         roundings = self._truncation.generator.roundings + self._rates_off.relative / UNIT_ROUNDOFF
         self.path, self.relative = path, relative_error(path, roundings + self._model.n_reactions)
+        self.relative += self.events.relative
 
     def probabilities(self, i: int) -> FloatArray:
         """Return lower bounds, but for `relative`, of the probabilities at time i, (n,)."""
-        return self.path.at[i][:-1]
+        return self.path.at[self.events.numbers[i]][:-1]
 
     def lacks(self, i: int) -> float:
         """Bound what they lack at time i, all together."""
-        sink = float(self.path.at[i][-1]) * (1.0 + 2.0 * self.relative)
-        tails = sum(stretch.time <= i for stretch in self.path.stretches) * LACKS * self._truncation.tail
+        number = self.events.numbers[i]
+        sink = float(self.path.at[number][-1]) * (1.0 + 2.0 * self.relative)
+        tails = sum(stretch.time <= number for stretch in self.path.stretches) * LACKS * self._truncation.tail
         return (sink + tails + self._beginning.lacking + self.absolute(i)) * ROUNDED_UP
 
     def absolute(self, i: int) -> float:
         """Bound what they may be too large at time i, all together, beside what is relative."""
-        passed = sum(stretch.length for stretch in self.path.stretches if stretch.time <= i)
+        number = self.events.numbers[i]
+        passed = sum(stretch.length for stretch in self.path.stretches if stretch.time <= number)
         return (self._beginning.rounding + self._truncation.generator.misjudged(0.0, passed)) * ROUNDED_UP
 
     def level(self, highest: float) -> FloatArray:
@@ -164,20 +165,32 @@ class Adjoint:
 
         `signed` says whether λ may be negative somewhere.
         """
-        if not all(np.isfinite(weights.height).all() for weights in asked):
+        later = self.later(asked)
+        if not np.isfinite(later).all():
             nothing = self.level(0.0)
             estimate = self.gradient(
                 [weights._replace(off=0.0 * weights.values, height=nothing) for weights in asked], signed=signed
             )
             return estimate._replace(off=np.full(len(estimate.off), inf))
-        later = _later(asked)
+        shifts = TimeShifts(self.events, later, self.relative, signed=signed)
         products = backward(
             self.chain,
             self.path,
-            lambda i: self.weights(asked[i]),
+            lambda number: self._entering(number, asked),
             lambda stretch: self.after(stretch, later),
+            shifts.before,
         )
-        return self.contracted(products, later, signed=signed)
+        gradient = self.contracted(products, later, signed=signed)
+        off = np.nan_to_num(gradient.off + shifts.off * ROUNDED_UP, nan=inf, posinf=inf)
+        return gradient._replace(values=gradient.values + shifts.values, off=off)
+
+    def later(self, asked: Sequence[Weights]) -> FloatArray:
+        """Return the heights of what is asked at each time or later, from all states before it, (n, 1 + n_gauges)."""
+        return self.events.heights([weights.height for weights in asked], self.level(0.0))
+
+    def _entering(self, number: int, asked: Sequence[Weights]) -> FloatArray:
+        i = self.events.asked.get(number)
+        return np.zeros((len(self.space) + 1, 2)) if i is None else self.weights(asked[i])
 
     def weights(self, asked: Weights) -> FloatArray:
         """Return the weights, and what bounds what they may be off, that come in at a time, (n + 1, 2)."""
@@ -207,9 +220,9 @@ class Adjoint:
 
     def _say(self, stretch: SeriesStretch) -> None:
         """Say how far back it is."""
-        end = float(self._times[-1])
-        back = end - float(self._times[stretch.time])
-        self._report(Progress(back, end, len(self.space), self.lacks(len(self._times) - 1), "back from the end"))
+        times = self.events.times
+        back, last = times[-1] - times[stretch.time], len(self.events.numbers) - 1
+        self._report(Progress(back, times[-1], len(self.space), self.lacks(last), "back from the end"))
 
     def _of_start(self) -> FloatArray:
         """Bound Σ |∂_k p(0) - h_k| and Σ u of it, (q, 1 + n_gauges)."""
@@ -239,7 +252,7 @@ class Adjoint:
 class SideBySide:
     """Adjoints on the same states and with the same largest exit rate, which pass as one chain."""
 
-    def __init__(self, each: Sequence[Adjoint], times: Sequence[float], tail: float) -> None:
+    def __init__(self, each: Sequence[Adjoint], tail: float) -> None:
         self._each, self._size = each, len(each[0].space) + 1
         self._chain = UniformizedChain.side_by_side([adjoint.chain for adjoint in each])
 
@@ -248,13 +261,13 @@ class SideBySide:
                 adjoint.enter(stretch, powers[:, i * self._size : (i + 1) * self._size])
 
         start = np.concatenate([adjoint.start() for adjoint in each])
-        self._path = forward(self._chain, start, times, tail, entered)
+        self._path = forward(self._chain, start, each[0].events.times, tail, entered)
         for i, adjoint in enumerate(each):
             adjoint.passed(self._path.of(i, self._size))
 
     def gradients(self, asked: Sequence[Weights], *, signed: bool) -> list[Gradient]:
         """Return the derivatives of each, of what is asked of all, with finite heights."""
-        later = _later(asked)
+        later = self._each[0].later(asked)
         products = backward(
             self._chain,
             self._path,
@@ -264,114 +277,3 @@ class SideBySide:
         return [
             adjoint.contracted(products.of(i, self._size), later, signed=signed) for i, adjoint in enumerate(self._each)
         ]
-
-
-def _later(asked: Sequence[Weights]) -> FloatArray:
-    """Return the heights of what is asked at each time or later, (n_times, 1 + n_gauges)."""
-    return np.cumsum([weights.height for weights in asked][::-1], axis=0)[::-1]
-
-
-class _Outflow:
-    """What leaves the stored states, and how high H is there and beyond them."""
-
-    def __init__(
-        self, model: Model, slopes: Derivatives, bounds: Bounds, generator: Generator, chain: UniformizedChain
-    ) -> None:
-        states = generator.space.states
-        self.edges = list[tuple[Any, Any, Any]]()  # sources (m,), rates (m,), powers of each gauge where they lead to
-        led = []
-        for r, change in enumerate(model.change):
-            sources = np.flatnonzero(chain.targets[chain.change_of[r]] == len(states))
-            changed, wrong = slopes_on(model, states[sources], r, slopes)  # (q, m) each
-            rates = model.propensity(r, states[sources])
-            leads = (rates > 0.0) | (np.abs(changed) + wrong).any(axis=0)
-            sources, rates = sources[leads], rates[leads]
-            led.append(states[sources] + change)
-            self.edges.append((sources, rates, [gauge.powers(led[-1]) for gauge in bounds.followed]))
-        self.sources = np.unique(np.concatenate([sources for sources, *_ in self.edges]))
-        self.largest = [gauge.powers(states).max(axis=1) for gauge in bounds.followed]
-        chosen = [bounds.followed[i] for i in bounds.of_errors]
-        self.highest = _highest(chosen, states), _highest(chosen, np.concatenate(led))
-
-
-class _AdjointTruncation:
-    """What y lacks, m, and the integrals of the second term of (3) over each stretch."""
-
-    def __init__(
-        self,
-        model: Model,
-        slopes: Derivatives,
-        bounds: Bounds,
-        generator: Generator,
-        chain: UniformizedChain,
-        tail: float,
-    ) -> None:
-        self.generator, self._rate, self.tail = generator, chain.rate, tail
-        self._boundary = _Outflow(model, slopes, bounds, generator, chain)
-        self.highest = self._boundary.highest
-        self._followed = bounds.followed
-        gauges = (None, *(bounds.followed[i] for i in bounds.of_errors))
-        self._polynomials = [[_only(bounds.remnant(k, gauge)) for gauge in gauges] for k in range(len(slopes.names))]
-        self._part, self._mass, self._closed = PartMoments(self._followed), 0.0, True
-        self._stretches: list[tuple[SeriesStretch, float, FloatArray]] = []  # with ∫ Σ m, and by polynomials
-        self._moved = lru_cache(lambda h: [gauge.moved(h) for gauge in bounds.followed])
-
-    def begin(self, mass: float, moments: list[FloatArray]) -> None:
-        """Take note of what is lacking at the beginning."""
-        self._mass, self._closed = mass, mass == 0.0 and not len(self._boundary.sources)
-        self._part.feed(moments)
-
-    def within(self, h: float) -> float:
-        """Bound what y lacks on stored states after a time h, or may be off since rates are: (4)."""
-        return LACKS * self.tail + self.generator.misjudged(0.0, h)
-
-    def enter(self, stretch: SeriesStretch, powers: FloatArray) -> None:
-        """Follow it over a stretch."""
-        weights, h = stretch.weights, stretch.length
-        stays = np.clip(1.0 - np.cumsum(weights), 0.0, 1.0) + self.tail + 4.0 * len(weights) * UNIT_ROUNDOFF
-        boundary, within = self._boundary, self.within(h)
-        occupation = np.zeros(powers.shape[1])  # ∫ y ds, rounded up, where it is needed
-        occupation[boundary.sources] = stays @ powers[:, boundary.sources] / self._rate * ROUNDED_UP
-        fed, left = [within * largest for largest in boundary.largest], 0.0
-        for sources, rates, gauged in boundary.edges:
-            flow = occupation[sources] * rates
-            left += float(flow.sum())
-            fed = [sums + (above @ flow) * ROUNDED_UP for sums, above in zip(fed, gauged, strict=True)]
-        self._mass = (self._mass + left + within) * ROUNDED_UP
-        mass = h * self._mass
-        moment = moment_of(self._followed, self._part.advance(self._moved(h), fed, h), mass)
-        beyond = [[_above(polynomial, moment) for polynomial in row] for row in self._polynomials]
-        self._stretches.append((stretch, mass, np.array(beyond)))
-
-    def charge(self, later: FloatArray, largest: FloatArray, *, signed: bool) -> FloatArray:
-        """Return the second term of (3), and the last of (4), (q,).
-
-        `later` are the heights before each time, (n_times, 1 + n_gauges), and `largest` the largest D_k, (q,).
-        """
-        total = np.zeros(len(largest))
-        for stretch, mass, beyond in self._stretches:
-            on_space = 2.0 * mass * np.outer(largest, self.highest[0])  # (q, 1 + n_gauges)
-            charges = np.minimum(beyond, on_space) if self._closed else beyond
-            charges = charges * (1.0 if signed else np.array([0.5, *[1.0] * len(later[0][1:])]))
-            heights = later[stretch.time]
-            used = heights != 0.0
-            total += charges[:, used] @ heights[used]
-            total += LACKS_OF_SUMS * self.tail * stretch.length * float(heights @ self.highest[0]) * largest
-        return total
-
-
-def _only(polynomials: Sequence[Polynomial | None]) -> Polynomial | None:
-    """Return the polynomial of constant rates."""
-    (polynomial,) = polynomials
-    return polynomial
-
-
-def _above(polynomial: Polynomial | None, moment: Moment) -> float:
-    return inf if polynomial is None else mean_over(polynomial, moment)
-
-
-def _highest(gauges: Sequence[Gauge], states: IntArray) -> FloatArray:
-    """Return the largest 1 and u of states (n, d), (1 + n_gauges,); zeros where there are none."""
-    if not len(states):
-        return np.zeros(1 + len(gauges))
-    return np.array([1.0, *(float(gauge.powers(states)[1].max()) for gauge in gauges)])

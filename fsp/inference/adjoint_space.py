@@ -13,16 +13,19 @@ from fsp.errors import BackendError, ConvergenceError
 from fsp.generator import Generator
 from fsp.inference.adjoint import Adjoint, Gradient
 from fsp.inference.beginning import of_model
+from fsp.inference.count_maps import largest_of
 from fsp.inference.distributions import run_of
 from fsp.inference.envelopes import Bounds
 from fsp.inference.stationary_start import stationary
 from fsp.inference.timed_adjoint import TimedAdjoint
+from fsp.inference.timed_events import taken_apart
 from fsp.projection.backend import serial
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.equilibrium.response import StoredLaw
+    from fsp.inference.count_maps import CountMap
     from fsp.inference.parameters import Derivatives
     from fsp.inference.problem import Limits
     from fsp.model import Model
@@ -43,15 +46,19 @@ class Met(NamedTuple):
 
 
 def chosen_method(method: str, model: Model, start: str | None) -> str:
-    """Return 'adjoint', where rates are constant and the start a model's; else 'in time', or 'forward' through events.
+    """Return 'adjoint', where rates are constant and the start a model's; else 'in time'.
+
+    Through events that set counts, where rates are not constant or the start not a model's, 'forward'.
 
     The cost of adjoints is that of three or four vectors: with two parameters as much as forward, with 4 a third
     (measured).
     """
     check_choice("method", method, GRADIENT_METHODS)
-    if method == "forward" or model.events:  # those that set counts
+    plain, settings = taken_apart(model)
+    in_time = plain.is_time_dependent or start is not None
+    if method == "forward" or (in_time and settings):
         return "forward"
-    return "in time" if model.is_time_dependent or start is not None else "adjoint"
+    return "in time" if in_time else "adjoint"
 
 
 def require_adjoint(method: str) -> None:
@@ -78,10 +85,11 @@ def refined(
     `first` are the loss of probability, and what is left out of the Poisson weights, of the first space.
     """
     loss, tail = first
-    bounds = Bounds.of(model, slopes, max(float(times[-1]), 1e-300))
+    largest = largest_of(model, slopes.maps) if slopes.maps else None
+    bounds = Bounds.of(model, slopes, max(float(times[-1]), 1e-300), largest)
     best: Gradient | None = None
     for _ in range(MOST_SPACES):
-        generator = Generator(model, states_of(model, times, loss, limits))
+        generator = Generator(model, states_of(model, times, loss, limits, maps=slopes.maps))
         adjoint = Adjoint(model, slopes, bounds, generator, times.tolist(), tail, limits.report)
         gradient = asked(adjoint)
         before = math.inf if best is None else width(best)
@@ -133,10 +141,17 @@ def refined_in_time(
     return best if best is not None and np.isfinite(best.off).all() else None
 
 
-def states_of(model: Model, times: FloatArray, loss: float, limits: Limits, start: str | None = None) -> StateSpace:
-    """Return all states that are met on the way to the last time."""
+def states_of(
+    model: Model,
+    times: FloatArray,
+    loss: float,
+    limits: Limits,
+    start: str | None = None,
+    maps: Sequence[CountMap] = (),
+) -> StateSpace:
+    """Return all states that are met on the way to the last time; `maps` as for `run_of`."""
     spaces: list[BaseSpace] = []
-    run_of(model, times, loss, limits, start, watch=spaces.append).results()
+    run_of(model, times, loss, limits, start, spaces.append, maps).results()
     return together(spaces)
 
 

@@ -87,7 +87,6 @@ class SeriesStretch(NamedTuple):
     weights: FloatArray  # w_0, w_1 …; zero before the window
     length: float  # h
     time: int  # number of the next time asked for
-    ends: bool  # whether it ends there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,10 +128,12 @@ def forward(
     times: Sequence[float],
     tail: float,
     seen: Callable[[SeriesStretch, FloatArray], None] | None = None,
+    mapped: Callable[[int, FloatArray], FloatArray] | None = None,
 ) -> ForwardPass:
     """Advance a start (n + 1,) through increasing times; all but `tail` of the weights of a stretch are added.
 
-    `seen` is called with each stretch and the powers z_0, z_1 … of it.
+    `seen` is called with each stretch and the powers z_0, z_1 … of it; `mapped` returns what becomes of y at a time, by
+    its number.
     """
     at: list[FloatArray] = []
     stretches: list[SeriesStretch] = []
@@ -140,17 +141,17 @@ def forward(
     for i, end in enumerate(times):
         duration = span(t, end)
         count = max(1, int(np.ceil(chain.rate * duration / _stride(len(chain)))))
-        for j in range(count if duration > 0.0 else 0):
+        for _ in range(count if duration > 0.0 else 0):
             length = duration / count
             first, weights = poisson_window(chain.rate * length, tail)
             padded = np.concatenate([np.zeros(first), weights, np.zeros(2 if first + len(weights) < 2 else 0)])
-            stretch = SeriesStretch(y, padded, length, i, j == count - 1)
+            stretch = SeriesStretch(y, padded, length, i)
             powers = _powers(chain, stretch)
             if seen is not None:
                 seen(stretch, powers)
             y = padded @ powers
             stretches.append(stretch)
-        t = end
+        t, y = end, y if mapped is None else mapped(i, y)
         at.append(y)
     return ForwardPass(at, stretches)
 
@@ -160,21 +161,22 @@ def backward(
     path: ForwardPass,
     weights: Callable[[int], FloatArray],
     after: Callable[[SeriesStretch], Any],
+    mapped: Callable[[int, FloatArray], FloatArray] | None = None,
 ) -> Products:
     """Take weights, (n + 1, c), that come in at each time, back to time zero.
 
-    `weights` returns those of a time by its number; what `after` returns for a stretch is added to λ at its beginning.
+    `weights` returns those of a time by its number; what `after` returns for a stretch is added to λ at its beginning;
+    `mapped` returns what λ at a time was before what became of y there.
     """
     n, times = len(chain), len(path.at)
-    at_start = times - sum(stretch.ends for stretch in path.stretches)  # times that no stretch ends at
     v = np.zeros_like(weights(times - 1))
     sums = np.zeros((len(chain.targets) + 1, n, v.shape[1]))
-    for stretch in reversed(path.stretches):
-        if stretch.ends:
-            v = v + weights(stretch.time)
-        v = _through(chain, stretch, v, sums) + after(stretch)
-    for i in range(at_start):
-        v = v + weights(i)
+    ahead = list(path.stretches)
+    for i in reversed(range(times)):
+        v = (v if mapped is None else mapped(i, v)) + weights(i)
+        while ahead and ahead[-1].time == i:
+            stretch = ahead.pop()
+            v = _through(chain, stretch, v, sums) + after(stretch)
     return Products(sums[:-1] / chain.rate, sums[-1] / chain.rate, v)
 
 

@@ -191,16 +191,16 @@ def _shift(event: CountMap, late: float, model: Model, p: On, after: On, carryin
     lost = float(np.abs(flow.flows).sum() - np.abs(pushed).sum()) if event.firing.rules.draws else 0.0
     first = [carrying.lines(gauge) for gauge in followed]
     then = [(0.0, gauge.weights) for gauge in followed]
-    before = side(flow, (ways, pushed), 1.0, _above(model, bounds, first, late), max(lost, 0.0))
+    before = side(flow, (ways, pushed), 1.0, flow_polynomials(model, bounds, first, late), max(lost, 0.0))
     return Shift(
         event.speeds,
         change,
         before,
-        side(later, (later.to, later.flows), -1.0, _above(model, bounds, then, late), 0.0),
+        side(later, (later.to, later.flows), -1.0, flow_polynomials(model, bounds, then, late), 0.0),
     )
 
 
-def _above(model: Model, bounds: Bounds, lines: Sequence[tuple[float, FloatArray]], t: float) -> list[Above]:
+def flow_polynomials(model: Model, bounds: Bounds, lines: Sequence[tuple[float, FloatArray]], t: float) -> list[Above]:
     """Return polynomials, and by what they are multiplied, above twice the exit rate at a time.
 
     And, for lines ``b + c·x``, above ``Σ_r a_r (2 (b + c·x) + max(c·ν, 0))``, which is infinite where b is.

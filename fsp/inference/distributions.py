@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +19,8 @@ from fsp.solvers.poisson import WIDENED
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.beginning import Beginning
+    from fsp.inference.count_maps import CountMap
     from fsp.inference.problem import Limits, Reached
-    from fsp.inference.timed_events import Setting
     from fsp.model import Model
     from fsp.space.base import BaseSpace
 
@@ -32,13 +33,13 @@ def distributions(
     start: str | None = None,
     watch: Callable[[BaseSpace], None] | None = None,
     begun: Callable[[Beginning], None] | None = None,
-    settings: Sequence[Setting] = (),
+    maps: Sequence[CountMap] = (),
 ) -> list[Reached]:
     """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`.
 
-    `watch` and `settings` as for `run_of`; `begun` is shown where it begins.
+    `watch` and `maps` as for `run_of`; `begun` is shown where it begins.
     """
-    run = run_of(model, times, loss, limits, start, watch, settings)
+    run = run_of(model, times, loss, limits, start, watch, maps)
     if begun is not None:
         begun(run.problem.beginning)
     answers = run.results()
@@ -54,14 +55,14 @@ def run_of(
     limits: Limits,
     start: str | None = None,
     watch: Callable[[BaseSpace], None] | None = None,
-    settings: Sequence[Setting] = (),
+    maps: Sequence[CountMap] = (),
 ) -> Run:
     """Return the run that finds distributions; `watch` is shown each space that it is on.
 
-    `settings` are what events of a model make of counts that were taken out of it before.
+    `maps` are of events that were taken out of the model before.
     """
-    model, more = taken_apart(model)
-    maps = count_maps(model, (*settings, *more), ())
+    model, settings = taken_apart(model)
+    maps = (*(replace(event, speeds=np.zeros(0)) for event in maps), *count_maps(model, settings, ()))
     times = asked_at(maps, times)
     slopes = Derivatives((), (), True, (), maps=maps)
     bounds = Bounds(((),), (), (), (), largest_of(model, maps), model.change.astype(np.float64))

@@ -21,9 +21,11 @@ from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.inference.account import UNBOUNDED_CHANGE
 from fsp.inference.adjoint import Adjoint, Gradient, Weights
 from fsp.inference.adjoint_space import chosen_method, refined, refined_in_time, require_adjoint
+from fsp.inference.count_maps import largest_of
+from fsp.inference.differentiated import differentiated
 from fsp.inference.envelopes import size
 from fsp.inference.loop import check_start
-from fsp.inference.parameters import derivatives, require_fixed_observables
+from fsp.inference.parameters import require_fixed_observables
 from fsp.inference.problem import Limits
 from fsp.inference.sensitivity import sensitivity
 from fsp.inference.timed_events import taken_apart
@@ -83,8 +85,9 @@ def gradient(
     tol
         Half of the width that is asked for, in the unit of the formula.
     method
-        ``"adjoint"``, with rates that depend on time or a stationary start of formulas that have a largest value;
-        ``"forward"``, by `fsp.sensitivity`, of conditions and single species, and through events that set counts;
+        ``"adjoint"``, with rates that depend on time or a stationary start of formulas that have a largest value,
+        and without events that set counts;
+        ``"forward"``, by `fsp.sensitivity`, of conditions and single species;
         ``"auto"`` takes the adjoint wherever it can be had.
     start
         Where the network begins, as for `fsp.sensitivity`.
@@ -135,7 +138,7 @@ def gradient(
     """
     report = callback(progress) or silent
     check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work, progress=report)
-    plain, settings = taken_apart(model)
+    taken_apart(model)  # refuses what has no derivative
     check_tolerance(tol)
     check_start(start)
     times = checked_times(time, "time")
@@ -146,18 +149,17 @@ def gradient(
     tree = formulas.read_formula(formula, model.species, model.observables, float(times[0]))
     require_fixed_observables(model, parameters, [formula])
     limits = Limits(max_states, max_memory, max_work, report)
-    if settings:
-        require_adjoint(method)
-        return _forward(model, formula, times, parameters, tol, limits, log=log, start=start)
-    model, chosen, answer = plain, chosen_method(method, plain, start), None
-    slopes = derivatives(model, parameters, log=log)
-    of_formula = _Formula(model, formula, at_time(tree, float(times[0])), float(times[0]))
+    chosen, answer = chosen_method(method, model, start), None
+    plain, slopes = differentiated(model, parameters, log=log)
+    t = float(times[0])
+    since = math.nextafter(t - max((event.t for event in slopes.maps if event.t <= t), default=0.0), math.inf)
+    of_formula = _Formula(plain, formula, at_time(tree, t), t, since, largest_of(plain, slopes.maps))
     first = min(LOSS_LIMITS[0], LOSS_LIMITS[1] * tol), min(TAIL_LIMITS[0], TAIL_LIMITS[1] * tol)
     if chosen == "adjoint":
-        answer = refined(model, slopes, times, first, limits, of_formula.gradient, lambda g: float(g.off.max()) / tol)
+        answer = refined(plain, slopes, times, first, limits, of_formula.gradient, lambda g: float(g.off.max()) / tol)
     elif chosen == "in time":
         answer = refined_in_time(
-            model, slopes, times, start, limits, of_formula.gradient, lambda g: float(g.off.max()) / tol
+            plain, slopes, times, start, limits, of_formula.gradient, lambda g: float(g.off.max()) / tol
         )
     if answer is None:
         require_adjoint(method)
@@ -171,10 +173,11 @@ def gradient(
 
 
 class _Formula:
-    """What is asked, on states and beyond them."""
+    """What is asked at t, on states and beyond them; `since` is the time since the last event before it."""
 
-    def __init__(self, model: Model, text: str, tree: Expression, t: float) -> None:
+    def __init__(self, model: Model, text: str, tree: Expression, t: float, since: float, largest: FloatArray) -> None:
         self._model, self._text, self._tree, self._t = model, text, tree, t
+        self._since, self._largest = since, largest
 
     def gradient(self, adjoint: Adjoint | TimedAdjoint) -> Gradient:
         """Return the derivatives, of the positive and the negative part where there are both."""
@@ -187,7 +190,7 @@ class _Formula:
             raise ArgumentError(f"`formula` must be finite in every state, but '{self._text}' is not.")
         columns = {name: states[:, i].astype(np.float64) for i, name in enumerate(model.species)}
         off = np.broadcast_to(errors(self._tree, columns, 0.0)[1], len(states)) + UNIT_ROUNDOFF * np.abs(values)
-        height = height_of(model, self._tree, adjoint, self._t)
+        height = height_of(model, self._tree, adjoint, self._since, self._largest)
         positive = adjoint.gradient([Weights(np.maximum(values, 0.0), off, height)], signed=True)
         if (values >= 0.0).all():
             return positive
@@ -196,12 +199,15 @@ class _Formula:
         return Gradient(positive.values - negative.values, positive.off + negative.off, products)
 
 
-def height_of(model: Model, tree: Expression, adjoint: Adjoint | TimedAdjoint, t: float) -> FloatArray:
+def height_of(
+    model: Model, tree: Expression, adjoint: Adjoint | TimedAdjoint, t: float, largest: FloatArray
+) -> FloatArray:
     """Return what bounds the mean of a formula from all states, a time of up to t later; infinite where nothing does.
 
     Polynomials of degree one are bounded by the gauges, by `fsp.moments.part_moments`.
+    `largest` are the largest counts (d,).
     """
-    above: Polynomial | None = size(model, tree, model.species_bounds)
+    above: Polynomial | None = size(model, tree, largest)
     height = adjoint.level(0.0)
     for alpha, c in ({} if above is None else above).items():
         known = [(j, gauge) for j, gauge in enumerate(adjoint.gauges) if alpha[gauge.species] == 1]

@@ -22,18 +22,17 @@ from fsp.generator import Generator
 from fsp.inference.account import Account
 from fsp.inference.beforehand import space_at_the_end
 from fsp.inference.beginning import Beginning, StartProof, of_model
-from fsp.inference.count_maps import asked_at, count_maps, largest_of, names_in
+from fsp.inference.count_maps import asked_at, largest_of
 from fsp.inference.derived import RateChangeBounds, refuse_new_ways
+from fsp.inference.differentiated import differentiated
 from fsp.inference.discontinuities import Discontinuities
 from fsp.inference.envelopes import Bounds
 from fsp.inference.first_loss import first_loss
 from fsp.inference.methods import Method, method_of
 from fsp.inference.parameters import Derivatives
-from fsp.inference.parameters import derivatives as derivatives_of
 from fsp.inference.problem import DROPPED, LEAVING, Limits, Problem, Reached
 from fsp.inference.statewise import Known
 from fsp.inference.stationary_start import stationary
-from fsp.inference.timed_events import taken_apart
 from fsp.model.arguments import check_tolerance
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, serial
@@ -79,11 +78,9 @@ def solve(
     requested = checked_times(times)
     check_tolerance(tol)
     check_start(start)
-    model, settings = taken_apart(model)
-    slopes = derivatives_of(model, parameters, log=log, elsewhere=names_in(model, settings, parameters))
-    maps = count_maps(model, settings, slopes.names, log=log)
+    model, slopes = differentiated(model, parameters, log=log)
+    maps = slopes.maps
     requested = asked_at(maps, requested)
-    slopes = replace(slopes, maps=maps)
     bounds = Bounds.of(model, slopes, max(float(requested[-1]), 1e-300), largest_of(model, maps) if maps else None)
     loss = tol * first_loss(model, slopes, bounds, float(requested[-1]))
     for _ in range(MOST_RUNS):

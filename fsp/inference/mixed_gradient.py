@@ -238,7 +238,7 @@ class MixedAdjoint:
             adjoints.append(
                 Adjoint(model, slopes, bounds, generator, times, self._tail, exit_rate=fastest, rates_off=off)
             )
-        return adjoints, SideBySide(adjoints, times, self._tail)
+        return adjoints, SideBySide(adjoints, self._tail)
 
     def _node(self, values: Mapping[str, float]) -> _Node:
         scores, off = [], []

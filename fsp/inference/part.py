@@ -15,6 +15,7 @@ import numpy as np
 
 from fsp.errors import BackendError, ConvergenceError, ModelError, StateSpaceError
 from fsp.inference.affine_rates import AffineRates
+from fsp.inference.count_maps import count_maps
 from fsp.inference.distributions import distributions
 from fsp.inference.fixed_adjoint import FixedAdjoint
 from fsp.inference.fixed_space import FixedSpace, Transients
@@ -333,9 +334,9 @@ def _reached(
     """Return what is known at some times; append the spaces on the way, where events set counts."""
     if not isinstance(laws, TimedLaws):
         return distributions(model, times, loss, limits)
-    settings = [setting.at(model) for setting in laws.settings]
-    watch = spaces.append if settings else None
-    return distributions(model, times, loss, limits, laws.start, watch, settings=settings)
+    maps = count_maps(model, [setting.at(model) for setting in laws.settings], ())
+    watch = spaces.append if maps else None
+    return distributions(model, times, loss, limits, laws.start, watch, maps=maps)
 
 
 def _first_loss(laws: FreeLaws | TimedLaws) -> float:

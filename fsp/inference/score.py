@@ -29,6 +29,7 @@ from fsp.distribution import Interval
 from fsp.inference.account import UNBOUNDED_CHANGE
 from fsp.inference.adjoint import Adjoint, Gradient, Weights
 from fsp.inference.adjoint_space import Met, refined, refined_in_time
+from fsp.inference.differentiated import differentiated
 from fsp.inference.loop import solve
 from fsp.inference.mixed_gradient import UNBOUNDED_SCORES as UNSTORED
 from fsp.inference.mixed_gradient import MixedAdjoint, refined_mixture
@@ -69,7 +70,7 @@ def by_adjoint(
     limits: Limits,
 ) -> dict[str, Interval]:
     """Bound the derivatives of a log-likelihood by the logarithms of parameters; `least` is a cell's probability."""
-    slopes = derivatives(model, parameters, log=True)
+    model, slopes = differentiated(model, parameters, log=True)
     first = min(LOSS_LIMITS[0], LOSS_LIMITS[1] * least), min(TAIL_LIMITS[0], TAIL_LIMITS[1] * least)
     asked, width = _asked(model, counts, instruments), _width(counts, NARROW_SCORE)
     gradient = refined(model, slopes, counts.times, first, limits, asked, width)

@@ -139,7 +139,7 @@ def test_weights_of_cells_are_as_uncertain_as_their_probabilities():
 def test_heights_are_above_means_from_all_states_at_all_times(start):
     model = immigration_death()
     own = adjoint(model, ["k"], fsp.StateSpace.box(model, upper={"X": 5}))
-    height = height_of(model, parse("2*X + 1", what="formula"), own, T)
+    height = height_of(model, parse("2*X + 1", what="formula"), own, T, model.species_bounds)
     at_most = height[0] + sum(
         c * gauge.powers(np.array([[start]]))[1, 0] for c, gauge in zip(height[1:], own.gauges, strict=True)
     )

@@ -182,7 +182,7 @@ def test_adjoints_side_by_side_say_what_each_says_alone():
         slopes = derivatives(model, ["k", "g", "gp"], log=True)
         bounds = stored_bounds(space, model, slopes)
         adjoints.append(Adjoint(model, slopes, bounds, generator, times, 1e-16, exit_rate=exit_rate))
-    together = SideBySide(adjoints[:3], times, 1e-16).gradients(asked, signed=False)
+    together = SideBySide(adjoints[:3], 1e-16).gradients(asked, signed=False)
     for adjoint, alone, found in zip(adjoints[:3], adjoints[3:], together, strict=True):
         assert np.abs(adjoint.probabilities(2) - alone.probabilities(2)).max() < 1e-14
         expected = alone.gradient(asked, signed=False)
