@@ -38,6 +38,7 @@ class Family:
         self.forward, self.adjoint, self.clocks, self.errors = build(model, self.layout, self.jumps, t)
         self.sinks = find_sinks(model, space, self.jumps, self.adjoint)
         self.closed_pattern: tuple[Any, Any] | None = None  # indices and indptr of the closed chain's CSR matrix
+        self.by_rows: bool | None = None  # whether products are by rows, once that is known
 
     @cached_property
     def longest(self) -> Layout:

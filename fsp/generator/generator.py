@@ -226,10 +226,13 @@ class Generator(_Matrices):
     @cached_property
     def operator(self) -> Operator:
         """The closed chain, sinks as states of their own, in the order and form in which products are fastest."""
-        if are_rows_faster(self._family.ordered[0]):
+        family = self._family
+        if family.by_rows is None:  # the same at all times
+            family.by_rows = are_rows_faster(family.ordered[0])
+        if family.by_rows:
             return Operator.of_rows(self.closed, len(self))
         compact = self._slices
-        return Operator(in_best_mode(compact), self._family.longest.order, compact=compact)
+        return Operator(in_best_mode(compact), family.longest.order, compact=compact)
 
     @property
     def _slices(self) -> Slices:
