@@ -153,3 +153,54 @@ def test_a_function_that_does_not_pay_for_the_weight_proves_nothing():
     weights = (law.space.states[:, 0].astype(float), 20.0, 0.0)
     assert np.isfinite(weighted_errors(law, found, changes, weights)[0])
     assert weighted_errors(law, replace(found, heights=wrong), changes, weights)[0] == np.inf
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_bound_has_each_term_of_the_inequality(seed):
+    """(4) with dense matrices and the least V, for a derivative, changes and missing parts drawn at random."""
+    law, _, pi, _ = isomerization()
+    rng, n = np.random.default_rng(seed), len(law.space)
+    inside, apart = rng.uniform(0.5, 2.0, n), rng.uniform(0.0, 0.9, n) * pi
+    law = replace(law, apart=apart, total=float(apart.sum()))
+    values, off = rng.normal(size=(2, n)), rng.uniform(0.1, 0.5, (2, n))
+    a, h = np.arange(n), rng.normal(size=n) * pi
+    values[0, 0] = off[0, 0] = values[1, -1] = off[1, -1] = 0.0  # there a count would be negative
+    targets = np.clip([a - 1, a + 1], 0, n - 1)
+    A = fsp.Generator(law.model, law.space).to_csr().toarray()
+    z = int(np.argmax(law.y))
+    others = a != z
+    V = np.zeros(n)
+    V[others] = -np.linalg.solve(A.T[np.ix_(others, others)], inside[others])
+    B = np.zeros((n, n))
+    for value, to in zip(values, targets, strict=True):
+        np.add.at(B, (to, a), value)
+        B[a, a] -= value
+    costs = [V + V[to] for to in targets]
+    size = sum((np.abs(value) + o) * cost for value, o, cost in zip(values, off, costs, strict=True))
+    exact = np.abs(A @ h + B @ law.y) @ V + size @ apart
+    exact += sum((o * cost) @ law.y for o, cost in zip(off, costs, strict=True))
+    heights = Heights.of(fsp.Generator(law.model, law.space), z, None)
+    changes = [Changes(value[None], o[None], [{}]) for value, o in zip(values, off, strict=True)]
+    response = Response(h[None], np.zeros(1), True, heights)
+    bound = weighted_errors(law, response, changes, (inside, float(inside.max()), 0.0))[0]
+    assert exact * (1.0 - 1e-9) <= bound <= 1.01 * exact
+    more = weighted_errors(law, response, changes, (inside, float(inside.max()), 1.0))[0]
+    assert more >= bound + np.finfo(float).eps * np.abs(h).sum()
+
+
+def test_a_change_at_the_edge_is_charged_on_both_sides_of_it():
+    model, edge, z = immigration_death(), 14, 10
+    space, pi = fsp.StateSpace.box(model, upper={"X": edge}), stats.poisson.pmf(FAR, 10.0)
+    generator, x = fsp.Generator(model, space), np.arange(edge + 1)
+    law = replace(
+        StoredLaw.of(model, 1e-8), space=space, y=pi[: edge + 1], apart=np.zeros(edge + 1), total=0.0, closed=False
+    )
+    heights = Heights.of(generator, z, law.condition)
+    v, off, nothing = 7.0 * (x == edge), 3.0 * (x == edge), np.zeros((1, edge + 1))
+    changes = [Changes(v[None], off[None], [{}]), Changes(nothing, nothing, [{}])]
+    inside, outside = np.full(edge + 1, 0.2), 2.0
+    V = _above_costs(generator, heights, inside, outside)
+    far = outside * heights.at(np.array([[edge + 1]]))[0]
+    bound = weighted_errors(law, Response(nothing, np.zeros(1), True, heights), changes, (inside, outside, 0.0))[0]
+    least = pi[edge] * (7.0 * V[edge] + (7.0 + 3.0) * far + 3.0 * (V[edge] + far))
+    assert least * (1.0 - 1e-9) <= bound <= 1.01 * least
