@@ -88,6 +88,14 @@ class Chain:
         law: np.ndarray = expm(t * self.generator(values))[:, self._start]
         return law
 
+    def rest(self, values: Mapping[str, complex]) -> np.ndarray:
+        """Return the stationary distribution on the box, (n,), without the jumps out of it."""
+        A = self.generator(values)
+        A -= np.diag(A.sum(axis=0))
+        A[0] = 1.0
+        rest: np.ndarray = np.linalg.solve(A, np.eye(len(A))[0])
+        return rest
+
     def slope(self, values: Mapping[str, complex], name: str, t: float) -> np.ndarray:
         """Return the derivative of the distribution by a parameter, (n,)."""
         moved = self.law({**values, name: values[name] + 1j * STEP}, t)

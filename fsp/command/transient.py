@@ -60,9 +60,11 @@ def transient(
     """
     request = CommandRequest.of(shared)
     if laws := extrinsic_in(extrinsic):
-        _refuse_beside_laws(request, sweeps=sweeps, backend=backend, start=start, solver=solver, checkpoint=checkpoint)
+        rest: dict[str, Any] = {"start": "stationary"} if str(start) == "stationary" else {}
+        given = {} if rest else {"start": start}
+        _refuse_beside_laws(request, sweeps=sweeps, backend=backend, solver=solver, checkpoint=checkpoint, **given)
         refuse_without_sweep(pairs, processes)
-        return run(request, "mixture", extrinsic=laws, times=_times(times, request))
+        return run(request, "mixture", extrinsic=laws, times=_times(times, request), **rest)
     if backend != "serial":
 
         def asked() -> dict[str, Any]:

@@ -147,7 +147,7 @@ def _slope(model: Model, name: str, reaction: str, tree: Expression, kept: Colle
             f"`extrinsic` must be of parameters that rates are multiples of, or multiples and a rest, but that of "
             f"'{reaction}' depends on '{name}' otherwise. Write a parameter for what differs among cells, such as "
             f"the whole rate; fsp.mixture and fsp.likelihood take sums, products, quotients and powers of it too, "
-            f"whose exponents are numbers."
+            f"whose exponents are numbers, where cells do not begin in stationary distributions."
         )
     if without(tree, name) == ZERO:
         return slope

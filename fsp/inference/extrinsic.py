@@ -44,6 +44,7 @@ class Region(NamedTuple):
     """Sets of z, (n,) each, by the ends of what a density depends on."""
 
     real: FloatArray  # the least real part, above 0
+    furthest: FloatArray  # the largest real part
     least: FloatArray  # of |z|
     largest: FloatArray  # of |z|
     angle: FloatArray  # the largest |arg z|
@@ -319,11 +320,12 @@ def laws_of(given: object, model: Model) -> dict[str, ParameterLaw]:
 
 
 def require_no_start(start: str | None) -> None:
-    """Refuse a stationary start of cells that differ."""
+    """Refuse a stationary start of cells that differ in a search."""
     if start is not None:
         raise ArgumentError(
-            f"`start` must be left out where parameters differ among cells, but is {start!r}: each cell would begin in "
-            f"a stationary distribution of its own. Take a time after which cells have settled."
+            f"`start` must be left out of a search where parameters differ among cells, but is {start!r}, each cell "
+            f"beginning in a stationary distribution of its own; fsp.mixture and fsp.likelihood take it. Let cells "
+            f"begin in counts, and give the data a time after which they have settled."
         )
 
 

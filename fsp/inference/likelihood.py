@@ -31,14 +31,14 @@ from fsp.inference.adjoint_space import Met, chosen_method, require_adjoint, tog
 from fsp.inference.cell_probabilities import contribution
 from fsp.inference.counts import Counts, check_counts
 from fsp.inference.distributions import distributions
-from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
+from fsp.inference.extrinsic import ParameterLaw, laws_of
 from fsp.inference.instrument_scores import require_known
 from fsp.inference.instruments import Instrument, instruments_of
 from fsp.inference.loop import check_start
-from fsp.inference.mixing import Mixing
 from fsp.inference.parameters import require_fixed_observables
 from fsp.inference.problem import Limits
 from fsp.inference.score import by_adjoint, by_adjoint_in_time, by_forward, by_mixture
+from fsp.inference.stationary_mixing import mixing_of
 from fsp.inference.timed_events import taken_apart, written_into_rates
 from fsp.model.arguments import check_call
 from fsp.projection.progress import labelled
@@ -173,8 +173,9 @@ class Likelihood(Displayed):
         self, parameters: Sequence[str], method: str, instruments: Sequence[Instrument], limits: Limits
     ) -> dict[str, Interval]:
         """Return the gradient of cells that differ; refuse what is not taken back from the cells."""
-        if chosen_method(method, self.model, None) != "adjoint" or self.extrinsic is None:
+        if chosen_method(method, self.model, self.start) != "adjoint" or self.extrinsic is None:
             what = "rates must not depend on time" if self.model.is_time_dependent else "`method` must be 'adjoint'"
+            what = "cells must not begin in stationary distributions" if self.start else what
             raise BackendError(
                 f"Where {', '.join(self.extrinsic or ())} differ among cells, {what} for a gradient; differences of "
                 f"log-likelihoods, which are intervals, bound it roughly."
@@ -221,7 +222,7 @@ def likelihood(
         `fsp.Bins`; a matrix (m, x) of the probabilities that 0, 1, … m - 1 are seen of 0, 1, … x - 1; or a function of
         both, in arrays; for all that was observed or by name.  Without one all molecules were seen.
     extrinsic
-        Laws of parameters that differ among cells, as for `fsp.mixture`; without `start`.
+        Laws of parameters that differ among cells, as for `fsp.mixture`.
     start
         Where cells begin, as for `fsp.sensitivity`.
     max_states, max_memory, max_work
@@ -259,7 +260,6 @@ def likelihood(
     check_width(width)
     check_start(start)
     if extrinsic is not None:
-        require_no_start(start)
         extrinsic = laws_of(extrinsic, model)
     counts.require_unit_of(model)
     if counts.conditions:
@@ -292,7 +292,7 @@ def _narrowed(
     changing = taken_apart(model)[0].is_time_dependent
     loss = FIRST_CHANGING if changing else FIRST_LOSS
     before = [math.inf] * len(counts.times)
-    mixing = None if extrinsic is None else Mixing(model, extrinsic, counts.times, limits)
+    mixing = None if extrinsic is None else mixing_of(model, extrinsic, counts.times, limits, start)
     seen_by = tuple(i.at(model.parameters) for i in instruments)
     for run in range(MOST_RUNS):
         spaces: list[BaseSpace] = []
@@ -307,7 +307,7 @@ def _narrowed(
         low, high = sum_down(*(part.lower for part in by_time)), sum_up(*(part.upper for part in by_time))
         exact = not changing and all(answer.lacking == 0.0 for answer in reached)
         # Less loss does not help once an absolute error is larger, and does not fall with it.
-        hidden = changing and all(
+        hidden = (changing or (mixing is not None and start is not None)) and all(
             answer.lacking <= answer.absolute and answer.absolute > 0.5 * earlier
             for answer, earlier in zip(reached, before, strict=True)
         )

@@ -14,8 +14,9 @@ from fsp.bars import barred, callback
 from fsp.distribution import Solution
 from fsp.errors import ToleranceWarning
 from fsp.inference.extrinsic import ParameterLaw, laws_of
-from fsp.inference.mixing import Mixing
+from fsp.inference.loop import check_start
 from fsp.inference.problem import Limits
+from fsp.inference.stationary_mixing import mixing_of
 from fsp.inference.timed_events import written_into_rates
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
@@ -34,6 +35,7 @@ def mixture(
     times: Sequence[float] | FloatArray | float,
     tol: float = defaults.TOL,
     *,
+    start: str | None = None,
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
@@ -55,6 +57,10 @@ def mixture(
         Increasing times >= 0, in the model's unit of time.
     tol
         Bound on the 1-norm error at the last time.
+    start
+        ``"stationary"``: each cell is in the stationary distribution of its parameters at all times, as in most static
+        data; the propensities are linear in the parameters that differ then, and do not depend on time.  By default
+        cells begin in the counts of the model.
     max_states, max_memory, max_work
         Limits at each node, as for `fsp.transient`.
     progress
@@ -73,7 +79,8 @@ def mixture(
         If a parameter or a law is not as above, or the start depends on a parameter that differs.
     BackendError
         If a propensity depends on such a parameter otherwise, or has too many counts for a Hill function, or an event
-        does more than set parameters at a known time.
+        does more than set parameters at a known time; if stationary distributions have no drift condition, or rates
+        change with time.
     ModelError
         If a propensity is a callable.
     ConvergenceError
@@ -101,13 +108,18 @@ def mixture(
     >>> dist = fsp.mixture(model, {"k": fsp.Gamma(10.0, 0.5)}, times=[2.0])[-1]  # a negative binomial law
     >>> print(f"{dist.mean()['X']:.4f} {dist.variance()['X']:.3f}")  # μ = 10 (1 - exp(-2)), and μ + μ²/4
     8.6466 27.338
+    >>> dist = fsp.mixture(model, {"k": fsp.Gamma(10.0, 0.5)}, times=[0.0], start="stationary")[0]
+    >>> print(f"{dist.variance()['X']:.2f}", dist.error.total < 1e-6)  # μ + μ²/4 with μ = 10
+    35.00 True
     """
     check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work, progress=progress)
     laws = laws_of(extrinsic, model)
     requested = checked_times(times)
     check_tolerance(tol)
+    check_start(start)
     report, began = callback(progress), perf_counter()
-    mixing = Mixing(written_into_rates(model), laws, requested, Limits(max_states, max_memory, max_work))
+    limits = Limits(max_states, max_memory, max_work)
+    mixing = mixing_of(written_into_rates(model), laws, requested, limits, start)
 
     def tell(done: int, nodes: int) -> None:
         if report is not None:
@@ -117,7 +129,8 @@ def mixture(
     tell(mixing.nodes, mixing.nodes)
     words = ", ".join(f"{name} ~ {law}" for name, law in mixing.laws.items())
     told = hashlib.sha256(f"{model.hash} {words}".encode()).hexdigest()
-    note = f"cells differ: {words}; {mixing.nodes:,} nodes"
+    where = ", each in its stationary distribution" if start else ""
+    note = f"cells differ{where}: {words}; {mixing.nodes:,} nodes"
     distributions = [
         replace(part.distribution, model_name=model.name, model_hash=told, notes=(note,)) for part in reached
     ]
@@ -130,9 +143,9 @@ def mixture(
     solution = Solution(
         distributions,
         tol=tol,
-        solver="uniformization at nodes of the law",
+        solver=f"{'elimination' if start else 'uniformization'} at nodes of the law",
         model_text=model.describe(),
-        options={"extrinsic": words},
+        options={"extrinsic": words} | ({"start": start} if start else {}),
         statistics=statistics,
     )
     if solution.error.total > tol:

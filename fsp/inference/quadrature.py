@@ -43,7 +43,7 @@ T. Ström, On logarithmic norms, SIAM J. Numer. Anal. 12 (1975) 741, doi:10.1137
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -115,8 +115,12 @@ class GrowthExponent(NamedTuple):
 def rule_of(law: ParameterLaw, growth: float | GrowthExponent, error: float, outside: float) -> QuadratureRule:
     """Return a rule for what grows by exp(growth (|z| - Re z)), or more, with Q <= `error` and τ <= `outside`."""
     growth = growth if isinstance(growth, GrowthExponent) else GrowthExponent(growth)
-    low, high = law.ends(0.5 * outside)
-    made = [(piece, _scaled(piece)) for piece in _pieces(law, growth, low, high, error)]
+    return rule_on(law, _pieces(law, growth, *law.ends(0.5 * outside), error), error, outside)
+
+
+def rule_on(law: ParameterLaw, pieces: Iterable[Subinterval], error: float, outside: float) -> QuadratureRule:
+    """Return the nodes of pieces, with what is known of their errors together and of what the law has outside."""
+    made = [(piece, _scaled(piece)) for piece in pieces]
     nodes, weights = (np.concatenate(parts) for parts in zip(*(scaled for _, scaled in made), strict=True))
     density, off = law.density(nodes)
     moved = max(float((PLACES_OFF * 0.5 * (part.high - part.low) / at[0] + SUMS_OFF).max()) for part, at in made)
@@ -138,13 +142,13 @@ def _legendre(n: int) -> tuple[FloatArray, FloatArray]:
 
 def _pieces(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, error: float) -> Iterator[Subinterval]:
     """Yield pieces with errors that add up to `error`, in order."""
-    pending, made = [(low, high, error, _needed(law, growth, low, high, error))], 0
+    pending, made = [(low, high, error, needed(law, growth, low, high, error))], 0
     while pending:
         a, b, share, n = pending.pop()
-        middle = math.sqrt(a * b) if b > FAR_APART * a else 0.5 * (a + b)
+        middle = middle_of(a, b)
         halves = [(x, y, 0.5 * share, 0) for x, y in ((a, middle), (middle, b))]
         if n > FEW_NODES:
-            halves = [(x, y, e, _needed(law, growth, x, y, e)) for x, y, e, _ in halves]
+            halves = [(x, y, e, needed(law, growth, x, y, e)) for x, y, e, _ in halves]
         made += 1
         if n <= FEW_NODES or (n <= MOST_PIECE_NODES and n <= sum(part[3] for part in halves)):
             yield Subinterval(a, b, n)
@@ -157,7 +161,12 @@ def _pieces(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, 
             pending += halves[::-1]
 
 
-def _needed(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, error: float) -> int:
+def middle_of(low: float, high: float) -> float:
+    """Return where a piece is parted, in the logarithm where its ends are far apart."""
+    return math.sqrt(low * high) if high > FAR_APART * low else 0.5 * (low + high)
+
+
+def needed(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, error: float) -> int:
     """Return the number of nodes with which (2) is at most `error` on a piece; more than there may be where none is."""
     if high > TOO_FAR_APART * low:
         return MOST_PIECE_NODES + 1
@@ -182,7 +191,7 @@ def _largest(
     least, largest = (half * other * bound(sine[1:], sine[:-1]) for bound in (np.minimum, np.maximum))
     largest = np.where((angles[:-1] <= 0.5 * math.pi) & (angles[1:] >= 0.5 * math.pi), half * other, largest)
     size = np.hypot(near, largest)
-    region = Region(near, np.hypot(near, least), np.hypot(far, largest), np.arctan2(largest, near))
+    region = Region(near, far, np.hypot(near, least), np.hypot(far, largest), np.arctan2(largest, near))
     exponent = growth.linear * largest**2 / (size + near)  # (1): |z| - Re z grows with v and falls with x
     for bent in growth.bent:
         exponent = exponent + bent(region)

@@ -14,6 +14,7 @@ Linear Algebra Appl. 18 (2011) 931, doi:10.1002/nla.795.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -90,6 +91,51 @@ def costly_condition(model: Model, function: Polynomial, cost: Polynomial) -> Dr
     proofs = (search.prover.prove(scaled(function, factor)) for factor in _MULTIPLES)
     conditions = (search.listed(proof) for proof in proofs if proof is not None)
     return next((condition for condition in conditions if condition is not None), None)
+
+
+def common_condition(models: Sequence[Model]) -> DriftCondition:
+    """Find a function whose drift is negative outside a finite set by the rates of each of several networks.
+
+    They have the same reactions.  The drift is linear in rates, and so lies below the largest of theirs by any rates
+    between.
+    """
+    searches = [_LyapunovSearch(model) for model in models]
+    best: DriftCondition | None = None
+    for function in {str(f): f for search in searches for f in search.candidates()}.values():
+        conditions = []
+        for search in searches:
+            proof = search.prover.prove(function)
+            condition = None if proof is None else search.listed(proof)
+            if condition is None:
+                break
+            conditions.append(condition)
+        if len(conditions) == len(searches):
+            joined = _joined(conditions)
+            best = joined if best is None or len(joined.states) < len(best.states) else best
+    if best is None:
+        raise NoDriftCondition(reasons(searches[0].prover.rates))
+    return best
+
+
+def _joined(conditions: Sequence[DriftCondition]) -> DriftCondition:
+    """Return what holds by the rates of several conditions of one function: the largest drift in each state."""
+    stacked = np.concatenate([condition.states for condition in conditions])
+    states, place = np.unique(stacked, axis=0, return_inverse=True)
+    listed = np.full((len(conditions), len(states)), -np.inf)
+    begin = 0
+    for row, condition in zip(listed, conditions, strict=True):
+        row[:] = -condition.elsewhere
+        row[place.reshape(-1)[begin : begin + len(condition.states)]] = condition.drifts
+        begin += len(condition.states)
+    first = conditions[0]
+    return DriftCondition(
+        first.function,
+        states,
+        listed.max(axis=0),
+        min(condition.elsewhere for condition in conditions),
+        first.centre,
+        max(condition.precision for condition in conditions),
+    )
 
 
 class _LyapunovSearch:

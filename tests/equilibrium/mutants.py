@@ -574,4 +574,12 @@ MUTANTS = [
         "response",
         only="endless",
     ),
+    mutant(
+        "common-times-of-the-first-chain",
+        "equilibrium/common_times.py",
+        "kappa = min(1.0, -float(np.delete(drifts.max(axis=0), z)",
+        "kappa = min(1.0, -float(np.delete(drifts[0], z)",
+        "stationary_mixture",
+        only="common_times",
+    ),
 ]

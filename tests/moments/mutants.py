@@ -380,4 +380,12 @@ MUTANTS = [
         "((i,), -p * b), ((j,), p * a)",
         "quadratic",
     ),
+    mutant(
+        "common-conditions-of-the-first-network",
+        "moments/lyapunov.py",
+        "        listed.max(axis=0),\n",
+        "        listed[0],\n",
+        "stationary_mixture",
+        only="common_conditions",
+    ),
 ]
