@@ -36,8 +36,9 @@ class KnownDistribution:
     """A known distribution: (n, d) states and (n,) probabilities.
 
     Where it is drawn from laws, probabilities are lower bounds that lack `lacking` to one, and any count may be above
-    those that are kept: these have less than `LEFT_OUT` of each moment up to `ORDER` at the largest state that is kept,
-    hundreds of times less than what is lacking, so that all that is lacking there has more than the tails have.
+    those that are kept: these have less than `LEFT_OUT_OF_MOMENTS` of each moment up to `ORDER` at the largest state
+    that is kept, hundreds of times less than what is lacking, so that all that is lacking there has more than the tails
+    have.
     """
 
     states: IntArray
