@@ -176,7 +176,9 @@ class StationaryMixing:
                 return None
             raise BackendError(
                 f"Stationary distributions of cells that differ must have a drift condition that neighbouring values "
-                f"share, but {missing}. Start from initial counts, and ask for a time after which cells have settled."
+                f"share, but {missing}. Write what has a largest count so that it is seen, as a gene by two species "
+                f"that turn into each other; or start from initial counts, and ask for a time after which cells have "
+                f"settled."
             ) from missing
         answers = [self._stationary(values) for values in (*corners, centre)]
         states = [answer.states for answer in answers]

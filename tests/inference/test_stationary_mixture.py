@@ -298,6 +298,14 @@ def test_what_does_not_come_to_rest_is_refused():
     unbounded = fsp.Model(species={"X": 0}, parameters={"k": 1.0}, reactions=counted)
     with pytest.raises(fsp.BackendError, match="drift condition that neighbouring values share"):
         rested(unbounded, law)
+    gene = [fsp.Reaction("0 -> G", rate="2.94*(1 - G)"), fsp.Reaction("G -> 0", rate="0.497*G")]
+    made = [fsp.Reaction("0 -> X", rate="k*G"), fsp.Reaction("X -> 0", mass_action=1.26)]
+    unseen = fsp.Model(species={"G": 0, "X": 0}, parameters={"k": 2.95}, reactions=[*gene, *made])
+    with pytest.raises(fsp.BackendError, match="two species that turn into each other"):
+        rested(unseen, {"k": fsp.Gamma(2.95, 0.1)})
+    pair = [fsp.Reaction("H -> G", mass_action=2.94), fsp.Reaction("G -> H", mass_action=0.497)]
+    seen = fsp.Model(species={"G": 0, "H": 1, "X": 0}, parameters={"k": 2.95}, reactions=[*pair, *made])
+    assert rested(seen, {"k": fsp.Gamma(2.95, 0.1)}, 1e-2)[0].error.certified  # as the message says
     timed = fsp.Model(
         species={"X": 0},
         parameters={"k": 1.0},
