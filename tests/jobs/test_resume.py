@@ -231,8 +231,8 @@ def begin(*words):
     code = (
         "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background\n"
         "from fsp.command import main, progress\nprogress.SECONDS_BETWEEN_LINES = 0.0\n"
-        "call = progress.Lines.__call__\n"
-        "progress.Lines.__call__ = lambda lines, moment: (time.sleep(0.1), call(lines, moment))[1]\nmain.main()"
+        "call = progress.LineProgress.__call__\n"
+        "progress.LineProgress.__call__ = lambda lines, moment: (time.sleep(0.1), call(lines, moment))[1]\nmain.main()"
     )
     command = [sys.executable, "-u", "-c", code, *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
