@@ -70,25 +70,22 @@ def test_on_small_spaces_bounds_are_above_the_errors_and_near_them(case, top):
         assert 1.0 - own.probabilities(i).sum() <= own.lacks(i) + 1e-12
 
 
-def switch_on(**rates):
-    """Return a molecule A that an event makes B, which becomes C."""
-    return fsp.Model(
-        species={"A": 1, "B": 0, "C": 0},
-        parameters={"k": 1.0, "s": 0.2, **rates},
-        reactions=[fsp.Reaction("B -> C", mass_action="k")],
-        events=[fsp.Event("time >= s", {"A": 0, "B": "B + A"})],
-    )
-
-
 def test_what_an_event_takes_out_of_the_states_is_charged_by_psi():
-    """B is not stored: all of the derivative by the time of the event is error, and all of that is by Ψ."""
-    own, _ = adjoint(switch_on(), ["k", "s"], 1, (0.3,), B=0)
-    found = own.gradient([Weights(np.zeros(4), np.zeros(4), own.level(1.0))], signed=False)
+    """O -> A, and an event that makes Z of A without Z: all of the derivative is error, and all of that is by Ψ."""
+    k, s = 1.0, 0.5
+    model = fsp.Model(
+        species={"O": 1, "A": 0, "Z": 0},
+        parameters={"k": k, "s": s},
+        reactions=[fsp.Reaction("O -> A", mass_action="k")],
+        events=[fsp.Event("time >= s", {"A": 0, "Z": "Z + A"})],
+    )
+    own, _ = adjoint(model, ["k", "s"], 1, (0.501,), Z=0)
+    n = len(own.space)
+    found = own.gradient([Weights(np.zeros(n), np.zeros(n), own.level(1.0))], signed=False)
     assert not found.values.any()
-    assert own.lacks(0) == pytest.approx(1.0)
-    exact_k, exact_s = 0.1 * math.exp(-0.1), -math.exp(-0.1)  # of 1 - exp(-k (t - s))
-    assert found.off[0] >= exact_k
-    assert found.off[1] >= abs(exact_s)
+    assert own.lacks(0) == pytest.approx(-math.expm1(-k * s))
+    assert s * math.exp(-k * s) <= found.off[0] <= 2.0 * s * math.exp(-k * s)  # of 1 - exp(-k s)
+    assert found.off[1] >= k * math.exp(-k * s)
 
 
 def test_what_was_lost_before_an_event_is_charged_by_its_moments_where_its_time_moves():
