@@ -225,7 +225,7 @@ def stationary(
     ArgumentError
         If an argument is wrong; `lyapunov` must grow with every species that has no largest count.
     ConvergenceError
-        If a null vector cannot be computed.
+        If a null vector cannot be computed, or the estimated error is 1 or more.
     BackendError
         If propensities depend on time.
 
@@ -239,6 +239,8 @@ def stationary(
     check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
     check_start(model, max_memory)
     limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory}
+    from fsp.equilibrium.bounded import known_in_part
+
     if _ranks(backend, comm) is not None:
         from fsp.petsc.stationary import stationary as on_ranks
 
@@ -246,13 +248,13 @@ def stationary(
             raise ArgumentError("`lyapunov` must come with backend='serial': on ranks nothing is certified yet.")
         given = {"space": space, "comm": comm, "options": options, **limits}
         with shown(progress) as report:
-            return on_ranks(model, tol, method=method, progress=report, **given)
+            return known_in_part(on_ranks(model, tol, method=method, progress=report, **given), fixed=space is not None)
     _require_serial(options=options)
     from fsp.equilibrium.stationary import stationary as in_one_process  # here, as its import costs as much as a solve
 
     given = {"space": space, "method": method, "lyapunov": lyapunov}
     with limited(max_memory), shown(progress) as report:
-        return in_one_process(model, tol, progress=report, **given, **limits)
+        return known_in_part(in_one_process(model, tol, progress=report, **given, **limits), fixed=space is not None)
 
 
 def relaxation(

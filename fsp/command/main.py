@@ -45,6 +45,27 @@ class _Commands(click.Group):
         with printing_if(rank_started() == 0 or not any(word.endswith("petsc") for word in sys.argv)):
             return super().main(*args, **more)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command with its words, or end where these give an option several times of which one counts."""
+        name, command, left = super().resolve_command(ctx, args)
+        repeated = None if command is None else _repeated(command, left)
+        if repeated is not None:
+            click.echo(f"fsp: error: `{repeated}` must be given once, but is given several times.", err=True)
+            ctx.exit(2)
+        return name, command, left
+
+
+def _repeated(command: click.Command, words: list[str]) -> str | None:
+    """Return the option that is given several times, though it takes one value; None where there is none."""
+    try:
+        _, _, order = command.make_parser(click.Context(command, ignore_unknown_options=True)).parse_args(list(words))
+    except click.UsageError:  # which the command reports
+        return None
+    single = [given for given in order if isinstance(given, click.Option) and not (given.multiple or given.is_flag)]
+    return next((option.opts[0] for i, option in enumerate(single) if option in single[:i]), None)
+
 
 @click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fsp")

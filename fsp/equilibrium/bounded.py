@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import ROUNDED_UP, UNIT_ROUNDOFF, sum_rounding
-from fsp.distribution import ErrorLedger
-from fsp.errors import ToleranceWarning
+from fsp.distribution import Distribution, ErrorLedger
+from fsp.errors import ConvergenceError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.space import StateSpace
 
@@ -119,3 +119,13 @@ def example(space: StateSpace, index: int) -> str:
     """Return a state as text, ``U=3, V=0``."""
     state = space.states_at(np.array([index]))[0]
     return ", ".join(f"{name}={x}" for name, x in zip(space.species, state, strict=True))
+
+
+def known_in_part(answer: Distribution, *, fixed: bool) -> Distribution:
+    """Return an answer, or refuse one, unless its space was `fixed`, whose estimated error tells nothing."""
+    if not (fixed or answer.error.total < 1.0):
+        raise ConvergenceError(
+            f"A stationary distribution must be known in part, but its estimated error is {answer.error.total:.1e} of "
+            f"at most 2: {'; '.join(answer.notes)}. Give a `space` to see the answer on it."
+        )
+    return answer

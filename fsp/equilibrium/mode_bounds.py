@@ -78,12 +78,13 @@ def radii(
     if model.events or model.start_lacks or len(states) > MOST_FACTORISED:
         return unknown
     if _in_detailed_balance(model, absorbed=absorbed):
+        given = states
         weight = None if closed else _weight(model, THETA_OVER_FASTEST * float(-values.real.min()))
         if weight is not None:
             states = _with_excepted(model, states, weight.condition.states)
         if len(states) > MOST_FACTORISED or not growth.affords(len(states)) or (weight is None and not closed):
             return unknown
-        return _of_symmetric(model, states, values, weight, absorbed=absorbed)
+        return _of_symmetric(model, states, values, weight, given, absorbed=absorbed)
     if closed and not absorbed and len(states) <= DENSE_STATES:
         return _of_few(Generator(model, StateSpace.from_states(model.species, states)), values)
     return unknown
@@ -122,11 +123,12 @@ def _of_few(generator: Generator, values: ComplexArray) -> FloatArray:
 
 
 def _of_symmetric(
-    model: Model, states: IntArray, values: ComplexArray, weight: _Weight | None, *, absorbed: bool
+    model: Model, states: IntArray, values: ComplexArray, weight: _Weight | None, given: IntArray, *, absorbed: bool
 ) -> FloatArray:
+    """Bound by (1) and (2) on states (n, d), of the class that the `given` ones among them, (m, d), make up."""
     around = np.full(len(values), np.inf)
     generator = Generator(model, StateSpace.from_states(model.species, states))
-    parts = _SymmetricParts.of(generator, weight, states[0], absorbed=absorbed)
+    parts = _SymmetricParts.of(generator, weight, given, absorbed=absorbed)
     if parts is None:
         return around
     first, theta = int(not absorbed), np.inf if weight is None else weight.theta
@@ -174,9 +176,9 @@ class _SymmetricParts:
 
     @classmethod
     def of(
-        cls, generator: Generator, weight: _Weight | None, state: IntArray, *, absorbed: bool
+        cls, generator: Generator, weight: _Weight | None, given: IntArray, *, absorbed: bool
     ) -> _SymmetricParts | None:
-        """Return those of a generator around a `state` (d,); None where there is a way out and no W, or no way back."""
+        """Return those of the class of `given` states (m, d); None where they are in several, or no way leads back."""
         matrix, exits = generator.to_csr(), generator.exit_rates
         jumps = sparse.csr_array(matrix - sparse.diags_array(matrix.diagonal()))
         jumps.eliminate_zeros()
@@ -196,8 +198,11 @@ class _SymmetricParts:
         symmetric = (sparse.diags_array(exits) - both).tocsr()[kept][:, kept]
         charge = off * float((exits + back + both @ np.ones(len(exits))).max())
         label = csgraph.connected_components(both[kept][:, kept], directed=False)[1]
-        around_it = int(label[np.flatnonzero(kept).searchsorted(int(generator.space.index(state[None])[0]))])
-        class_ = np.flatnonzero(label == around_it)
+        place = generator.space.index(given)
+        labels = np.unique(label[np.flatnonzero(kept).searchsorted(place[kept[place]])])
+        if not len(labels) or (len(labels) > 1 and not absorbed):
+            return None
+        class_ = np.flatnonzero(label == labels[0])  # of several, each has no smaller k-th eigenvalue than all: (1)
         below = (symmetric - sparse.diags_array(back[kept])).tocsr()
         return cls(symmetric[class_][:, class_].tocsr(), below, charge)
 

@@ -29,14 +29,16 @@ from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.detailed_balance import detailed_balance
 from fsp.equilibrium.estimate import ClosedClass, Estimate, check_arguments, converged_answer, weighted
 from fsp.equilibrium.excursions import SOUGHT, never_seen, unfollowed, unreturned
+from fsp.equilibrium.heavy_tails import FALL_SLACK, MOMENTS, escape_from, no_sum, slowest_fall
 from fsp.equilibrium.one_way import one_way
 from fsp.equilibrium.product_form import product_form
 from fsp.equilibrium.reachability import Reachability
-from fsp.errors import ToleranceWarning
+from fsp.errors import StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.moments import PendingBounds, moment_bounds
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.projection.backend import of_model, serial
+from fsp.projection.escape import no_rest
 from fsp.projection.growth import Growth, most_states, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
 
@@ -96,7 +98,9 @@ def estimated(
 ) -> Distribution:
     """Return a stationary distribution on a space that grew until the answer settled; `reason` says why no more."""
     solve = partial(_solve, model, method, Reachability(model))
-
+    fall = slowest_fall(model)
+    if fall is not None and fall[1] <= 1.0 + FALL_SLACK:
+        raise StateSpaceError(no_sum(model, fall[0]))
     tries = iter(range(SOUGHT))
 
     def follow(estimate: Estimate) -> StateSpace | None:
@@ -108,13 +112,27 @@ def estimated(
 
     estimate, change = converged_answer(model, growth, tol, solve, report, follow)
     estimate = _unproved(estimate, f"{reason}; a function given as `lyapunov` may help")
-    estimate = estimate.noted(*_unseen(model, estimate))
+    way = escape_from(model, estimate)
+    if way is not None:
+        raise StateSpaceError(no_rest(way))
+    estimate = estimate.noted(*_unseen(model, estimate), *_infinite_moments(fall))
     answer = _distribution(estimate, estimate.ledger(change))
     if answer.error.total > tol:
         warnings.warn(
             f"The estimated error {answer.error.total:.1e} exceeds tol = {tol:.1e}.", ToleranceWarning, stacklevel=4
         )
     return answer
+
+
+def _infinite_moments(fall: tuple[str, float] | None) -> list[str]:
+    """Return a note on moments that the law lacks."""
+    lacking = [] if fall is None else [name for s, name in enumerate(MOMENTS, 2) if fall[1] <= s + FALL_SLACK]
+    if fall is None or not lacking:
+        return []
+    return [
+        f"probabilities of {fall[0]} = n fall as n^-{fall[1]:.3g}: its {' and '.join(lacking)} "
+        f"{'is' if len(lacking) == 1 else 'are'} infinite, and what is printed is of the stored states"
+    ]
 
 
 def _unproved(estimate: Estimate, why: str) -> Estimate:

@@ -195,11 +195,23 @@ def combined(
     if n_points > MOST_NUMBERS:
         raise ArgumentError(f"`values` must give at most {MOST_NUMBERS:,} points, but give {n_points:,}.")
     if not pairs:
+        for name, numbers in zip(values, lists, strict=True):
+            _refuse_repeated(f"Values of '{name}'", numbers)
         return np.array(list(product(*lists))), lengths
     if len(set(lengths)) > 1:
         counts = ", ".join(f"{n} of '{name}'" for name, n in zip(values, lengths, strict=True))
         raise ArgumentError(f"`values` must be equally many to be paired, but there are {counts}.")
+    _refuse_repeated(f"Pairs of '{', '.join(values)}'", [*zip(*lists, strict=True)])
     return np.array(lists).T, lengths[:1]
+
+
+def _refuse_repeated(what: str, points: Sequence[Any]) -> None:
+    """Refuse points that are there twice."""
+    seen: set[Any] = set()
+    for point in points:
+        if point in seen:
+            raise ArgumentError(f"{what} must differ, but {point} is there several times.")
+        seen.add(point)
 
 
 def _numbers(name: str, given: Sequence[float] | FloatArray | float) -> list[float]:

@@ -74,7 +74,7 @@ class Prover:
         sample = np.concatenate([sample, sample // 8, np.zeros((1, len(proof.caps)), dtype=np.int64)])
         for i in self.free:
             axis = np.zeros((65, len(proof.caps)), dtype=np.int64)
-            axis[:, i] = np.linspace(0, proof.caps[i], 65)
+            axis[:, i] = np.linspace(0, min(proof.caps[i], 1 << 60), 65)
             sample = np.concatenate([sample, axis])
         sample = sample[self._drifts.allowed(sample)]
         if not len(sample):

@@ -75,9 +75,9 @@ def lattice(caps: Sequence[int], slopes: Sequence[float], limit: float) -> IntAr
         last = np.full(len(states), float(cap))
         if slope > 0.0:
             last = np.minimum(last, np.floor((limit - used) / slope + 1e-9))
-        count = last.astype(np.int64) + 1
-        if not is_listable(count.sum(), 2 * len(caps) + 6):
+        if not is_listable(float(last.sum()) + len(last), 2 * len(caps) + 6):  # floats: there may be 10³⁰
             return None
+        count = last.astype(np.int64) + 1
         row = np.repeat(np.arange(len(states)), count)
         counts = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
         states = np.concatenate([states[row], counts[:, None]], axis=1)

@@ -92,6 +92,18 @@ def escape(
     return max(proved, key=lambda way: (way.explodes, way.leaves), default=None)
 
 
+def no_rest(way: Escape) -> str:
+    """Return the words of an error: that a state from which a chain runs away leaves no stationary distribution."""
+    how = f"falls below {way.level:,} again after an infinite mean time only"
+    if way.leaves:
+        how = f"never falls below {way.level:,} again with a probability of at least 3/4: it escapes to infinity"
+    return (
+        f"A stationary distribution must exist and be reached in finite mean time, but reaction '{way.reaction}' "
+        f"raises {way.species}, now {way.count:,}, so fast that it {how}. Give a `space` if a reflecting boundary is "
+        f"meant."
+    )
+
+
 def returning_ratio(model: Model, i: int, m: int) -> float | None:
     """Return about the least θ of (6) for species i and the level m, rounded up; None where there is none."""
     bounds = _RateBounds(model, i, m, 0.0, FOLDING)

@@ -18,7 +18,7 @@ import numpy as np
 from fsp.errors import ArgumentError, StateSpaceError
 from fsp.memory import keep, left, limit
 from fsp.projection.backend import SERIAL
-from fsp.projection.escape import LIKELY, escape
+from fsp.projection.escape import LIKELY, escape, no_rest
 from fsp.projection.lines import follow, line_lengths
 from fsp.projection.thresholds import Thresholds
 
@@ -303,13 +303,7 @@ class Growth:
                 f"jumps happen in finite time with a probability of at least {LIKELY}, and no finite space holds "
                 f"the rest. Bound the rate, or end earlier."
             )
-        how = f"falls below {way.level:,} again after an infinite mean time only"
-        if way.leaves:
-            how = f"never falls below {way.level:,} again with a probability of at least 3/4: it escapes to infinity"
-        raise StateSpaceError(
-            f"A stationary distribution must exist and be reached in finite mean time, but {raised} so fast that it "
-            f"{how}. Give a `space` if a reflecting boundary is meant."
-        )
+        raise StateSpaceError(no_rest(way))
 
 
 def _states_of_line(model: Model) -> float | None:

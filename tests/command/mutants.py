@@ -177,4 +177,12 @@ MUTANTS = [
         "wording",
         only="other_wrong_words",
     ),
+    mutant(
+        "the-last-of-several-options-counts",
+        "command/main.py",
+        "        if repeated is not None:",
+        "        if repeated is None and left is None:",
+        "arguments",
+        only="given_once",
+    ),
 ]

@@ -339,3 +339,24 @@ def test_tables_that_are_none(tmp_path, content, what):
     path.write_bytes(content)
     with pytest.raises(ArgumentError, match=what):
         read_samples(path, ["X"])
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("transient --times 1 --tol 1e-4 --tol 1e-6", "--tol"),
+        ("stationary --max-states 10 --json --max-states=20", "--max-states"),
+        ("transient --times 1 --out a.h5 --tol 1e-4 --out b.h5", "--out"),
+    ],
+)
+def test_an_option_of_one_value_is_given_once(file, words, option):
+    name, *options = words.split()
+    answer = CliRunner().invoke(main, [name, file, *options])
+    assert answer.exit_code == 2
+    assert f"`{option}` must be given once" in answer.output
+
+
+def test_options_of_several_values_and_switches_may_be_given_again(file):
+    words = ["--times", "1", "--event", "X > 1", "--event", "X > 0", "--json", "--json", "--quiet", "--quiet"]
+    answer = CliRunner().invoke(main, ["transient", file, *words])
+    assert answer.exit_code == 0, answer.output

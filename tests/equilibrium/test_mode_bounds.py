@@ -107,7 +107,7 @@ def test_bounds_hold_on_few_states():
     for more in (0, 3):
         most = int(weight.condition.states.max()) + more
         space = fsp.StateSpace.reachable(model, constraints=[f"X <= {most}"])
-        parts = mode_bounds._SymmetricParts.of(fsp.Generator(model, space), weight, np.array([0]), absorbed=False)
+        parts = mode_bounds._SymmetricParts.of(fsp.Generator(model, space), weight, np.array([[0]]), absorbed=False)
         above, below = (np.linalg.eigvalsh(part.toarray())[:2] for part in (parts.above, parts.below))
         assert (np.minimum(below, weight.theta) <= [0.0, 1.0]).all()
         assert (above >= [0.0, 1.0]).all()
@@ -172,7 +172,7 @@ def test_all_rates_of_a_row_may_be_rounded(birth, death, top):
     weight = mode_bounds._weight(model, 6.0)
     space = fsp.StateSpace.reachable(model, constraints=[f"X <= {int(weight.condition.states.max()) + top}"])
     generator = fsp.Generator(model, space)
-    parts = mode_bounds._SymmetricParts.of(generator, weight, np.array([0]), absorbed=False)
+    parts = mode_bounds._SymmetricParts.of(generator, weight, np.array([[0]]), absorbed=False)
     rows = np.abs(parts.above.toarray()).sum(axis=1)
     back = (parts.above - parts.below).diagonal()
     assert back[-1] > 0.0
@@ -180,7 +180,7 @@ def test_all_rates_of_a_row_may_be_rounded(birth, death, top):
     assert parts.charge <= 1000.0 * UNIT_ROUNDOFF * (rows + back).max()
     closed = network({"S": 200, "P": 0}, ("S -> P", "mass_action", birth), ("P -> S", "mass_action", death))
     generator = fsp.Generator(closed, fsp.StateSpace.reachable(closed))
-    parts = mode_bounds._SymmetricParts.of(generator, None, closed.initial_states[0], absorbed=False)
+    parts = mode_bounds._SymmetricParts.of(generator, None, closed.initial_states, absorbed=False)
     rows = np.abs(parts.above.toarray()).sum(axis=1)
     assert roundings(generator) * rows.max() <= parts.charge <= 100.0 * UNIT_ROUNDOFF * rows.max()
 
@@ -227,3 +227,26 @@ def test_a_triangle_is_balanced_where_its_rates_agree_both_ways_round():
     assert not is_detailed_balanced(complex_graph(triangle(0.7)))
     one_way = network({"A": 1, "B": 0}, ("A -> B", "mass_action", 1.0))
     assert not is_detailed_balanced(complex_graph(one_way))
+
+
+def test_modes_of_one_of_several_classes_are_bounded_by_its_own_jumps():
+    """Two classes of a line, to 9 and from 10 on, where deaths are ten times as fast: states of both are listed."""
+    model = network(
+        {"X": 15},
+        ("0 -> X", "rate", "piecewise(1, X < 9, 0, X < 10, 30)"),
+        ("X -> 0", "rate", "piecewise(0.01*X, X < 10, 0, X < 11, X)"),
+    )
+    space = fsp.StateSpace.box(model, upper={"X": 80})
+    generator = fsp.Generator(model, space)
+    weight = mode_bounds._weight(model, 8.0)
+    upper, lower = space.states[10:], space.states[:10]
+    parts = [
+        mode_bounds._SymmetricParts.of(generator, weight, members, absorbed=False).above.shape[0]
+        for members in (upper, lower)
+    ]
+    assert parts == [71, 10]
+    assert mode_bounds._SymmetricParts.of(generator, weight, space.states, absorbed=False) is None
+    found = fsp.relaxation(model, 1)
+    A = generator.to_csr().toarray()[10:, 10:]
+    assert found.rates[0].certified
+    assert -np.sort(np.linalg.eigvals(A).real)[-2] in found.rates[0]

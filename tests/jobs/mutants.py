@@ -131,4 +131,12 @@ MUTANTS = [
         "mpi",
         only="test_fit and 2",
     ),
+    mutant(
+        "points-are-solved-twice",
+        "jobs/sweep.py",
+        "        if point in seen:",
+        "        if point is seen:",
+        "sweep",
+        only="twice",
+    ),
 ]

@@ -421,3 +421,22 @@ def test_a_sweep_says_what_it_is_over():
     swept = fsp.sweep(model, {"g": [1.0, 2.0, 3.0]}, [1.0])
     assert repr(swept) == f"<Sweep of decay over g: 3 points, {swept.error.summary}>"
     assert swept.error.summary.startswith("error ≤ ")
+
+
+@pytest.mark.parametrize(
+    ("values", "more", "words"),
+    [
+        ({"k": [1.0, 2.0, 1.0]}, {}, "Values of 'k' must differ, but 1.0"),
+        ({"k": [1.0, 1.0], "g": [2.0, 2.0]}, {"pairs": True}, "Pairs of 'k, g' must differ"),
+    ],
+)
+def test_points_that_are_there_twice_are_refused(model, values, more, words):
+    with pytest.raises(ArgumentError, match=words):
+        fsp.sweep(model, values, TIMES, TOL, **more)
+
+
+def test_pairs_may_share_a_value(model):
+    assert (
+        len(list(fsp.sweep(model, {"k": [1.0, 1.0], "g": [1.0, 2.0]}, [0.5], 1e-3, pairs=True, processes=1).solved))
+        == 2
+    )
