@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,10 +27,19 @@ def check_choice(name: str, given: object, known: Iterable[str]) -> None:
 
 def check_whole(name: str, given: Any, least: int, greatest: int | None = LARGEST_WHOLE) -> None:
     """Raise an ArgumentError unless an argument is a whole number in a range; None: however large."""
-    if isinstance(given, bool) or not hasattr(given, "__index__") or given < least:
+    try:
+        whole = None if isinstance(given, bool) or given is np.ma.masked else operator.index(given)
+    except (TypeError, ValueError):
+        whole = None
+    if whole is None or whole < least:
         raise ArgumentError(f"`{name}` must be a whole number of {least} or more, but is {shown(given)}.")
-    if greatest is not None and given > greatest:
+    if greatest is not None and whole > greatest:
         raise ArgumentError(f"`{name}` must be a whole number of {least} to {greatest:,}, but is {shown(given)}.")
+
+
+def is_number(given: object) -> bool:
+    """Tell whether an argument is a real number, and no truth value, text or array."""
+    return isinstance(given, Real) and not isinstance(given, bool)
 
 
 def as_numbers(what: str, given: Any) -> FloatArray:

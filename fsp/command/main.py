@@ -50,17 +50,18 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command with its words, or end where these give an option several times of which one counts."""
         name, command, left = super().resolve_command(ctx, args)
-        repeated = None if command is None else _repeated(command, left)
+        repeated = None if command is None else _repeated(ctx, command, left)
         if repeated is not None:
             click.echo(f"fsp: error: `{repeated}` must be given once, but is given several times.", err=True)
             ctx.exit(2)
         return name, command, left
 
 
-def _repeated(command: click.Command, words: list[str]) -> str | None:
+def _repeated(ctx: click.Context, command: click.Command, words: list[str]) -> str | None:
     """Return the option that is given several times, though it takes one value; None where there is none."""
     try:
-        _, _, order = command.make_parser(click.Context(command, ignore_unknown_options=True)).parse_args(list(words))
+        parser = command.make_parser(click.Context(command, parent=ctx, ignore_unknown_options=True))
+        _, _, order = parser.parse_args(list(words))
     except click.UsageError:  # which the command reports
         return None
     single = [given for given in order if isinstance(given, click.Option) and not (given.multiple or given.is_flag)]

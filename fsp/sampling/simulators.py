@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.checks import check_whole
+from fsp.checks import check_whole, is_number
 from fsp.errors import ArgumentError, SimulatorWarning
 from fsp.formats import load
 from fsp.model import Model
@@ -35,6 +35,7 @@ from fsp.spawning import end_with_parent, plain_start, terminate
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
 
+LONGEST_TIMEOUT = 1e6  # seconds, eleven days, of a call: threads wait for at most 292 years; chosen
 RUNS_AT_ONCE = 50  # runs that a process does before it reports
 _MODULUS, _STRIDE = 2**31 - 1, 1_640_531_527  # seeds are 1 … 2³¹ - 1: what all simulators take
 
@@ -215,9 +216,14 @@ def open_simulator(
     (100, 2, 1)
     """
     count = (os.cpu_count() or 1) if processes is None else processes
-    for what, number in (("processes", count), ("block", block), ("timeout", timeout)):
-        if not number > 0:
-            raise ArgumentError(f"`{what}` must be positive, but is {number}.")
+    check_whole("processes", count, 1)
+    check_whole("block", block, 1)
+    if not is_number(timeout) or not 0 < timeout <= LONGEST_TIMEOUT:
+        raise ArgumentError(f"`timeout` must be a number of seconds up to {LONGEST_TIMEOUT:g}, but is {timeout!r}.")
+    if not isinstance(name, str) or not isinstance(options, Mapping | None):
+        raise ArgumentError(
+            f"`simulator` must be a name or a command, and `options` a mapping, but they are {name!r} and {options!r}."
+        )
     _check_options(name, options or {})
     if name == "fsp":
         return ReferenceSampler(count)

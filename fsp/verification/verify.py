@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.bars import Stage, barred, callback, silent
-from fsp.checks import check_whole
+from fsp.checks import check_whole, is_number
 from fsp.distribution import Distribution, Solution
 from fsp.doors import transient
 from fsp.errors import ArgumentError, ToleranceWarning
@@ -36,7 +38,7 @@ from fsp.verification.strength import held_to, sought
 from fsp.verification.two_times import two_time_tests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from fsp.arrays import FloatArray
     from fsp.bars import StateCallback
@@ -155,6 +157,8 @@ def verify(
             checked_size(name, size)
     if runs is not None:
         check_whole("runs", runs, 1)
+    if not isinstance(file, str | os.PathLike | None):
+        raise ArgumentError(f"`file` must be the path of a model file, but is {file!r}.")
     power = power if require is None else power or POWER
     place = None if file is None else Path(file)
     report = callback(progress) or silent
@@ -329,6 +333,8 @@ def opened(simulator: str | Simulator | None) -> Simulator:
 
 def checked_species(names: Sequence[str] | None, model: Model) -> tuple[str, ...]:
     """Return the species that are looked at, or raise an ArgumentError."""
+    if not (names is None or isinstance(names, Iterable)) or isinstance(names, bytes | Mapping):
+        raise ArgumentError(f"`species` must be a list of names, such as {list(model.species)}, but is {names!r}.")
     if isinstance(names, str):
         raise ArgumentError(f"`species` must be a list of names, such as ['{names}'], but is '{names}'.")
     chosen = model.species if names is None else tuple(names)
@@ -340,21 +346,21 @@ def checked_species(names: Sequence[str] | None, model: Model) -> tuple[str, ...
 
 def checked_level(alpha: float) -> None:
     """Raise an ArgumentError unless `alpha` is a probability of a false alarm."""
-    if isinstance(alpha, str) or not 0 < alpha < 0.5:
-        raise ArgumentError(f"`alpha` must be a probability between 0 and 0.5, but is {alpha}.")
+    if not is_number(alpha) or not 0 < alpha < 0.5:
+        raise ArgumentError(f"`alpha` must be a probability between 0 and 0.5, but is {alpha!r}.")
 
 
 def checked_size(name: str, size: float) -> None:
     """Raise an ArgumentError unless a relative error is one that a rate can have downwards too."""
-    if isinstance(size, str) or not 0 < size <= LARGEST_DECREASE:
+    if not is_number(size) or not 0 < size <= LARGEST_DECREASE:
         raise ArgumentError(f"`{name}` must be a number above 0 and at most {LARGEST_DECREASE}, such as 0.05 for 5 %, "
                             f"but is {size!r}.")  # fmt: skip
 
 
 def checked_power(power: float) -> None:
     """Raise an ArgumentError unless `power` is a probability with which a mistake is to be found."""
-    if isinstance(power, str) or not 0.5 < power < 1:
-        raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")
+    if not is_number(power) or not 0.5 < power < 1:
+        raise ArgumentError(f"`power` must be a probability above 0.5, but is {power!r}.")
 
 
 def tolerance(samples: Samples, alpha: float) -> float:

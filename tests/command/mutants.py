@@ -185,4 +185,12 @@ MUTANTS = [
         "arguments",
         only="given_once",
     ),
+    mutant(
+        "arrays-are-whole-numbers",
+        "checks.py",
+        "whole = None if isinstance(given, bool) or given is np.ma.masked else operator.index(given)",
+        "whole = given",
+        "arguments",
+        only="verification",
+    ),
 ]
