@@ -581,6 +581,8 @@ MUTANTS = [
         "kappa = min(1.0, -float(np.delete(drifts[0], z)",
         "stationary_mixture",
         only="common_times",
+    ),
+    mutant(
         "sums-that-are-infinite-are-solved",
         "equilibrium/stationary.py",
         "fall[1] <= 1.0 + FALL_SLACK:",
