@@ -28,12 +28,12 @@ def check_choice(name: str, given: object, known: Iterable[str]) -> None:
 def check_whole(name: str, given: Any, least: int, greatest: int | None = LARGEST_WHOLE) -> None:
     """Raise an ArgumentError unless an argument is a whole number in a range; None: however large."""
     try:
-        whole = None if isinstance(given, bool) or given is np.ma.masked else operator.index(given)
+        number = None if isinstance(given, bool) or given is np.ma.masked else operator.index(given)
     except (TypeError, ValueError):
-        whole = None
-    if whole is None or whole < least:
+        number = None
+    if number is None or number < least:
         raise ArgumentError(f"`{name}` must be a whole number of {least} or more, but is {shown(given)}.")
-    if greatest is not None and whole > greatest:
+    if greatest is not None and number > greatest:
         raise ArgumentError(f"`{name}` must be a whole number of {least} to {greatest:,}, but is {shown(given)}.")
 
 

@@ -75,9 +75,9 @@ def escape_from(model: Model, estimate: Estimate) -> Escape | None:
             continue
         begin = generator.space.states_at(leak.sources[[int(np.argmax(flow))]])[0]
         way = _climbed(model, begin, leak.change)
-        found = None if way is None else escape(model, way)
-        if found is not None:
-            return found
+        proof = None if way is None else escape(model, way)
+        if proof is not None:
+            return proof
     return None
 
 

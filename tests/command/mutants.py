@@ -188,8 +188,8 @@ MUTANTS = [
     mutant(
         "arrays-are-whole-numbers",
         "checks.py",
-        "whole = None if isinstance(given, bool) or given is np.ma.masked else operator.index(given)",
-        "whole = given",
+        "number = None if isinstance(given, bool) or given is np.ma.masked else operator.index(given)",
+        "number = given",
         "arguments",
         only="verification",
     ),
