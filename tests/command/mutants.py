@@ -22,8 +22,8 @@ MUTANTS = [
     mutant(
         "whole-numbers-have-no-end",
         "checks.py",
-        "if greatest is not None and given > greatest:",
-        "if greatest is None and given > least:",
+        "if greatest is not None and number > greatest:",
+        "if greatest is None and number > least:",
         "arguments",
         only="hundreds_of_digits",
     ),
@@ -156,8 +156,8 @@ MUTANTS = [
     mutant(
         "the-least-whole-number-refused",
         "checks.py",
-        "or given < least:",
-        "or given <= least:",
+        "or number < least:",
+        "or number <= least:",
         "fit",
         only="closed_form",
     ),
