@@ -125,8 +125,9 @@ class _Ends:
     def _stops(self, states: IntArray) -> BoolArray:
         """Tell which states (n, d) no jump leaves; raises `_UnknownEnd` where rounding leaves it open."""
         self._rows += len(states)
-        rates = self._model.propensities(states)[self._moving].sum(axis=0)
-        errors = self._model.propensity_errors(states)[self._moving].sum(axis=0)
+        with np.errstate(over="ignore"):  # a rate without bound stops nowhere
+            rates = self._model.propensities(states)[self._moving].sum(axis=0)
+            errors = self._model.propensity_errors(states)[self._moving].sum(axis=0)
         stops: BoolArray = rates <= 0.0
         if self._rows > MOST_ROWS or np.where(stops, errors > 0.0, errors >= rates).any():
             raise _UnknownEnd

@@ -62,7 +62,7 @@ class Propensity:
         # written so that NaN, which compares false, fails as well
         if not (out.min() >= 0.0 and out.max() < math.inf):
             bad = np.flatnonzero(~((out >= 0.0) & (out < math.inf)))[0]
-            raise ModelError(self._message("be finite and non-negative", out, columns, bad, t) + self._hint())
+            raise ModelError(self._message("be finite and non-negative", out, columns, bad, t) + self._hint(out[bad]))
         for species, least in self.needs:
             column = columns[species]
             if column.min() < least:
@@ -77,10 +77,12 @@ class Propensity:
         when = f" at t = {float(t):g}" if self.time_dependent else ""
         return f"Propensity of '{self.reaction.name}' must {must}, but is {out[i]:g} in state {state}{when}"
 
-    def _hint(self) -> str:
-        if not self.reaction.reversible:
-            return "."
-        return "; the reaction is reversible: write it as two reactions, one for each direction."
+    def _hint(self, value: float) -> str:
+        if self.reaction.reversible:
+            return "; the reaction is reversible: write it as two reactions, one for each direction."
+        if value == math.inf:
+            return "; where a rate is too large for a double, measure time in a smaller unit, or bound the counts."
+        return "."
 
 
 def of_expression(reaction: Reaction, index: Mapping[str, int], expr: Expression, timed: bool) -> Propensity:

@@ -21,6 +21,7 @@ CLOSED_NOISE = 5.0  # times the rounding of products that is charged
 OPEN_NOISE = 0.1  # the same: an error that adds no more to the charge is as good as none
 SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
 STEP_BITS = 24  # of a step length that shall add up without rounding
+LARGEST_RATE = 2.0**500  # 1/time: squares of sums of some millions of them are doubles
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.solvers.base import REPORT_WORK
 from fsp.solvers.costs import Stretch
-from fsp.solvers.stepping import Solver
+from fsp.solvers.stepping import END_EARLIER, FASTER_UNIT, Solver
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -91,7 +91,7 @@ class Chooser:
             self._leave(current.solver, "stalled")
             current = None
         costs = self._costs(generator, stretch)
-        self._check_left(costs)
+        self._check_left(costs, generator)
         work = {name: self._work(name, cost, growing) for name, cost in costs.items()}
         miss = {name: self._miss(cost) for name, cost in costs.items()}
         best = min(work, key=lambda name: (miss[name], work[name]))
@@ -156,11 +156,13 @@ class Chooser:
         """Return the work that a solver has with another space of this size, before its steps are as long again."""
         return solver.cost(generator, Stretch(0.0)).restart
 
-    def _check_left(self, left: Mapping[str, Cost]) -> None:
+    def _check_left(self, left: Mapping[str, Cost], generator: BaseGenerator) -> None:
         """Raise a ConvergenceError that says what each solver came to, if none is left."""
         if not left:
             came_to = "; ".join(f"{name} {reached}" for name, reached in self._gave_way.items())
-            came_to = came_to or "jumps until then are too many to be counted; end earlier, or ask for `fsp.stationary`"
+            if not came_to and all(solver.is_too_fast(generator) for solver in self._solvers.values()):
+                came_to = f"exit rates of up to {generator.largest_exit_rate:.3g} are too large; {FASTER_UNIT}"
+            came_to = came_to or f"jumps until then are too many to be counted; {END_EARLIER}"
             raise ConvergenceError(f"A solver must get to the end, but none did: {came_to}.")
 
     def _stalls(self, solver: Solver, generator: BaseGenerator, stretch: Stretch) -> bool:
@@ -202,7 +204,7 @@ class Chooser:
             if is_open and name != instead_of and name not in self._gave_way:
                 known = name in self._strides
                 cost = solver.cost(generator, replace(stretch, stride=self._strides[name]) if known else stretch)
-                if cost.work(1.0, stretch.growing) < inf:
+                if cost.work(1.0, stretch.growing) < inf and not solver.is_too_fast(generator):
                     costs[name] = cost
         return costs
 

@@ -34,14 +34,14 @@ import numpy as np
 
 from fsp.arithmetic import SLIGHTLY_UP, UNIT_ROUNDOFF, span
 from fsp.arrays import rows_of
-from fsp.errors import BackendError
+from fsp.errors import BackendError, ConvergenceError
 from fsp.generator.generator import in_one_process
 from fsp.generator.matrices import Rows
 from fsp.solvers import costs, kernels
 from fsp.solvers.base import LossLimit, check_tol
 from fsp.solvers.costs import Cost
 from fsp.solvers.poisson import poisson_window
-from fsp.solvers.stepping import MatrixPropagator, Solver, Step
+from fsp.solvers.stepping import END_EARLIER, MatrixPropagator, Solver, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -78,6 +78,7 @@ class Squaring(Solver):
     """
 
     tol: float = 1e-10
+    largest_rate = 2.0**1000  # twice as much, over the number of states, is a double, and so is its inverse
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
@@ -148,6 +149,10 @@ class _SquaringPropagator(MatrixPropagator):
         self._products, self._t = 0, t
         way = span(t, t1)
         squarings, rest = divmod(way, self._first) if self._first < inf else (0.0, way)
+        if squarings == inf:
+            raise ConvergenceError(
+                f"Jumps from t = {t:.6g} to {t1:.6g} must be countable, but are too many; {END_EARLIER}."
+            )
         level, rejected = self._highest(z, squarings, limit)
         done, rounding = 0.0, 0.0
         while level >= 0 and done < squarings:

@@ -20,7 +20,7 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF, sum_rounding, sum_up
 from fsp.errors import BackendError, ConvergenceError
 from fsp.solvers import base, kernels
-from fsp.solvers.base import NO_LIMIT, Advance, LossLimit, Memory, Pulse, landed, step_to
+from fsp.solvers.base import LARGEST_RATE, NO_LIMIT, Advance, LossLimit, Memory, Pulse, landed, step_to
 from fsp.solvers.costs import Cost, Stretch
 from fsp.solvers.poisson import poisson_window
 
@@ -38,6 +38,8 @@ SHORTEST_STRIDE = 1.0  # a jump: below, growing the space costs less than more s
 LONGEST_STRIDE = 1e6  # one that is rejected is lost as a whole
 SHORTEST_REPORT = 1e4  # the same, where none may leave: a shorter one has a large share of tail
 MORE_THAN_ROUNDING = 1e-12  # of Λ: P = I + A/Λ must have no negative entry
+FASTER_UNIT = "measure time in a smaller unit: divide all rates by a number, and multiply the times by it"
+END_EARLIER = "end earlier, or ask for `fsp.stationary`"
 LEAST_WORK = 100.0  # multiply-adds that would pass while a product with a few states is called, 30 ns; measured
 
 
@@ -301,6 +303,8 @@ class Solver:
         Whether the reported error is a bound, where `Advance.certified` says so.
     look
         Products, or solves, after which it is seen whether states can be dropped.
+    largest_rate
+        Exit rate, 1/time, beyond which what it computes with rates may be no double.
     is_resort
         Whether it is to be chosen, for constant rates, only where another one gave way.
     """
@@ -311,6 +315,7 @@ class Solver:
     is_resort: ClassVar[bool] = False
     certified: ClassVar[bool] = True
     look: ClassVar[float] = 200.0  # a look takes about as long as ten products
+    largest_rate: ClassVar[float] = LARGEST_RATE
 
     if TYPE_CHECKING:
         tol: float  # allowed 1-norm error of one advance, a field of every solver
@@ -332,6 +337,10 @@ class Solver:
                 f"solver='magnus' or solver='implicit'."
             )
 
+    def is_too_fast(self, generator: BaseGenerator) -> bool:
+        """Tell whether constant rates are too large for doubles; those in time may be infinite at single times."""
+        return generator.is_constant and not generator.largest_exit_rate <= self.largest_rate
+
     def bind(self, generator: BaseGenerator) -> Propagator:
         """Return the propagator of a generator; by default that of uniformization."""
         return Propagator(generator, self)
@@ -344,6 +353,14 @@ class Solver:
         ------
         BackendError
             If the solver cannot treat it.
+        ConvergenceError
+            If exit rates are beyond `largest_rate`.
         """
         self.check(generator)
+        if self.is_too_fast(generator):
+            others = "" if self.largest_rate > LARGEST_RATE else "use solver='squaring', for few states, or "
+            raise ConvergenceError(
+                f"Exit rates must be at most {self.largest_rate:.0e} for {type(self).__name__}, but one is "
+                f"{generator.largest_exit_rate:.3g}; {others}{FASTER_UNIT}."
+            )
         yield self.bind(generator)

@@ -37,7 +37,7 @@ def test_sums_that_are_infinite_are_no_matter_of_limits(up, down):
     with pytest.raises(
         fsp.StateSpaceError, match=r"must exist.*(a larger limit does not help|after an infinite mean time only)"
     ):
-        fsp.stationary(line(up, down))
+        fsp.stationary(line(up, down), max_states=3000)
     model = line(up, down)
     space = fsp.StateSpace.box(model, upper={"X": 60})
     with warnings.catch_warnings():

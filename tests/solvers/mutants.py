@@ -4,6 +4,21 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "rates-of-any-size-are-taken",
+        "solvers/stepping.py",
+        "not generator.largest_exit_rate <= self.largest_rate",
+        "not generator.largest_exit_rate > 0.0",
+        "largest_rates",
+    ),
+    mutant(
+        "squarings-without-number-are-counted",
+        "solvers/squaring.py",
+        "        if squarings == inf:",
+        "        if squarings < 0.0:",
+        "largest_rates",
+        only="without_number",
+    ),
+    mutant(
         "shifted-matrices-lack-a-diagonal",
         "solvers/linear.py",
         "    if not lacking.any():",
