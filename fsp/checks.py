@@ -42,6 +42,12 @@ def is_number(given: object) -> bool:
     return isinstance(given, Real) and not isinstance(given, bool)
 
 
+def check_processes(given: Any) -> None:
+    """Raise an ArgumentError unless `processes` is left out, or a whole number."""
+    if given is not None:
+        check_whole("processes", given, 1)
+
+
 def as_numbers(what: str, given: Any) -> FloatArray:
     """Return one or several numbers as floats, in their shape; an ArgumentError names what is none, such as a text."""
     try:

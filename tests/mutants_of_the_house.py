@@ -7,7 +7,7 @@ MUTANTS = [
         "solvers-that-know-jobs-by-their-types",
         "solvers/poisson.py",
         "    from fsp.arrays import FloatArray",
-        "    from fsp.arrays import FloatArray\n    from fsp.jobs.workers import Chain",
+        "    from fsp.arrays import FloatArray\n    from fsp.jobs.workers import SweepTask",
         "architecture",
         only="arrow",
     ),

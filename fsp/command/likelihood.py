@@ -65,6 +65,7 @@ class Data:
 @click.option("--gradient", metavar="NAMES", help="Parameters of the gradient: k,g.")
 @click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")
 @START_OPTION
+@click.option("--processes", type=click.IntRange(1), help="Conditions that are computed at a time.")
 @with_options(*ENDING)
 @guarded
 @takes(source=Source, data=Data, ending=Ending)
@@ -76,6 +77,7 @@ def likelihood(
     gradient: str | None,
     width: float,
     start: str | None,
+    processes: int | None,
     ending: Ending,
 ) -> int:
     """Print the log-likelihood of counted molecules under the model in MODEL, as an interval."""
@@ -89,10 +91,11 @@ def likelihood(
             instrument=instruments_in(instrument),
             extrinsic=extrinsic_in(extrinsic),
             start=start,
+            processes=processes,
             max_states=ending.max_states,
             progress=report,
         )
-        slopes = answer.gradient(names_in(gradient), progress=report) if gradient else {}
+        slopes = answer.gradient(names_in(gradient), processes=processes, progress=report) if gradient else {}
     lines = [str(counts), str(answer), *(f"∂/∂log {name}: {interval}" for name, interval in slopes.items())]
     certified = all(interval.certified for interval in (answer.value, *slopes.values()))
     met = certified and not answer.impossible and answer.value.width <= width

@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Any
 from fsp import defaults
 from fsp.arithmetic import sum_down, sum_up
 from fsp.bars import barred, callback, silent
-from fsp.checks import check_width
+from fsp.checks import check_processes, check_width
 from fsp.distribution import Interval
 from fsp.distribution.display import Displayed
 from fsp.distribution.text import counted
 from fsp.errors import ArgumentError, BackendError
 from fsp.inference.adjoint_space import Met, chosen_method, require_adjoint, together
 from fsp.inference.cell_probabilities import contribution
+from fsp.inference.conditions import of_each
 from fsp.inference.counts import Counts, check_counts
 from fsp.inference.distributions import distributions
 from fsp.inference.extrinsic import ParameterLaw, laws_of
@@ -41,7 +42,6 @@ from fsp.inference.score import by_adjoint, by_adjoint_in_time, by_forward, by_m
 from fsp.inference.stationary_mixing import mixing_of
 from fsp.inference.timed_events import taken_apart, written_into_rates
 from fsp.model.arguments import check_call
-from fsp.projection.progress import labelled
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -112,6 +112,7 @@ class Likelihood(Displayed):
         parameters: Sequence[str],
         *,
         method: str = "auto",
+        processes: int | None = None,
         progress: ProgressCallback | bool | None = None,
     ) -> dict[str, Interval]:
         """Bound the derivatives by the logarithms of parameters.
@@ -125,6 +126,8 @@ class Likelihood(Displayed):
             ``"adjoint"``, backwards from the cells, which costs hardly more for many parameters and knows cells however
             improbable they are; ``"forward"``, by the derivatives of the distribution; ``"auto"`` takes the adjoint
             wherever it can be had.
+        processes
+            Number of worker processes for the conditions, as for `fsp.likelihood`.
         progress
             True for a bar; or a function that is called with a `Progress` now and then.
 
@@ -144,13 +147,11 @@ class Likelihood(Displayed):
         """
         if self.impossible:
             raise ArgumentError(f"A gradient must be of cells that are possible, but {self.impossible[0]}.")
+        check_processes(processes)
         report = callback(progress) or silent
         if self.by_condition:
-            parts = self.by_condition.items()
-            by_label = [
-                answer.gradient(parameters, method=method, progress=labelled(report, label)) for label, answer in parts
-            ]
-            return _added(by_label)
+            slopes = _ConditionSlopes(list(self.by_condition.values()), parameters, method)
+            return _added(of_each(slopes, list(self.by_condition), processes, report))
         limits = replace(self.limits, report=report)
         require_known(self.model, [parameters] if isinstance(parameters, str) else parameters, self.instruments)
         require_fixed_observables(self.model, parameters, self.counts.observed)
@@ -202,6 +203,7 @@ def likelihood(
     instrument: Instrument | Mapping[str, Instrument] | None = None,
     extrinsic: Mapping[str, ParameterLaw] | None = None,
     start: str | None = None,
+    processes: int | None = None,
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
@@ -225,8 +227,11 @@ def likelihood(
         Laws of parameters that differ among cells, as for `fsp.mixture`.
     start
         Where cells begin, as for `fsp.sensitivity`.
+    processes
+        Number of worker processes for the conditions, whose answers do not depend on it; by default the first is
+        computed here, and the others in one for each processor where that takes less time.
     max_states, max_memory, max_work
-        Limits, as for `fsp.transient`.
+        Limits, as for `fsp.transient`; of each condition.
     progress
         True for a bar; or a function that is called with a `Progress` now and then.
 
@@ -259,6 +264,7 @@ def likelihood(
     check_counts(counts)
     check_width(width)
     check_start(start)
+    check_processes(processes)
     if extrinsic is not None:
         extrinsic = laws_of(extrinsic, model)
     counts.require_unit_of(model)
@@ -270,7 +276,8 @@ def likelihood(
             "max_memory": max_memory,
             "max_work": max_work,
         }
-        return _of_conditions(model, counts, width, instrument, more, callback(progress) or silent)
+        values = _ConditionValues(model, counts, width, instrument, more)
+        return _of_conditions(values, processes, callback(progress) or silent)
     model = model if taken_apart(model)[1] and extrinsic is None else written_into_rates(model)
     counts.require_known_to(model)
     instruments = instruments_of(instrument, counts.observed)
@@ -323,28 +330,48 @@ def _narrowed(
     return Likelihood(value, by_time, impossible, model, counts, instruments, limits, start, {}, extrinsic, logs, met)
 
 
-def _of_conditions(
-    model: Model,
-    counts: Counts,
-    width: float,
-    instrument: Instrument | Mapping[str, Instrument] | None,
-    more: dict[str, Any],
-    report: ProgressCallback,
-) -> Likelihood:
-    """Return the log-likelihood of all conditions, each of which sets its parameters and initial counts."""
-    parts = {}
-    for condition in counts.conditions:
-        of_condition = condition.counts
-        chosen = instruments_of(instrument, counts.observed)
-        given = dict(zip(counts.observed, chosen, strict=True))
-        parts[condition.label] = likelihood(
-            condition.of(model),
-            of_condition,
-            width=width / len(counts.conditions),
-            instrument={name: given[name] for name in of_condition.observed},
-            progress=labelled(report, condition.label),
-            **more,
+@dataclass(frozen=True, slots=True)
+class _ConditionValues:
+    """Computes the log-likelihood of each condition, which sets its parameters and initial counts."""
+
+    model: Model
+    counts: Counts
+    width: float  # of all together
+    instrument: Instrument | Mapping[str, Instrument] | None
+    more: Mapping[str, Any]
+
+    def of(self, k: int, report: ProgressCallback) -> Likelihood:
+        """Return the log-likelihood of the k-th condition."""
+        counts, condition = self.counts, self.counts.conditions[k]
+        given = dict(zip(counts.observed, instruments_of(self.instrument, counts.observed), strict=True))
+        return likelihood(
+            condition.of(self.model),
+            condition.counts,
+            width=self.width / len(counts.conditions),
+            instrument={name: given[name] for name in condition.counts.observed},
+            progress=report,
+            **self.more,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _ConditionSlopes:
+    """Computes the gradient of each condition."""
+
+    parts: Sequence[Likelihood]
+    parameters: Sequence[str]
+    method: str
+
+    def of(self, k: int, report: ProgressCallback) -> dict[str, Interval]:
+        """Return the gradient of the k-th condition."""
+        return self.parts[k].gradient(self.parameters, method=self.method, progress=report)
+
+
+def _of_conditions(values: _ConditionValues, processes: int | None, report: ProgressCallback) -> Likelihood:
+    """Return the log-likelihood of all conditions."""
+    model, counts, more = values.model, values.counts, values.more
+    labels = [condition.label for condition in counts.conditions]
+    parts = dict(zip(labels, of_each(values, labels, processes, report), strict=True))
     value, *others = [part.value for part in parts.values()]
     for other in others:
         value = value + other

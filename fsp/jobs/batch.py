@@ -22,12 +22,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import fsp
+from fsp.crew import Crew
 from fsp.distribution import ErrorLedger, Solution
 from fsp.distribution.text import round_up, table
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.jobs.manifest import Job, Source, read_manifest
 from fsp.jobs.stopping import Keeper, Stop, transient_from
-from fsp.jobs.workers import Crew
 from fsp.output import files
 from fsp.output.locks import locked, not_writable
 from fsp.output.replace import Output, require_outputs, require_replaceable

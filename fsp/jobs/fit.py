@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-import pickle
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fsp import defaults
 from fsp.bars import barred, callback
-from fsp.checks import check_choice, check_level, check_whole, check_width
+from fsp.checks import check_choice, check_level, check_processes, check_whole, check_width
+from fsp.crew import Items, Outcome, dealt
 from fsp.distribution.fit import INTERVAL_METHODS, Fit
 from fsp.doors import BACKENDS, ranks_named
 from fsp.errors import ArgumentError, Interrupted, ToleranceWarning
@@ -28,7 +27,6 @@ from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of, ranged
 from fsp.inference.problem import Limits
 from fsp.inference.search import FitTask, Search, ascents, curve, with_curvature
-from fsp.jobs.workers import START_SECONDS, Crew, Outcome
 from fsp.model.arguments import check_call
 
 if TYPE_CHECKING:
@@ -205,15 +203,17 @@ def _fitted(search: Search, processes: int | None, backend: str, comm: Any, *, p
         return fitted_on_ranks(search, ranks.comm, profiles=profiles)
     if comm is not None:
         raise ArgumentError("`comm` must come with backend='petsc', but `backend` is 'serial'.")
+    workers = n_processors() if processes is None else processes
+    shared = partial(dealt, workers=workers, tick=search.report, asked=processes is not None)
     makes_starts = Ascents(search.task, search.starts[0])
     starts = [(i, search.starts[i].tolist()) for i in search.left]
-    for outcome in _outcomes(search, processes, starts, partial(_ascents_here, search), makes_starts):
+    for outcome in shared(starts, here=partial(_ascents_here, search), away=makes_starts):
         search.enter(outcome.index, outcome.value, outcome.error)
     summit, curves = search.polished(), dict[str, "FloatArray"]()
     names = search.task.objective.names
     wanted = [(k, k) for k in range(len(names))] if profiles else []
     makes_curves = Curves(search.task, summit)
-    for outcome in _outcomes(search, processes, wanted, partial(_curves_here, search, summit), makes_curves):
+    for outcome in shared(wanted, here=partial(_curves_here, search, summit), away=makes_curves):
         if outcome.error is not None:
             raise outcome.error
         curves[names[outcome.index]] = outcome.value
@@ -228,8 +228,7 @@ def _check_arguments(
     check_width(width)
     check_level(level)
     check_choice("intervals", intervals, INTERVAL_METHODS)
-    if processes is not None:
-        check_whole("processes", processes, 1)
+    check_processes(processes)
 
 
 def _values_within(model: Model, ranges: Mapping[str, tuple[float, float]]) -> dict[str, float]:
@@ -297,41 +296,6 @@ class Curves:
     def __call__(self, k: int, first: bool) -> FloatArray:
         """Return the values of the k-th parameter, and the largest log-likelihoods, (2, n)."""
         return curve(self.task.objective.at, self.task, self.summit, k)
-
-
-Items = Sequence[tuple[int, Any]]  # numbers, and what is to be worked on
-
-
-def _outcomes(
-    search: Search,
-    processes: int | None,
-    left: Items,
-    here: Callable[[Items], Iterator[Outcome]],
-    away: Callable[[Any, bool], Any],
-) -> Iterator[Outcome]:
-    """Work on items: on the first here, and on the others in workers where these are worth their start."""
-    workers = n_processors() if processes is None else processes
-    if processes is None or workers == 1 or len(left) < 2:
-        begun = perf_counter()
-        yield from here(left[:1])
-        left = left[1:]
-        gain = (perf_counter() - begun) * len(left) * (1.0 - 1.0 / workers)
-        if workers == 1 or (processes is None and gain < START_SECONDS):
-            yield from here(left)
-            return
-    if left and not _travels(search.task.instrument):
-        yield from here(left)
-    elif left:
-        yield from Crew(away, min(workers, len(left))).solve([[item] for item in left], search.report)
-
-
-def _travels(instrument: object) -> bool:
-    """Return whether an instrument reaches other processes: a function that has no name does not."""
-    try:
-        pickle.dumps(instrument)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False
-    return True
 
 
 def _ascents_here(search: Search, todo: Items) -> Iterator[Outcome]:

@@ -18,11 +18,12 @@ import numpy as np
 from fsp import defaults
 from fsp.bars import shown
 from fsp.checks import as_numbers, check_choice, check_whole
+from fsp.crew import START_SECONDS, Chain, Crew, Outcome
 from fsp.distribution import Distribution, Solution, Sweep
 from fsp.distribution.continuation import Request, require_same
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
-from fsp.jobs.workers import START_SECONDS, Along, Chain, Crew, Outcome, SweepTask, chains, one_by_one
+from fsp.jobs.workers import Along, SweepTask, chains, one_by_one
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.output.files import try_writing

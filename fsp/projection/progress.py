@@ -21,7 +21,7 @@ class Progress:
     t, t_end
         Time reached and final time; None for a stationary distribution.
     n_states
-        Size of the state space.
+        Size of the state space; 0 while only worker processes have one.
     error
         Error spent so far (transient) or estimated now (stationary).
     message
@@ -46,6 +46,8 @@ class Progress:
     def status(self) -> str:
         """How far it is, in a line."""
         reached = "" if self.t is None else f"t = {self.t:.4g} of {self.t_end:.4g}, "
+        if not self.n_states:
+            return f"{reached}{self.message}"
         message = f", {self.message}" if self.message else ""
         return f"{reached}{self.n_states:,} states, error {self.error:.1e}{message}"
 

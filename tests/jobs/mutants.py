@@ -69,7 +69,7 @@ MUTANTS = [
     ),
     mutant(
         "workers-are-not-told-to-end",
-        "jobs/workers.py",
+        "crew.py",
         "                chain.pop()\n        self._terminate()\n",
         "                chain.pop()\n",
         "batch",
