@@ -80,7 +80,7 @@ def range_of(points: FloatArray) -> Range:
 def split(r: FloatArray, least: FloatArray, weight: float, by: FloatArray | None = None) -> Known:
     """Return ε, Σ w η and max η of residuals that are at most r, (n,); `by` is w, (n,), else one."""
     held = least if by is None else by * least
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # what is subnormal has no ratio: in η
         ratio = np.where(least > 0.0, r / least, np.where(r > 0.0, np.inf, 0.0))
     order = np.argsort(ratio)
     beyond = np.cumsum(held[order][::-1])[::-1] - held[order]  # what lies in states of larger ratios

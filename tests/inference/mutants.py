@@ -740,6 +740,14 @@ MUTANTS = [
         only="split",
     ),
     mutant(
+        "ratios-of-what-is-too-small-are-told",
+        "inference/statewise.py",
+        'invalid="ignore", over="ignore")',
+        'invalid="ignore")',
+        "statewise",
+        only="too_small",
+    ),
+    mutant(
         "paths-are-least-at-their-stages",
         "inference/statewise.py",
         "np.maximum(coefficients.min(axis=0) - off, 0.0)",

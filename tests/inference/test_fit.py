@@ -417,9 +417,9 @@ def test_cells_that_begin_at_rest_have_their_closed_form():
 
 
 def test_a_cell_without_probability_is_named():
-    death = fsp.Model(species={"X": 3}, parameters={"g": 1.0}, reactions=[fsp.Reaction("X -> 0", mass_action="g")])
-    counts = fsp.read_counts({"time": [1.0, 1.0], "x": [2, 4]}, counts={"X": "x"})
-    with pytest.raises(fsp.ArgumentError, match="a cell with X = 4 at t = 1 has no probability"):
+    death = fsp.Model(species={"X": 4}, parameters={"g": 1.0}, reactions=[fsp.Reaction("2 X -> 0", mass_action="g")])
+    counts = fsp.read_counts({"time": [1.0, 1.0], "x": [2, 3]}, counts={"X": "x"})  # counts stay even
+    with pytest.raises(fsp.ArgumentError, match="a cell with X = 3 at t = 1 has no probability"):
         fsp.fit(death, counts, {"g": (0.1, 10.0)}, starts=2, processes=1)
 
 

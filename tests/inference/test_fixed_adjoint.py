@@ -97,9 +97,9 @@ def test_gradients_of_posteriors_are_differences_of_their_values():
 
 def test_an_impossible_cell_has_no_gradient():
     model = fsp.Model(
-        species={"X": 2}, parameters={"g": 1.0}, reactions=[fsp.Reaction("X -> 0", mass_action="g")], name="decay"
+        species={"X": 6}, parameters={"g": 1.0}, reactions=[fsp.Reaction("2 X -> 0", mass_action="g")], name="decay"
     )
-    counts = fsp.read_counts({"time": [1.0], "n": [5]}, counts={"X": "n"})
+    counts = fsp.read_counts({"time": [1.0], "n": [5]}, counts={"X": "n"})  # counts stay even
     posterior = fsp.Posterior(model, counts, {"g": (0.1, 10)})
     value, gradient = posterior.value_and_gradient(np.zeros(1))
     assert value == -math.inf

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
@@ -24,12 +25,14 @@ sizes = st.floats(0.0, 1.0) | st.sampled_from([0.0, 1e-15, 1e-8])
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(sizes, sizes), min_size=1, max_size=8), st.sampled_from([1e-12, 1e-3, 0.5]))
+@example([(1.0, 5e-324)], 1e-12)
 def test_no_other_split_costs_less(states, weight):
     """Of all ε, 0 and the ratios r/m among them, between which the cost is linear."""
     r, m = np.array(states).T
     found = split(r, m, weight)
     assert found.absolute == pytest.approx(float(np.maximum(r - found.relative * m, 0.0).sum()))
-    for ratio in [0.0, *(r[m > 0.0] / m[m > 0.0]).tolist()]:
+    ratios = [a / b for a, b in zip(r.tolist(), m.tolist(), strict=True) if b > 0.0]
+    for ratio in [0.0, *filter(math.isfinite, ratios)]:
         other = Known(ratio, float(np.maximum(r - ratio * m, 0.0).sum()))
         assert found.cost(weight) <= other.cost(weight) * (1.0 + 1e-9) + 1e-300
 
@@ -55,12 +58,21 @@ def test_what_stays_lies_in_its_range_and_next_to_nothing_else_does(stages, valu
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(sizes, sizes, sizes), min_size=1, max_size=8), st.sampled_from([1e-12, 1e-3, 0.5]))
+@example([(1.0, 5e-324, 0.5), (0.5, 1.0, 1.0)], 1e-12)
 def test_what_is_left_of_each_state_is_counted_as_often_as_it_weighs(states, weight):
-    r, m, by = np.array(states).T
-    found = split(r, m, weight, by)
-    rest = np.maximum(r - found.relative * m, 0.0)
-    assert found.absolute == pytest.approx(float(by @ rest))
-    assert found.largest == rest.max()
+    """Of each η a product and a difference are rounded, by u r each, and of the sum of n of them n operations more."""
+    found = split(*np.array(states).T[:2], weight, np.array(states)[:, 2])
+    exact = [[Fraction(x) for x in state] for state in states]
+    rest = [max(r - Fraction(found.relative) * m, Fraction()) for r, m, _ in exact]
+    u, least = Fraction(1, 2**53), Fraction(1, 2**1074)  # what is subnormal is rounded by less than the least number
+    off = (len(states) + 3) * (u * sum(by * r for r, _, by in exact) + least)  # 3: the terms of second order among them
+    assert abs(Fraction(found.absolute) - sum(by * x for x, (_, _, by) in zip(rest, exact, strict=True))) <= off
+    assert abs(Fraction(found.largest) - max(rest)) <= 3 * u * max(r for r, _, _ in exact) + least
+
+
+def test_what_is_too_small_for_a_ratio_is_left():
+    """Its ratio is above the largest number; the other state is known as a part of itself."""
+    assert split(np.array([1.0, 0.5]), np.array([5e-324, 1.0]), 1e-3) == Known(0.5, 1.0, 1.0)
 
 
 def test_an_exponential_has_a_range_of_its_ends():
