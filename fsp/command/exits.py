@@ -16,15 +16,17 @@ from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, 
 from fsp.launcher import n_ranks_started, rank_started
 
 # As `EPILOG` says.
-_CODES: tuple[tuple[type[Exception], int], ...] = (
+_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ModelError, 3),
     (StateSpaceError, 4),
     (MemoryError, 4),
     (ConvergenceError, 5),
     (BackendError, 6),
     (ArgumentError, 2),
+    (KeyboardInterrupt, 128 + signal.SIGINT),
 )
 ABOVE_TOLERANCE = 7  # exit status, as `EPILOG` says
+STOPPED = "fsp: stopped"  # the line of a command that ends without an answer, as it was asked to
 EPILOG = """\b
 Exit status:
   0  solved; the error bound (stationary: or the estimate) meets the tolerance
@@ -53,9 +55,9 @@ def guarded(command: Callable[..., int], other: int = 1) -> Callable[..., None]:
                 raise
             click.echo(in_options(error_line(error), options_of_command()), err=True)
             code = code_of(error, other)
-        except KeyboardInterrupt:
-            click.echo("fsp: stopped", err=True)
-            code = 128 + signal.SIGINT
+        except KeyboardInterrupt as stop:
+            click.echo(STOPPED, err=True)
+            code = code_of(stop)
         raise SystemExit(code)
 
     return guarded

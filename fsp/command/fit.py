@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -27,7 +26,7 @@ from fsp.command.options import (
     takes,
     with_options,
 )
-from fsp.command.solve import is_answer, keep, ranks_of
+from fsp.command.solve import is_answer, keep, ranks_of, signal_of
 from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import number
@@ -101,7 +100,7 @@ def fit(
                     fitted = fsp.fit(model, counts, ranges, width=width, resume=earlier, progress=keeper, **options)
             except KeyboardInterrupt as error:
                 keep(error, out if writes else None, "its starts are")
-                raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
+                raise SystemExit(128 + signal_of(stop, ranks)) from None
         if out is not None and writes:
             fitted.save(out)
         if report is not None and writes:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import fsp
-from fsp.command.exits import ABOVE_TOLERANCE, code_of, error_line, printing_if
+from fsp.command.exits import ABOVE_TOLERANCE, STOPPED, code_of, error_line, printing_if
 from fsp.command.options import CommandRequest
 from fsp.command.printing import print_of
 from fsp.command.progress import reporting
@@ -25,6 +25,7 @@ from fsp.errors import ArgumentError
 if TYPE_CHECKING:
     from fsp.command.printing import Answer
     from fsp.command.progress import Report
+    from fsp.jobs.stopping import Stop
     from fsp.model import Model
     from fsp.petsc.comm import Communicator
 
@@ -38,6 +39,8 @@ def ranks_of(backend: str) -> Iterator[Communicator]:
     from fsp.doors import ranks_named
 
     def described(error: BaseException) -> str:
+        if isinstance(error, KeyboardInterrupt):
+            return STOPPED
         return in_options(error_line(error), options_of_command())
 
     comm = ranks_named(backend).comm
@@ -90,8 +93,14 @@ def _solve(request: CommandRequest, task: str, model: Model, options: dict[str, 
         try:
             return solve(model, progress=Keeper(stop, report, request.files.out, request.files.save_every), **options)
         except KeyboardInterrupt as error:
-            keep(error, request.files.out)
-            raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
+            keep(error, request.files.out, checkpoint=options.get("checkpoint"))
+            raise SystemExit(128 + signal_of(stop, options.get("comm"))) from None
+
+
+def signal_of(stop: Stop, comm: Communicator | None) -> int:
+    """Return the signal that stopped a run; where it came to some of the ranks, the same on all.  Collective."""
+    number = int(stop.signal or 0)
+    return (number if comm is None else int(comm.max(number))) or signal.SIGINT
 
 
 def _earlier(request: CommandRequest, task: str) -> Any:
@@ -106,13 +115,20 @@ def _earlier(request: CommandRequest, task: str) -> Any:
     return earlier
 
 
-def keep(error: KeyboardInterrupt, out: Path | None, reached: str = "what was reached is") -> None:
+def keep(
+    error: KeyboardInterrupt,
+    out: Path | None,
+    reached: str = "what was reached is",
+    checkpoint: Path | None = None,
+) -> None:
     """Save what was reached, and say so."""
     solution = getattr(error, "solution", None)
     kept = "nothing was saved"
     if solution is not None and out is not None:
         solution.save(out)
         kept = f"{reached} in {out}, and the same command with --resume goes on from there"
+    elif solution is not None and checkpoint is not None:
+        kept = f"{reached} in {checkpoint}, and the same command with --resume goes on from there"
     elif solution is not None:
         kept += ", since there is no --out"
     click.echo(f"fsp: {error or 'stopped'}; {kept}", err=True)

@@ -21,6 +21,7 @@ from fsp.inference.part import Point
 from fsp.inference.problem import Limits
 from fsp.inference.profiles import profile
 from fsp.projection.progress import SweepProgress
+from fsp.projection.watch import stop_requested
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -84,8 +85,8 @@ class Search:
         """Numbers of the starts that are to be made."""
         return [i for i, end in enumerate(self._ends) if end is None]
 
-    def enter(self, i: int, summit: Summit | None, error: Exception | None = None) -> None:
-        """Take note of a start that was made, and of where it led."""
+    def enter(self, i: int, summit: Summit | None, error: Exception | None = None, *, tells: bool = True) -> None:
+        """Take note of a start that was made, and of where it led; without `tells` no progress is reported."""
         begin = np.exp(self.starts[i])
         if summit is None:
             self._error = error
@@ -93,10 +94,13 @@ class Search:
         else:
             self._gaps[i], self._lacking[i] = summit.point.gap, summit.lacking
             self._ends[i] = FitStart(begin, np.exp(summit.u), summit.point.value, _note(summit), summit.evaluations)
-        self.report()
+        if tells:
+            self.report()
 
     def report(self, point: object = None) -> None:
-        """Say how far it is, and what is best so far."""
+        """Say how far it is, and what is best so far; a KeyboardInterrupt where a stop was asked for."""
+        if stop_requested.get()():
+            raise KeyboardInterrupt
         if self._progress is None:
             return
         failed = sum(end is not None and math.isnan(end.value) for end in self._ends)

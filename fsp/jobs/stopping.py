@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextvars import Token
 from pathlib import Path
 from time import monotonic
 from types import FrameType, TracebackType
@@ -16,6 +17,7 @@ import fsp
 from fsp.distribution.continuation import Continuation, Request
 from fsp.model.times import checked_times
 from fsp.projection.start import begins
+from fsp.projection.watch import stop_requested
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,14 +40,18 @@ class Stop:
         self._tell = tell
         self.signal: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
+        self._token: Token[Callable[[], bool]] | None = None
 
     def __enter__(self) -> Stop:
+        self._token = stop_requested.set(lambda: self.signal is not None)
         if threading.current_thread() is threading.main_thread():
             heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
             self._before = {number: signal.signal(number, self._notice) for number in heard}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, _: TracebackType | None) -> None:
+        if self._token is not None:
+            stop_requested.reset(self._token)
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

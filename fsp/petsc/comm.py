@@ -71,18 +71,18 @@ class Communicator(Processes):
 
     @contextmanager
     def agree(self) -> Iterator[None]:
-        """Raise on every rank what the block raises on any.
+        """Raise on every rank what the block raises on any, a KeyboardInterrupt among it.
 
         The block must not hold a collective call, and every rank must come here.
         """
-        error: Exception | None = None
+        error: Exception | KeyboardInterrupt | None = None
         try:
             yield
-        except Exception as raised:  # whatever it is, the others must hear of it
+        except (Exception, KeyboardInterrupt) as raised:  # whatever it is, the others must hear of it
             error = raised
         self.raise_together(error)
 
-    def raise_together(self, error: Exception | None) -> None:
+    def raise_together(self, error: Exception | KeyboardInterrupt | None) -> None:
         """Raise the error of the lowest rank that has one, on all ranks; return where none has."""
         if not self.any(error is not None):
             return
@@ -253,7 +253,7 @@ class Communicator(Processes):
         """
         try:
             yield
-        except Exception as error:  # none may leave the other ranks waiting
+        except (Exception, KeyboardInterrupt) as error:  # none may leave the other ranks waiting
             end_all(self.mpi, describe(error), error)
             sys.exit(status(error))
 
@@ -279,7 +279,7 @@ def _told(value: Any) -> str:
     return repr(value) if isinstance(value, str | int | float | np.number | None) else type(value).__name__
 
 
-def _pickled(error: Exception) -> bytes:
+def _pickled(error: BaseException) -> bytes:
     """Return an error in a form that other ranks can raise."""
     try:
         text = pickle.dumps(error)
@@ -289,7 +289,7 @@ def _pickled(error: Exception) -> bytes:
     return text
 
 
-def _name_rank(error: Exception, rank: int, size: int) -> None:
+def _name_rank(error: BaseException, rank: int, size: int) -> None:
     where = f"(on rank {rank} of {size})"
     if len(error.args) == 1 and isinstance(error.args[0], str):
         error.args = (f"{error.args[0]} {where}",)

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from fsp.distribution.continuation import Continuation, Request
-from fsp.errors import ArgumentError
+from fsp.errors import ArgumentError, Interrupted
 from fsp.output.locks import locked
 from fsp.petsc.checkpoint import Checkpoint
 
@@ -36,8 +36,9 @@ def solve_with_checkpoints(
     """Solve on ranks, with a checkpoint now and then, and from the one that is there with `resume`.
 
     `solve` does it: called with the times that are left, and ``start`` and ``checkpoint`` as that of the loop; `every`
-    are the seconds between checkpoints, None for a minute.  An ArgumentError says where the checkpoint in the folder is
-    of another computation, or is damaged, or is there without `resume`, or where another one writes there.
+    are the seconds between checkpoints, None for a minute, and a run that is stopped on all ranks writes a last one.
+    An ArgumentError says where the checkpoint in the folder is of another computation, or is damaged, or is there
+    without `resume`, or where another one writes there.
     """
     with _held(folder, comm):
         asked = Request.of(model, times, tol)
@@ -58,7 +59,12 @@ def solve_with_checkpoints(
                 store.write(continued.completed(reached()))
                 last_time = monotonic()
 
-        return continued.run(lambda left, start: solve(left, start=start, checkpoint=write_if_due))
+        try:
+            return continued.run(lambda left, start: solve(left, start=start, checkpoint=write_if_due))
+        except Interrupted as stop:  # of all ranks
+            if stop.solution is not None:
+                store.write(stop.solution)
+            raise
 
 
 @contextmanager

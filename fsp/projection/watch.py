@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeAlias
 
 from fsp.bars import silent
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from fsp.space.communicator import Processes
 
 Checkpoint: TypeAlias = "Callable[[Callable[[], Solution]], None]"
+stop_requested: ContextVar[Callable[[], bool]] = ContextVar("stop_requested", default=lambda: False)
+"""Tells whether this process was asked to stop, as by a signal, which may come to a rank that reports no progress."""
 
 
 class Watch:
@@ -34,6 +37,8 @@ class Watch:
             try:
                 if self._progress is not None and self._comm.rank == 0:
                     self._progress(moment())
+                if stop_requested.get()():
+                    raise KeyboardInterrupt
             except KeyboardInterrupt as request:
                 stop = request
         if self._comm.any(stop is not None):

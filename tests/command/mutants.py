@@ -102,7 +102,7 @@ MUTANTS = [
     mutant(
         "signal-without-its-status",
         "command/solve.py",
-        "SystemExit(128 + (stop.signal or signal.SIGINT))",
+        'SystemExit(128 + signal_of(stop, options.get("comm")))',
         "SystemExit(1)",
         "resume",
         only="signal_ends",

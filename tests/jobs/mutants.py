@@ -126,8 +126,16 @@ MUTANTS = [
     mutant(
         "ranks-make-the-starts-of-the-first",
         "jobs/fit_on_ranks.py",
-        "mine = make(list(todo)[world.rank :: world.size])",
-        "mine = make(list(todo)[:: world.size])",
+        "for item in make(list(todo)[world.rank :: world.size]):",
+        "for item in make(list(todo)[:: world.size]):",
+        "mpi",
+        only="test_fit and 2",
+    ),
+    mutant(
+        "ranks-do-not-hear-of-a-stop",
+        "jobs/fit_on_ranks.py",
+        "earlier() or bool(world.mpi.Iprobe(tag=STOP))",
+        "earlier()",
         "mpi",
         only="test_fit and 2",
     ),

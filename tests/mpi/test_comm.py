@@ -24,6 +24,13 @@ def test_what_one_rank_raises_all_raise(comm):
         pass
 
 
+def test_an_interrupt_of_one_rank_comes_to_all(comm):
+    with pytest.raises(KeyboardInterrupt):
+        raise_where(comm, comm.rank == comm.size - 1, KeyboardInterrupt())
+    with comm.agree():
+        pass
+
+
 def test_what_all_ranks_raise_names_none(comm):
     with pytest.raises(ModelError) as caught:
         raise_where(comm, True, ModelError("bad rate"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,24 @@ def test_what_is_wrong_is_raised_on_all_ranks(comm):
         fsp.fit(model(), far, FREE, starts=2, backend="petsc", comm=comm)
     with pytest.raises(fsp.ArgumentError, match="`processes` must be left out"):
         fsp.fit(model(), cells(), FREE, backend="petsc", comm=comm, processes=2)
+
+
+def test_a_stop_of_one_rank_stops_all_and_not_the_next_fit(comm):
+    """The others are at their third evaluation when the last rank is stopped, and then work slowly."""
+    seen, guilty = [], comm.size - 1
+
+    def stop_here(moment):
+        seen.append(moment)
+        if len(seen) == 3 and comm.rank == guilty:
+            for other in range(guilty):
+                comm.mpi.send(None, other, tag=9)
+            raise KeyboardInterrupt
+        if len(seen) == 3:
+            comm.mpi.recv(source=guilty, tag=9)
+        if len(seen) > 3:
+            time.sleep(0.05)
+
+    with pytest.raises(fsp.Interrupted, match=r"stopped after 0 of 4 starts"):
+        fsp.fit(model(), cells(), FREE, starts=4, backend="petsc", comm=comm, progress=stop_here)
+    assert len(seen) < 3 + 20  # a start alone takes more evaluations
+    assert fsp.fit(model(), cells(), FREE, starts=2, backend="petsc", comm=comm, intervals="observed").complete

@@ -211,4 +211,28 @@ MUTANTS = [
         "mpi",
         only="test_null_vectors and 1",
     ),
+    mutant(
+        "signals-to-other-ranks-unheard",
+        "projection/watch.py",
+        "                if stop_requested.get()():",
+        "                if False:",
+        "faults",
+        only="signal_to_a_rank_that and SIGTERM",
+    ),
+    mutant(
+        "no-last-checkpoint",
+        "petsc/resuming.py",
+        "                store.write(stop.solution)",
+        "                pass",
+        "faults",
+        only="signal_to_a_rank_that and SIGTERM",
+    ),
+    mutant(
+        "interrupts-of-one-rank-alone",
+        "petsc/comm.py",
+        "except (Exception, KeyboardInterrupt) as raised:",
+        "except Exception as raised:",
+        "mpi",
+        only="test_comm and 2",
+    ),
 ]

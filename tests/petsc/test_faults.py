@@ -215,3 +215,68 @@ def test_bad_input_on_one_rank_ends_all_with_one_message(place, call, message):
     done = launcher.mpirun(2, "script.py", timeout=TOO_LONG)
     assert done.returncode == 1
     assert done.stderr.count(f"ArgumentError: {message}") == 1
+
+
+SIGNALLED = """
+import os, signal, sys
+from fsp.command.main import main
+from fsp.inference.search import Search
+from fsp.petsc import Communicator, halo, termination
+
+number, owner = getattr(signal, sys.argv.pop(1)), {"Halo.finish": halo.Halo, "Search.watched": Search}[sys.argv[1]]
+name, after = sys.argv.pop(1).split(".")[1], int(sys.argv.pop(1))
+termination.GRACE, work, calls = 0.5, getattr(owner, name), []
+
+def signalled(*given, **options):
+    calls.append(given)
+    if len(calls) == after and Communicator().rank == 1:
+        os.kill(os.getpid(), number)
+    return work(*given, **options)
+
+setattr(owner, name, signalled)
+main()
+"""
+SECONDS_TO_END = (
+    40.0  # of jobs that go on for minutes where a signal is not heard, with what Python and MPI need to start
+)
+
+
+def stopped(place, *asked):
+    """Run a command on two ranks of which the second gets a signal; it must end soon."""
+    (place / "signalled.py").write_text(SIGNALLED)
+    return launcher.mpirun(2, "signalled.py", *asked, timeout=SECONDS_TO_END)
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_to_a_rank_that_is_not_the_first_stops_all_and_leaves_a_checkpoint(place, name, status):
+    folder = place / "run"
+    done = stopped(place, name, "Halo.finish", 20, *words(folder))  # long before a minute is over
+    assert done.returncode == status, done.stderr
+    assert done.stderr.count("fsp: stopped at t = ") == 1
+    assert done.stderr.count(f"what was reached is in {folder}, and the same command with --resume") == 1
+    assert n_saved(folder) < N_TIMES
+    assert_resumed(1, place, folder)
+
+
+def test_a_signal_to_a_rank_without_a_step_to_wait_for_ends_all(place):
+    asked = "stationary", "birth.ant", "--backend", "petsc", "--method", "iterative", "--quiet"
+    done = stopped(place, "SIGINT", "Halo.finish", 1, *asked)
+    assert done.returncode != 0
+    assert "fsp: stopped" in done.stderr
+    assert "stationary: " not in done.stdout
+
+
+def test_a_signal_to_a_rank_stops_a_fit_of_which_all_starts_that_were_made_are_kept(place):
+    draws = np.random.default_rng(1).poisson(11.0, 40)
+    (place / "cells.csv").write_text("time,X\n" + "".join(f"2,{n}\n" for n in draws))
+    asked = "fit", "birth.ant", "--data", "cells.csv", "--observe", "X=X", "--free", "k=1:100", "--out", "fit.h5"
+    asked = (*asked, "--starts", "8", "--backend", "petsc", "--quiet")
+    done = stopped(place, "SIGTERM", "Search.watched", 25, *asked)
+    assert done.returncode == 143, done.stderr
+    assert done.stderr.count("fsp: stopped after ") == done.stderr.count("its starts are in fit.h5") == 1
+    kept = fsp.read(place / "fit.h5")
+    assert not kept.complete
+    assert 0 < len(kept.starts) < 8
+    done = fsp_on_ranks(2, *asked, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert len(fsp.read(place / "fit.h5").starts) == 8
