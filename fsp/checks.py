@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ LONGEST_SHOWN = 10**30  # chosen: whole numbers from here on are not written out
 def check_choice(name: str, given: object, known: Iterable[str]) -> None:
     """Raise an ArgumentError unless the argument `name` is one of some words."""
     names = list(known)
-    if given not in names:
+    if not isinstance(given, str) or given not in names:
         raise ArgumentError(f"`{name}` must be one of {', '.join(names)}, but is {given!r}.")
 
 
@@ -35,6 +35,29 @@ def check_whole(name: str, given: Any, least: int, greatest: int | None = LARGES
         raise ArgumentError(f"`{name}` must be a whole number of {least} or more, but is {shown(given)}.")
     if greatest is not None and number > greatest:
         raise ArgumentError(f"`{name}` must be a whole number of {least} to {greatest:,}, but is {shown(given)}.")
+
+
+def as_texts(given: Any) -> tuple[str, ...] | None:
+    """Return one or several different texts, None where it is something else."""
+    try:
+        texts = (given,) if isinstance(given, str) else tuple(given)
+    except TypeError:
+        return None
+    if not texts or not all(isinstance(text, str) for text in texts) or len(set(texts)) < len(texts):
+        return None
+    return texts
+
+
+def check_mapping(name: str, given: object, example: str) -> None:
+    """Raise an ArgumentError unless an argument is None or a mapping from names."""
+    if given is not None and not (isinstance(given, Mapping) and all(isinstance(key, str) for key in given)):
+        raise ArgumentError(f"`{name}` must be a mapping from names, such as {example}, but is {shown(given)}.")
+
+
+def check_flag(name: str, given: object) -> None:
+    """Raise an ArgumentError unless an argument is True or False, or 1 or 0."""
+    if not isinstance(given, int | np.bool_ | np.integer) or given not in (0, 1):
+        raise ArgumentError(f"`{name}` must be True or False, but is {shown(given)}.")
 
 
 def is_number(given: object) -> bool:

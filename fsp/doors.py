@@ -332,7 +332,7 @@ def relaxation(
         given: dict[str, Any] = {"space": space, "method": method, "comm": comm, "options": options}
         with shown(progress) as report:
             return relaxation_of_model(model, n_modes, tol, max_states=max_states, report=report, **given, **limits)
-    _require_serial(options=options, method=None if method == "auto" else method)
+    _require_serial(options=options, method=None if isinstance(method, str) and method == "auto" else method)
     max_states = MAX_STATES if max_states is None else max_states
     from fsp.equilibrium.relaxation import relaxation as in_one_process  # here, as its import costs as much as a solve
 
@@ -351,7 +351,7 @@ def ranks_named(name: str, comm: Any = None) -> Ranks:
 
 def _ranks(backend: str, comm: Any) -> Ranks | None:
     """Return the ranks of a backend, None for the serial one."""
-    if backend != BACKENDS[0]:
+    if not isinstance(backend, str) or backend != BACKENDS[0]:
         return ranks_named(backend, comm)
     _require_serial(comm=comm)
     return None
@@ -369,7 +369,7 @@ def _check_checkpoints(
 ) -> None:
     """Raise an ArgumentError where checkpoints are asked for in a way that would be ignored."""
     if checkpoint is None:
-        for name, value in (("resume", resume or None), ("save_every", save_every)):
+        for name, value in (("resume", None if resume is False else resume), ("save_every", save_every)):
             if value is not None:
                 raise ArgumentError(
                     f"`{name}` must come with `checkpoint`, the folder that checkpoints are in, and backend='petsc', "

@@ -4,6 +4,29 @@ from mutants import Mutant, mutant
 
 MUTANTS = [
     mutant(
+        "arrays-are-compared-with-words",
+        "checks.py",
+        "    if not isinstance(given, str) or given not in names:",
+        "    if given not in names:",
+        "odd_arguments",
+    ),
+    mutant(
+        "flags-of-any-kind",
+        "checks.py",
+        "    if not isinstance(given, int | np.bool_ | np.integer) or given not in (0, 1):",
+        "    if given is None:",
+        "odd_arguments",
+        only="is_named",
+    ),
+    mutant(
+        "mappings-of-any-kind",
+        "checks.py",
+        "if given is not None and not (isinstance(given, Mapping) and all(isinstance(key, str) for key in given)):",
+        "if given is not None and not given:",
+        "odd_arguments",
+        only="is_named",
+    ),
+    mutant(
         "solvers-that-know-jobs-by-their-types",
         "solvers/poisson.py",
         "    from fsp.arrays import FloatArray",

@@ -22,10 +22,10 @@ from fsp.approximation.linear_noise import SystemSizeExpansion
 from fsp.approximation.methods import METHODS, MethodAnswer, VolumeJob
 from fsp.approximation.scaling import ScaledNetwork
 from fsp.bars import barred, callback, silent
-from fsp.checks import shown
+from fsp.checks import as_texts, shown
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
-from fsp.model.arguments import check_call
+from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.projection.progress import labelled
 
@@ -116,6 +116,7 @@ def approximations(
     check_call(model, max_states=max_states, progress=progress)
     report = callback(progress) or silent
     grid = None if times is None else checked_times(times)
+    check_tolerance(tol)
     factors, chosen = _checked(volumes, methods)
     lattices = {"spacing": spacing, "scheme": scheme, "tol": LATTICES * tol, "max_states": max_states}
     paths = {"runs": runs, "steps": steps, "variant": variant, "seed": seed}
@@ -165,10 +166,10 @@ def _checked(volumes: Sequence[float], methods: Sequence[str]) -> tuple[tuple[fl
             f"`volumes` must be positive numbers, different ones of at most {LARGEST_VOLUME:g}, but are "
             f"{list(volumes)}."
         )
-    unknown = [name for name in methods if name not in METHODS]
-    if unknown or not methods or isinstance(methods, str):
-        raise ArgumentError(f"`methods` must be some of {', '.join(METHODS)}, but are {methods!r}.")
-    return factors, tuple(dict.fromkeys(methods))
+    chosen = None if isinstance(methods, str | None) else as_texts(methods)
+    if chosen is None or not set(chosen) <= set(METHODS):
+        raise ArgumentError(f"`methods` must be different ones of {', '.join(METHODS)}, but are {shown(methods)}.")
+    return factors, chosen
 
 
 def _exact(

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, overload
 from fsp import defaults
 from fsp.approximation.distances import l1, wasserstein
 from fsp.bars import barred, callback, silent
+from fsp.checks import as_texts, shown
 from fsp.distribution import Distribution, Interval
 from fsp.distribution.display import Displayed
 from fsp.distribution.fit import Fit
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError
-from fsp.model.arguments import check_call
+from fsp.model.arguments import check_call, check_model
 from fsp.projection.progress import labelled
 
 if TYPE_CHECKING:
@@ -141,14 +142,14 @@ def compare(
         raise ArgumentError(
             "`times` must be increasing times, or None for stationary distributions, but were left out."
         )
-    for network in (model, other):
-        check_call(network, max_states=max_states, progress=progress)
+    check_call(model, max_states=max_states, progress=progress)
+    check_model("other", other)
     shared = tuple(name for name in model.species if name in other.species)
-    chosen = shared if species is None else tuple(species)
+    chosen = shared if species is None else as_texts(species)
     if not chosen or not set(chosen) <= set(shared):
         raise ArgumentError(
-            f"`species` must be of both networks, which share {', '.join(shared) or 'none'}, but are "
-            f"{', '.join(chosen) or 'none'}."
+            f"`species` must be different ones of both networks, which share {', '.join(shared) or 'none'}, but are "
+            f"{', '.join(chosen) or 'none' if chosen is not None else shown(species)}."
         )
 
     report = callback(progress) or silent

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from fsp.checks import check_flag
 from fsp.errors import ArgumentError, ModelError, ModelFileNotFoundError, ModelWarning
 from fsp.formats.antimony import sbml_of
 from fsp.formats.archives import Content, beside, in_archive, in_sedml
@@ -178,6 +179,7 @@ def _finished(
 ) -> Model:
     """Read a model and make counts and propensities of what it says."""
     asked = read_counts(counts)
+    check_flag("mass_action", mass_action)
 
     def finish(definition: Definition, units: Units) -> Model:
         check_not_empty(definition.species, definition.reactions)
@@ -251,8 +253,8 @@ def _content(file: Path) -> Content:
     """Return the model that a file holds or refers to."""
     try:
         data = file.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # ValueError: of a name with a null character
+        reason = getattr(error, "strerror", None) or str(error)
         raise ModelFileNotFoundError(f"Model file must exist and be readable, but '{file}' is not: {reason}.") from None
     if data.startswith(b"PK"):
         return in_archive(data, file.name)

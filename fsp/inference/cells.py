@@ -22,8 +22,12 @@ def columns_of(source: str | Path | Mapping[str, Any], wanted: Sequence[str]) ->
     """Return the columns of a table that are wanted; refuse one without them."""
     if isinstance(source, str | Path):
         path = Path(source)
-        if not path.is_file():
-            problem = "is a folder" if path.is_dir() else "does not"
+        try:
+            is_file, is_folder = path.is_file(), path.is_dir()
+        except OSError:  # of a name that is too long
+            is_file = is_folder = False
+        if not is_file:
+            problem = "is a folder" if is_folder else "does not"
             raise ArgumentError(f"`source` must be a file that exists, but '{path}' {problem}.")
         if path.suffix.lower() == ".h5ad":
             return _of_annotated(_read_annotated(path), wanted)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.checks import check_choice
+from fsp.checks import check_choice, check_mapping, shown
 from fsp.distribution import formulas
 from fsp.distribution.display import Displayed
 from fsp.distribution.text import counted, table
@@ -225,7 +225,7 @@ def read_counts(
     1      2       1.5         3
     2      1         4         4
     """
-    _check_arguments(counts, missing)
+    _check_arguments(counts, time, where, conditions, replicate, missing)
     of_runs = [] if replicate is None else [replicate]
     columns = columns_of(source, [time, *counts.values(), *(where or {}), *(conditions or {}), *of_runs])
     kept = _rows(columns, where or {}, len(columns[time]))
@@ -295,9 +295,22 @@ def check_counts(counts: object) -> None:
         )
 
 
-def _check_arguments(counts: Mapping[str, str], missing: str) -> None:
+def _check_arguments(
+    counts: Mapping[str, str],
+    time: str,
+    where: Mapping[str, Any] | None,
+    conditions: Mapping[str, Any] | None,
+    replicate: str | None,
+    missing: str,
+) -> None:
     check_choice("missing", missing, MISSING)
-    if not isinstance(counts, Mapping) or not counts:
+    check_mapping("where", where, "{'dose': 2.0}")
+    check_mapping("conditions", conditions, "{'dose': 'k'}")
+    if not isinstance(time, str):
+        raise ArgumentError(f"`time` must be the name of a column, but is {shown(time)}.")
+    if not isinstance(replicate, str | None):
+        raise ArgumentError(f"`replicate` must be the name of a column, or None, but is {shown(replicate)}.")
+    if not isinstance(counts, Mapping) or not counts or not all(isinstance(name, str) for name in counts.values()):
         raise ArgumentError(
             f"`counts` must give the column of each species, such as {{'X': 'rna'}}, but is {counts!r}."
         )

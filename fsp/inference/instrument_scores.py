@@ -24,6 +24,7 @@ from fsp.errors import ArgumentError
 from fsp.inference.free_laws import depends_on
 from fsp.inference.instruments import Binomial, Instrument, instruments_of
 from fsp.inference.observation_channel import formulas_of
+from fsp.inference.parameters import checked_names
 from fsp.model.definition import resolve
 from fsp.model.tree import Number, symbols
 
@@ -55,7 +56,7 @@ class Asked:
         given: Any | Mapping[str, Any] | None,
     ) -> Asked:
         """Say which is which; refuse what is both, or has no derivative."""
-        names = (parameters,) if isinstance(parameters, str) else tuple(parameters)
+        names = checked_names(parameters)
         texts = formulas_of(observe) or tuple(model.species)
         instruments = instruments_of(given, texts)
         chosen = {

@@ -366,7 +366,7 @@ def _instrument(given: Any) -> Instrument:
         return Given(given)
     try:
         matrix = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         matrix = np.zeros(0)
     if matrix.ndim != 2 or not matrix.size:
         raise ArgumentError(

@@ -102,7 +102,7 @@ def solve(
 
 def check_start(start: object) -> None:
     """Refuse a start that is none."""
-    if start is not None and start != "stationary":
+    if start is not None and not (isinstance(start, str) and start == "stationary"):
         raise ArgumentError(f"`start` must be 'stationary', or left out for the start of the model, but is {start!r}.")
 
 

@@ -17,6 +17,7 @@ from scipy.linalg import khatri_rao
 from scipy.sparse import csr_array, vstack
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, row_rounding
+from fsp.checks import as_texts, shown
 from fsp.distribution import formulas
 from fsp.errors import ArgumentError, StateSpaceError
 from fsp.inference.instruments import MOST_ENTRIES, Exact, Instrument, instruments_of, require_small
@@ -118,9 +119,11 @@ def formulas_of(observe: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return what is observed, in formulas; none where that is all species."""
     if observe is None:
         return ()
-    given = (observe,) if isinstance(observe, str) else tuple(observe)
-    if not given or not all(isinstance(text, str) for text in given) or len(set(map(str.strip, given))) < len(given):
-        raise ArgumentError(f"`observe` must be one or more different formulas such as 'A + B', but is {observe!r}.")
+    given = as_texts(observe)
+    if given is None or len(set(map(str.strip, given))) < len(given):
+        raise ArgumentError(
+            f"`observe` must be one or more different formulas such as 'A + B', but is {shown(observe)}."
+        )
     return given
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.checks import as_texts, check_flag, shown
 from fsp.errors import ArgumentError, BackendError, ModelError
 from fsp.model import Model
 from fsp.model.definition import resolve
@@ -57,7 +58,8 @@ def derivatives(model: Model, names: Sequence[str], *, log: bool, elsewhere: Col
 
     Parameters that no propensity depends on are refused too, but for those that change something `elsewhere`.
     """
-    chosen = _checked_names(names)
+    chosen = checked_names(names)
+    check_flag("log", log)
     require_no_events(model)
     _check_formulas(model)
     trees, linear, switches, start = zip(
@@ -66,17 +68,18 @@ def derivatives(model: Model, names: Sequence[str], *, log: bool, elsewhere: Col
     return Derivatives(chosen, trees, log, linear, switches, start)
 
 
-def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    given = (names,) if isinstance(names, str) else tuple(names)
-    if not given or not all(isinstance(name, str) for name in given) or len(set(given)) < len(given):
-        raise ArgumentError(f"`parameters` must be one or more different names, but are {names!r}.")
+def checked_names(names: Sequence[str] | str) -> tuple[str, ...]:
+    """Return the names of parameters; refuse what is none, or is there twice."""
+    given = as_texts(names)
+    if given is None:
+        raise ArgumentError(f"`parameters` must be one or more different names, but are {shown(names)}.")
     return given
 
 
 def require_fixed_observables(model: Model, names: Sequence[str], texts: Sequence[str]) -> None:
     """Refuse parameters that what is asked depends on by an observable, of which no derivative is taken."""
     used = {name for text in texts for name in symbols(parse(text, what="`formula`")) if name in model.observables}
-    for name in [names] if isinstance(names, str) else names:
+    for name in checked_names(names):
         others = resolve(model.definition.parameters, without=[name]) if used else {}
         for observable in used:
             if name in symbols(others.get(observable, ZERO)):

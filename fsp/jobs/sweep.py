@@ -17,7 +17,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.bars import shown
-from fsp.checks import as_numbers, check_choice, check_whole
+from fsp.checks import as_numbers, check_choice, check_flag, check_whole
 from fsp.crew import START_SECONDS, Chain, Crew, Outcome
 from fsp.distribution import Distribution, Solution, Sweep
 from fsp.distribution.continuation import Request, require_same
@@ -117,6 +117,8 @@ def sweep(
     names, points, shape = _points(model, values, pairs)
     _check_start(options.get("start"), names, model)
     check_tolerance(tol)
+    if not isinstance(resume, Sweep | None):
+        raise ArgumentError(f"`resume` must be a sweep, as `fsp.read` returns, but is {resume!r}.")
     if out is not None:
         try_writing(out, "out")
     task = SweepTask(model, names, np.zeros(0) if times is None else checked_times(times), tol, options)
@@ -190,6 +192,7 @@ def combined(
 
     Returns (n, n_names) values, the last name fastest, and the number of values of each name, or of all together.
     """
+    check_flag("pairs", pairs)
     lists = [_numbers(name, given) for name, given in values.items()]
     lengths = tuple(len(list_of_values) for list_of_values in lists)
     n_points = lengths[0] if pairs else math.prod(lengths)

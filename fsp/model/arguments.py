@@ -11,6 +11,13 @@ from fsp.errors import ArgumentError
 from fsp.model.model import Model
 
 
+def check_model(name: str, given: object) -> None:
+    """Raise an ArgumentError unless an argument is a model."""
+    if not isinstance(given, Model):
+        way = f"; read the file with fsp.load('{given}')" if isinstance(given, str | Path) else ""
+        raise ArgumentError(f"`{name}` must be a fsp.Model, but is {shown(given)}{way}.")
+
+
 def check_call(
     model: object,
     *,
@@ -21,10 +28,7 @@ def check_call(
     progress: object = None,
 ) -> None:
     """Refuse arguments that are of another kind."""
-    if not isinstance(model, Model):
-        is_path = isinstance(model, str | Path)
-        way = f"; read the file with fsp.load('{model}')" if is_path else ""
-        raise ArgumentError(f"`model` must be a fsp.Model, but is {model!r}{way}.")
+    check_model("model", model)
     if space is not None and not (hasattr(space, "local") and hasattr(space, "species")):
         raise ArgumentError(f"`space` must be a fsp.StateSpace, or None for one that is chosen, but is {space!r}.")
     for name, limit, unit in (("max_states", max_states, "states"), ("max_memory", max_memory, "bytes")):

@@ -72,7 +72,10 @@ def moment_equations(rates: Sequence[Rate], width: int) -> MomentEquations | Non
     for order in (2, 1):
         monomials = _monomials(width, order)
         if len(monomials) <= MOST_MOMENTS:
-            matrix = _matrix(monomials, rates)
+            try:
+                matrix = _matrix(monomials, rates)
+            except OverflowError:  # a rate is too large for a double
+                return None
             if (matrix - np.diag(matrix.diagonal())).min(initial=0.0) >= 0.0:
                 return MomentEquations(monomials, matrix)
     return None

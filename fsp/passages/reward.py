@@ -25,6 +25,7 @@ import numpy as np
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
 from fsp.bars import barred, callback, silent
+from fsp.checks import check_flag
 from fsp.distribution import Interval
 from fsp.distribution.bounds import ESTIMATED_START, variance
 from fsp.distribution.distribution import Provenance
@@ -150,6 +151,7 @@ def reward(
     asked = np.array([inf]) if times is None else checked_times(times)
     if model.is_time_dependent or model.has_timed_events:
         raise BackendError("A reward must be of constant propensities, but this network's depend on time.")
+    check_flag("firings", firings)
     targets = None if until is None else Targets.read(model, until, "`until`")
     stopping = model if targets is None else targets.stopping(model)
     gain = Gain.of_reaction(model, observable) if firings else Gain.of_formula(model, observable)
