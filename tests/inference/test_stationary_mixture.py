@@ -92,7 +92,7 @@ def held(dist, away, tol, slack=1e-12):
 # ---- mixtures
 
 
-@pytest.mark.parametrize(("cv", "tol"), [(0.3, 1e-3), (0.3, 1e-9), (1.0, 1e-5)])
+@pytest.mark.parametrize(("cv", "tol"), [(0.3, 1e-3), (0.3, 1e-9), (1.0, 1e-4)])
 def test_poisson_laws_over_a_gamma_law_are_negative_binomial(cv, tol):
     solution = rested(immigration_death(), {"k": fsp.Gamma(10.0, cv)}, tol)
     exact = negative_binomial(10.0, cv)
@@ -112,9 +112,9 @@ def test_death_rates_may_differ():
     held(dist, np.abs(dist.probabilities - exact).sum() + 1.0 - exact.sum(), 1e-4)
 
 
-@pytest.mark.parametrize(("name", "law"), [("k", fsp.Gamma(6.0, 0.4)), ("on", fsp.LogNormal(0.3, 0.3))])
+@pytest.mark.parametrize(("name", "law"), [("k", fsp.Gamma(6.0, 0.2)), ("on", fsp.LogNormal(0.3, 0.15))])
 def test_a_gene_with_two_states_agrees_with_dense_solves(name, law):
-    box, tol = np.array([1, 45]), 1e-5
+    box, tol = np.array([1, 45]), 1e-4
     dist = rested(telegraph(), {name: law}, tol)[0]
     exact = averaged(law, lambda x: np.array([dense(telegraph(), {name: v}, box).real for v in x.tolist()]), 80)
     held(dist, distance(dist, exact, box), tol, 1e-8)
@@ -331,8 +331,14 @@ def test_what_does_not_come_to_rest_is_refused():
         rested(apart, law)
     with pytest.raises(fsp.StateSpaceError, match="at most 40 states"):
         rested(immigration_death(), {"k": fsp.Gamma(10.0, 0.1)}, 1e-9, max_states=40)
+    sources = [fsp.Reaction("0 -> X", rate=name) for name in "abc"]  # of three parameters a piece has many nodes
+    fed = fsp.Model(
+        species={"X": 0},
+        parameters={"a": 1.0, "b": 2.0, "c": 3.0},
+        reactions=[*sources, fsp.Reaction("X -> 0", mass_action=1.0)],
+    )
     with pytest.raises(fsp.ConvergenceError, match="nodes on"):
-        rested(immigration_death(), {"k": fsp.Gamma(10.0, 1.0), "g": fsp.Gamma(1.0, 1.0)}, 1e-2)
+        rested(fed, {name: fsp.Gamma(value, 0.2) for name, value in fed.parameters.items()}, 1e-9)
 
 
 def test_the_command_solves_cells_at_rest_that_differ(tmp_path):
