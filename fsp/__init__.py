@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
     from fsp.distribution.committor import Committor
     from fsp.distribution.correlation import Correlation
+    from fsp.distribution.counts import Counts
     from fsp.distribution.design import Design
     from fsp.distribution.draws import Draws
     from fsp.distribution.fit import Fit
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     )
     from fsp.formats import load, loads
     from fsp.generator import Generator
-    from fsp.inference.counts import Counts, read_counts
+    from fsp.inference.counts import read_counts
     from fsp.inference.design import design
     from fsp.inference.extrinsic import Gamma, LogNormal
     from fsp.inference.fisher import fisher
@@ -89,7 +90,7 @@ _HOMES = {
     "Comparison": "fsp.approximation.comparison",
     "ConvergenceError": "fsp.errors",
     "Correlation": "fsp.distribution.correlation",
-    "Counts": "fsp.inference.counts",
+    "Counts": "fsp.distribution.counts",
     "Distribution": "fsp.distribution",
     "ErrorLedger": "fsp.distribution",
     "Event": "fsp.model",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import click
 
 import fsp
-from fsp.command.endings import PARAMETERS, TIMES, DerivativeOptions, Ending, names_in
-from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.endings import PARAMETERS, TIMES, DerivativeOptions, KeptEnding, names_in
+from fsp.command.exits import EPILOG, guarded
 from fsp.command.fisher import OBSERVED
 from fsp.command.law_texts import instruments_in
-from fsp.command.options import ENDING, SOURCE, Source, named, takes, with_options
-from fsp.command.printing import print_answer
+from fsp.command.options import KEPT_ENDING, SOURCE, Source, named, takes, with_options
 from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import number, points
@@ -25,9 +24,9 @@ from fsp.quantities import number, points
 @click.option("--interest", metavar="NAMES", help="Parameters of interest, of Ds: k.")
 @click.option("--condition", multiple=True, metavar="LABEL:NAME=VALUE,...", help="What a condition sets.")
 @with_options(*OBSERVED)
-@with_options(*ENDING)
+@with_options(*KEPT_ENDING)
 @guarded
-@takes(source=Source, slopes=DerivativeOptions, ending=Ending)
+@takes(source=Source, slopes=DerivativeOptions, ending=KeptEnding)
 def design(
     source: Source,
     times: str,
@@ -38,9 +37,10 @@ def design(
     observe: tuple[str, ...],
     instrument: tuple[str, ...],
     slopes: DerivativeOptions,
-    ending: Ending,
+    ending: KeptEnding,
 ) -> int:
     """Choose how many cells to observe at each time, for the most information on parameters of the model in MODEL."""
+    ending.check("design", source.model)
     conditions, network = dict(map(_condition, condition)), source.load()
     with ending.reporting() as report, saying(formula="--observe", conditions="--condition"):
         plan = fsp.design(
@@ -57,8 +57,7 @@ def design(
             max_states=ending.max_states,
             progress=report,
         )
-    print_answer(plan, ending.as_json)
-    return 0 if plan.information.certified else ABOVE_TOLERANCE
+    return ending.end(plan, met=plan.information.certified)
 
 
 def _condition(text: str) -> tuple[str, dict[str, float]]:

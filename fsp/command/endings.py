@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fsp.command.exits import ABOVE_TOLERANCE
+from fsp.command.printing import record_of
 from fsp.command.progress import reporting
+from fsp.command.solve import is_answer, require_no_loss
 from fsp.output.replace import Output, require_outputs
 
 if TYPE_CHECKING:
@@ -58,6 +60,26 @@ class DrawnEnding(Ending):
             from fsp.output.pictures import write
 
             write(answer.plot(), self.plot)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEnding(Ending):
+    """What the options of `fsp.command.options.KEPT_ENDING` say."""
+
+    out: Path | None
+    overwrite: bool
+
+    def check(self, kind: str, *inputs: str | Path) -> None:
+        """Refuse a file that cannot be written, or that holds what is of another kind, rather than after the work."""
+        require_outputs(Output("--out", self.out, is_own=is_answer), inputs=inputs, overwrite=self.overwrite)
+        if self.out is not None and not self.overwrite:
+            require_no_loss(self.out, kind)
+
+    def end(self, answer: Any, text: str = "", *, met: bool, **more: Any) -> int:
+        """Write an answer where a file is asked for, print it, or `text`, as JSON with `more`; return the status."""
+        if self.out is not None:
+            answer.save(self.out)
+        return self.show(text or str(answer), lambda: record_of(answer, **more), met=met)
 
 
 @dataclass(frozen=True, slots=True)

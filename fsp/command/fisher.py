@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
-
 import click
 
 import fsp
 from fsp import defaults
-from fsp.command.endings import LINEAR, PARAMETERS, START_OPTION, TIMES, DerivativeOptions, Ending
+from fsp.command.endings import LINEAR, PARAMETERS, START_OPTION, TIMES, DerivativeOptions, KeptEnding
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.law_texts import INSTRUMENT, instruments_in
-from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
+from fsp.command.options import KEPT_ENDING, SOURCE, Source, takes, with_options
 from fsp.command.wording import saying
 from fsp.quantities import points
-
-if TYPE_CHECKING:
-    from fsp.distribution.information import FisherInformation
-
 
 OBSERVED = (  # what `fsp fisher` and `fsp design` take of what is seen, and how its derivatives are made
     click.option("--observe", multiple=True, metavar="FORMULA", help="What is seen of a cell, such as A+B; else all."),
@@ -37,9 +30,9 @@ OBSERVED = (  # what `fsp fisher` and `fsp design` take of what is seen, and how
 @TIMES
 @click.option("--cells", default="1", show_default=True, help="Cells at each time: 1000, or 500,200,300.")
 @with_options(*OBSERVED)
-@with_options(*ENDING)
+@with_options(*KEPT_ENDING)
 @guarded
-@takes(source=Source, slopes=DerivativeOptions, ending=Ending)
+@takes(source=Source, slopes=DerivativeOptions, ending=KeptEnding)
 def fisher(
     source: Source,
     times: str,
@@ -47,9 +40,10 @@ def fisher(
     observe: tuple[str, ...],
     instrument: tuple[str, ...],
     slopes: DerivativeOptions,
-    ending: Ending,
+    ending: KeptEnding,
 ) -> int:
     """Print the Fisher information of cells about parameters of the model in MODEL, as intervals."""
+    ending.check("Fisher matrix", source.model)
     counts, network = points(cells, "--cells"), source.load()
     with ending.reporting() as report, saying(formula="--observe"):
         information = fsp.fisher(
@@ -63,20 +57,4 @@ def fisher(
             max_states=ending.max_states,
             progress=report,
         )
-    return ending.show(str(information), partial(_record, information), met=information.certified)
-
-
-def _record(information: FisherInformation) -> dict[str, Any]:
-    return {
-        "fsp": fsp.__version__,
-        "parameters": list(information.parameters),
-        "log": information.log,
-        "certified": information.certified,
-        "matrix": information.matrix.tolist(),
-        "lower": information.lower.tolist(),
-        "upper": information.upper.tolist(),
-        "eigenvalues": [interval.record() for interval in information.eigenvalues()],
-        "hidden": information.hidden,
-        "determinant": information.determinant().record(),
-        "trace": information.trace().record(),
-    }
+    return ending.end(information, met=information.certified)

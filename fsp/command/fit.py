@@ -18,6 +18,7 @@ from fsp.command.options import (
     BACKEND,
     JSON,
     MAX_STATES_OPTION,
+    OUT,
     OVERWRITE,
     PROGRESS,
     SOURCE,
@@ -52,7 +53,7 @@ FREE = click.option(
 @click.option("--processes", type=click.IntRange(1), help="Starts that are made at a time.")
 @BACKEND
 @MAX_STATES_OPTION
-@click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file.")
+@OUT
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page with pictures: .html.")
 @click.option("--resume", is_flag=True, help="Go on with the starts of --out, which was stopped.")
 @OVERWRITE

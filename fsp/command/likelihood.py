@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ import click
 
 import fsp
 from fsp import defaults
-from fsp.command.endings import START_OPTION, Ending, names_in
+from fsp.command.endings import START_OPTION, KeptEnding, names_in
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.law_texts import EXTRINSIC, INSTRUMENT, extrinsic_in, instruments_in
-from fsp.command.options import ENDING, SOURCE, Source, named, takes, with_options
+from fsp.command.options import KEPT_ENDING, SOURCE, Source, named, takes, with_options
 from fsp.command.wording import saying
 
 DATA = (
@@ -66,9 +65,9 @@ class Data:
 @click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")
 @START_OPTION
 @click.option("--processes", type=click.IntRange(1), help="Conditions that are computed at a time.")
-@with_options(*ENDING)
+@with_options(*KEPT_ENDING)
 @guarded
-@takes(source=Source, data=Data, ending=Ending)
+@takes(source=Source, data=Data, ending=KeptEnding)
 def likelihood(
     source: Source,
     data: Data,
@@ -78,9 +77,10 @@ def likelihood(
     width: float,
     start: str | None,
     processes: int | None,
-    ending: Ending,
+    ending: KeptEnding,
 ) -> int:
     """Print the log-likelihood of counted molecules under the model in MODEL, as an interval."""
+    ending.check("likelihood", source.model, data.data)
     counts, network = data.read(), source.load()
     named_so = {"counts": "--data", "parameters": "--gradient", "conditions": "--condition", "formula": "--observe"}
     with ending.reporting() as report, saying(**named_so):
@@ -99,7 +99,8 @@ def likelihood(
     lines = [str(counts), str(answer), *(f"∂/∂log {name}: {interval}" for name, interval in slopes.items())]
     certified = all(interval.certified for interval in (answer.value, *slopes.values()))
     met = certified and not answer.impossible and answer.value.width <= width
-    return ending.show("\n".join(lines), partial(_record, answer, slopes), met=met)
+    gradient_record = {name: interval.record() for name, interval in slopes.items()}
+    return ending.end(answer, "\n".join(lines), met=met, gradient=gradient_record)
 
 
 def _value(text: str) -> Any:
@@ -107,26 +108,3 @@ def _value(text: str) -> Any:
         return float(text)
     except ValueError:
         return text.strip()
-
-
-def _times(answer: fsp.Likelihood) -> list[dict[str, Any]]:
-    """Return the parts of a log-likelihood by time; none where it has conditions, whose parts these are."""
-    if answer.by_condition:
-        return []
-    times = zip(answer.counts.times.tolist(), answer.by_time, answer.counts.cells, strict=True)
-    return [{"t": t, "cells": int(n.sum()), **interval.record()} for t, interval, n in times]
-
-
-def _record(answer: fsp.Likelihood, slopes: dict[str, fsp.Interval]) -> dict[str, Any]:
-    return {
-        "fsp": fsp.__version__,
-        "log_likelihood": answer.value.record(),
-        "cells": answer.counts.n_cells,
-        "times": _times(answer),
-        "conditions": [
-            {"label": label, "cells": part.counts.n_cells, **part.value.record(), "times": _times(part)}
-            for label, part in answer.by_condition.items()
-        ],
-        "impossible": list(answer.impossible),
-        "gradient": {name: interval.record() for name, interval in slopes.items()},
-    }

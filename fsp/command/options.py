@@ -213,7 +213,9 @@ DRAWING = (
     click.option("--log", is_flag=True, help="Draw probabilities on a logarithmic scale."),
 )
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace files that fsp did not write, and finished work.")
+OUT = click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file.")
 ENDING = (MAX_STATES_OPTION, JSON, *PROGRESS)  # of commands that print an answer
+KEPT_ENDING = (MAX_STATES_OPTION, OUT, OVERWRITE, JSON, *PROGRESS)  # of those that write it to a file as well
 
 
 def drawn_ending(what: str) -> tuple[Callable[..., Any], ...]:
@@ -228,7 +230,7 @@ _SHARED = (
     click.option("--tol", default=defaults.TOL, show_default=True, help="Error to reach, in the 1-norm."),
     MAX_STATES_OPTION,
     click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
-    click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file."),
+    OUT,
     click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),
     *DRAWING,
     OVERWRITE,

@@ -27,7 +27,12 @@ def json_of(answer: Any, **more: Any) -> str:
     """Return the record of a value, and `more`, as JSON."""
     from fsp.output.records import to_json
 
-    return to_json({"fsp": fsp.__version__, **answer.record(), **more})
+    return to_json(record_of(answer, **more))
+
+
+def record_of(answer: Any, **more: Any) -> dict[str, Any]:
+    """Return what JSON holds of a value, and `more`."""
+    return {"fsp": fsp.__version__, **answer.record(), **more}
 
 
 def print_of(answer: Answer, printing: Printing, seconds: float | None, constraints: Mapping[str, str]) -> str:

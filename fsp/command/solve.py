@@ -166,7 +166,7 @@ def _checked_model(request: CommandRequest, task: str) -> Model:
     outputs = Output("--plot", files.plot, SUFFIXES), Output("--out", files.out, is_own=is_answer)
     require_outputs(*outputs, inputs=[request.source.model], overwrite=files.overwrite)
     if files.out is not None and not (files.resume or files.overwrite):
-        _require_no_loss(files.out, ANSWER_KINDS[task])
+        require_no_loss(files.out, ANSWER_KINDS[task])
     return request.source.load()
 
 
@@ -177,7 +177,7 @@ def is_answer(path: Path) -> bool:
     return kept(path) is not None
 
 
-def _require_no_loss(out: Path, kind: str) -> None:
+def require_no_loss(out: Path, kind: str) -> None:
     """Refuse to replace an answer by one of another kind, or one that --resume goes on from."""
     from fsp.output.storage import kept
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,15 @@ import click
 
 from fsp.command.exits import guarded
 from fsp.command.options import DRAWING, OUTPUT_FORMS, OVERWRITE, QUESTIONS, Drawing, Printing, with_options
+from fsp.command.printing import json_of
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
 if TYPE_CHECKING:
     from fsp.command.printing import Answer
-    from fsp.distribution.fit import Fit
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
-ASKED = ("marginal", "event", "expect", "quantile")  # options of `fsp show` that may be given several times
+PRINTED = (".json", ".txt")  # kinds of files that hold what is printed, and so any value
 SOME_TIMES = click.option("--times", metavar="TIMES", help="Only these times of a solution: 1,2,5.")
 
 
@@ -34,12 +35,9 @@ def target(what: str, *, required: bool = True) -> Callable[[Callable[..., Any]]
 @guarded
 def show(run: Path, times: str | None, **printed: Any) -> int:
     """Print what RUN holds, a file that --out wrote, and answer questions of it."""
-    printing = Printing(**printed)
-    fitted = fit_in(run)
-    if fitted is not None:
-        if times is not None or printed != dict.fromkeys(printed, False) | {name: () for name in ASKED}:
-            raise ArgumentError(f"`fsp show` must come without options where a file holds a fit, as '{run}' does.")
-        click.echo(str(fitted))
+    printing, other = Printing(**printed), other_in(run)
+    if other is not None:
+        click.echo(_text_of(other, run, "show", printing, timed=times is not None))
         return 0
     answer = opened(run, times)
     check(answer, printing)
@@ -87,7 +85,12 @@ def export(run: Path, to: Path, times: str | None, states: bool, overwrite: bool
 
     require_outputs(Output("--to", to, exports.SUFFIXES, lambda _: False), inputs=[run], overwrite=overwrite)
     kind = to.suffix.lower()
-    answer, printing = opened(run, times), Printing(**asked, as_json=kind == ".json", as_csv=False, verbose=True)
+    printing = Printing(**asked, as_json=kind == ".json", as_csv=False, verbose=False)
+    other = other_in(run) if kind in PRINTED else None
+    if other is not None:
+        files.write(to, _text_of(other, run, "export", printing, timed=times is not None or states) + "\n")
+        return 0
+    answer, printing = opened(run, times), replace(printing, verbose=True)
     check(answer, printing)
     _refuse_of_export(kind, printing, states)
     if kind == ".nc":
@@ -113,37 +116,56 @@ def view(run: Path, to: Path | None, times: str | None, overwrite: bool) -> int:
 
     It is one file that needs no server and no network; any browser opens it.
     """
+    from fsp.distribution.fit import Fit
     from fsp.output import files
     from fsp.output.page import page
     from fsp.output.replace import Output, require_outputs
 
     place = run.with_suffix(".html") if to is None else to
     require_outputs(Output("--to", place, (".html",)), inputs=[run], overwrite=overwrite)
-    fitted = fit_in(run) if times is None else None
-    if fitted is not None:
-        fitted.report(place)
+    other = other_in(run) if times is None else None
+    if isinstance(other, Fit):
+        other.report(place)
     else:
         files.write(place, page(opened(run, times)))
     click.echo(f"{place}: open it in a browser")
     return 0
 
 
-def fit_in(run: Path) -> Fit | None:
-    """Return the fit that a file holds, if it holds one."""
+def other_in(run: Path) -> Any:
+    """Return what a file holds where that is no distributions: a fit, derivatives and the like; None of all others."""
     import fsp
 
     answer = fsp.read(run)
-    return answer if isinstance(answer, fsp.Fit) else None
+    return None if isinstance(answer, fsp.Solution | fsp.Distribution | fsp.Sweep) else answer
+
+
+def _text_of(answer: Any, run: Path, command: str, printing: Printing, *, timed: bool) -> str:
+    """Write a value that is no distributions as text or JSON; refuse what is asked of distributions."""
+    from fsp.output.value_layout import kind_of
+
+    has_record = hasattr(answer, "record")
+    plain = Printing((), (), (), (), as_json=has_record and printing.as_json, as_csv=False, verbose=False)
+    if timed or printing != plain:
+        other = " other than --json" if has_record and command == "show" else ""
+        out = ", and to .txt," if not has_record and command == "export" else ""
+        raise ArgumentError(
+            f"`fsp {command}` must come without options{other}{out} where a file holds a {kind_of(answer)}, as '{run}' "
+            f"does."
+        )
+    return json_of(answer) if plain.as_json else str(answer)
 
 
 def opened(run: Path, times: str | None = None) -> Answer:
     """Return what a file holds, at all of its times or at some."""
     import fsp
+    from fsp.output.value_layout import kind_of
 
     answer = fsp.read(run)
-    if isinstance(answer, fsp.Fit):
+    if not isinstance(answer, fsp.Solution | fsp.Distribution | fsp.Sweep):
+        drawn = ", and fsp view draws it" if isinstance(answer, fsp.Fit) else ""
         raise ArgumentError(
-            f"RUN must hold distributions, but '{run}' holds a fit; fsp show prints it, and fsp view draws it."
+            f"RUN must hold distributions, but '{run}' holds a {kind_of(answer)}; fsp show prints it{drawn}."
         )
     if times is None:
         return answer

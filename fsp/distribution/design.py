@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fsp.distribution import doors
 from fsp.distribution.text import table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fsp.arrays import FloatArray, IntArray
     from fsp.distribution.information import FisherInformation
 
@@ -56,6 +59,21 @@ class Design:
     information: FisherInformation
     gain: float
     below: float
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file, which `fsp.read` reads.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        doors.save(self, path)
 
     def record(self) -> dict[str, Any]:
         """Return what JSON holds."""

@@ -6,7 +6,7 @@ Methods such as ``dist.plot()`` and ``solution.save()`` go through here; the con
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fsp.errors import ArgumentError
 
@@ -17,17 +17,24 @@ if TYPE_CHECKING:
 
     from fsp.distribution.committor import ReactiveFlux
     from fsp.distribution.correlation import Correlation
+    from fsp.distribution.design import Design
     from fsp.distribution.distribution import Distribution
     from fsp.distribution.fit import Fit
+    from fsp.distribution.information import FisherInformation
     from fsp.distribution.landscape import Landscape
+    from fsp.distribution.log_likelihood import LogLikelihood
     from fsp.distribution.passage import Passage
     from fsp.distribution.relaxation import Relaxation
     from fsp.distribution.sensitivity import Sensitivities, Sensitivity
     from fsp.distribution.solution import Solution
     from fsp.distribution.sweep import Sweep
 
+    Savable: TypeAlias = (
+        Distribution | Solution | Sweep | Fit | Sensitivities | FisherInformation | Design | LogLikelihood
+    )
 
-def save(answer: Distribution | Solution | Sweep | Fit, path: str | Path) -> None:
+
+def save(answer: Savable, path: str | Path) -> None:
     """Write an HDF5 file, whole or not at all."""
     from fsp.output.storage import save
 

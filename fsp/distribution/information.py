@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot, sum_down, sum_up
+from fsp.distribution import doors
 from fsp.distribution.display import Displayed
 from fsp.distribution.ledger import Interval
 from fsp.distribution.sensitivity import UNSTORED
 from fsp.distribution.text import table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fsp.arrays import FloatArray
 
 TURNED = 64.0 * UNIT_ROUNDOFF  # for each parameter: by how much eigenvectors are not orthogonal, a multiple of theirs
@@ -204,6 +207,36 @@ class FisherInformation(Displayed):
         low, high = sum_down(*np.diag(self.lower).tolist()), sum_up(*np.diag(self.upper).tolist())
         value = float(np.trace(self.matrix))
         return Interval(low, high, value, self.certified, "" if self.certified else UNSTORED)
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file, which `fsp.read` reads.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        doors.save(self, path)
+
+    def record(self) -> dict[str, Any]:
+        """Return what JSON holds."""
+        return {
+            "parameters": list(self.parameters),
+            "log": self.log,
+            "certified": self.certified,
+            "matrix": self.matrix.tolist(),
+            "lower": self.lower.tolist(),
+            "upper": self.upper.tolist(),
+            "eigenvalues": [interval.record() for interval in self.eigenvalues()],
+            "hidden": self.hidden,
+            "determinant": self.determinant().record(),
+            "trace": self.trace().record(),
+        }
 
     def __str__(self) -> str:
         """Return the elements as intervals, and the eigenvalues."""

@@ -19,6 +19,8 @@ from fsp.distribution.text import round_up, table, when
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.axes import Axes
 
     from fsp.arrays import FloatArray, IntArray
@@ -194,6 +196,22 @@ class Sensitivity(Displayed):
         """
         return doors.derivatives_at(self, species, ax)
 
+    def record(self) -> dict[str, Any]:
+        """Return what JSON holds."""
+        means = {name: self.mean(name) for name in self.species}
+        return {
+            "t": self.t,
+            "n_states": len(self.states),
+            "errors": {
+                name: {**error.terms, "total": error.total, "certified": error.certified}
+                for name, error in zip(self.parameters, self.errors, strict=True)
+            },
+            "means": {
+                name: {parameter: interval.record() for parameter, interval in intervals.items()}
+                for name, intervals in means.items()
+            },
+        }
+
     def _index(self, parameter: str) -> int:
         if parameter not in self.parameters:
             known = ", ".join(self.parameters)
@@ -277,6 +295,30 @@ class Sensitivities(Displayed, Sequence[Sensitivity]):
             If a species is unknown, or there are more than six parameters.
         """
         return self[0].plot(*species, ax=ax) if len(self) == 1 else doors.derivatives_of_means(self, species, ax)
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file, which `fsp.read` reads.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        doors.save(self, path)
+
+    def record(self) -> dict[str, Any]:
+        """Return what JSON holds."""
+        return {
+            "log": self[-1].log,
+            "parameters": list(self.parameters),
+            "statistics": self.statistics,
+            "times": [value.record() for value in self],
+        }
 
     def __str__(self) -> str:
         return "\n".join(str(value) for value in self)

@@ -37,7 +37,7 @@ from fsp.inference.observation_channel import Gathered
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.inference.counts import Counts
+    from fsp.distribution.counts import Counts
     from fsp.inference.instruments import Instrument
     from fsp.inference.problem import Reached
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fsp import defaults
@@ -24,13 +24,13 @@ from fsp.arithmetic import sum_down, sum_up
 from fsp.bars import barred, callback, silent
 from fsp.checks import check_processes, check_width
 from fsp.distribution import Interval
-from fsp.distribution.display import Displayed
-from fsp.distribution.text import counted
+from fsp.distribution.counts import Counts
+from fsp.distribution.log_likelihood import LogLikelihood
 from fsp.errors import ArgumentError, BackendError
 from fsp.inference.adjoint_space import Met, chosen_method, require_adjoint, together
 from fsp.inference.cell_probabilities import contribution
 from fsp.inference.conditions import of_each
-from fsp.inference.counts import Counts, check_counts
+from fsp.inference.counts import check_counts
 from fsp.inference.distributions import distributions
 from fsp.inference.extrinsic import ParameterLaw, laws_of
 from fsp.inference.instrument_scores import require_known
@@ -44,7 +44,6 @@ from fsp.inference.timed_events import taken_apart, written_into_rates
 from fsp.model.arguments import check_call
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray
     from fsp.inference.beginning import Beginning
     from fsp.model import Model
     from fsp.projection.progress import ProgressCallback
@@ -55,12 +54,11 @@ FIRST_CHANGING = 1e-12  # where rates change: there less loss takes a few states
 LOSS_CAUTION = 0.2  # of the loss that would just do
 UNSEEN_CELL = 1e-6  # of the loss, where a cell has no probability at all
 MOST_RUNS = 12  # each with a smaller loss; chosen, not measured
-NAMED_CELLS = 4  # cells without probability that are printed; chosen
 LEAST_LOSS = 1e-60  # below which a cell that still has no probability is reported
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Likelihood(Displayed):
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Likelihood(LogLikelihood):
     """A log-likelihood, with its parts by time and condition.
 
     Parameters
@@ -80,31 +78,12 @@ class Likelihood(Displayed):
         Laws of parameters that differ among cells.
     """
 
-    value: Interval
-    by_time: tuple[Interval, ...]
-    impossible: tuple[str, ...]
     model: Model
-    counts: Counts
     instruments: tuple[Instrument, ...]
     limits: Limits
     start: str | None = None
-    by_condition: Mapping[str, Likelihood] = field(default_factory=dict)
     extrinsic: Mapping[str, ParameterLaw] | None = None
-    _logs: tuple[FloatArray, ...] = ()  # (2, m) bounds of log p for each time
     _met: Met | None = None  # by the run that found it, where a gradient begins with them
-
-    @property
-    def by_cell(self) -> tuple[tuple[Interval, ...], ...]:
-        """For each time what a cell contributes that has each of ``counts.values`` there, in nats: (m,) intervals."""
-        reason = self.value.reason
-        return tuple(tuple(_between(low, high, reason) for low, high in logs.T.tolist()) for logs in self._logs)
-
-    @property
-    def least(self) -> float:
-        """The smallest probability of a cell; 0 where one is impossible."""
-        if self.by_condition:
-            return min(part.least for part in self.by_condition.values())
-        return 0.0 if self.impossible else math.exp(min(float(logs[0].min()) for logs in self._logs))
 
     @barred()
     def gradient(
@@ -182,16 +161,6 @@ class Likelihood(Displayed):
                 f"log-likelihoods, which are intervals, bound it roughly."
             )
         return by_mixture(self.model, self.counts, instruments, parameters, self.extrinsic, self.least, limits)
-
-    def __str__(self) -> str:
-        """Return the value, and that of each time."""
-        lines = [f"log-likelihood of {self.counts.n_cells:,} cells: {self.value}"]
-        lines += [f"{label}: {interval}" for label, interval in self.by_condition.items()]
-        times = zip(self.counts.times.tolist() if self.by_time else (), self.by_time, self.counts.cells, strict=True)
-        lines += [f"  t = {t:g}: {interval}, {counted(int(n.sum()), 'cell')}" for t, interval, n in times]
-        lines += [f"  note: {text}" for text in self.impossible[:NAMED_CELLS]]
-        more = len(self.impossible) - NAMED_CELLS
-        return "\n".join([*lines, *([f"  note: so have {more:,} other counts; see `impossible`"] if more > 0 else [])])
 
 
 @barred()
@@ -327,7 +296,19 @@ def _narrowed(
     in_time = chosen_method("auto", model, start) == "in time"
     met = Met(together(spaces), begun[-1].moments.law) if spaces and in_time else None
     logs, impossible = tuple(part.logs for part in parts), tuple(unseen)
-    return Likelihood(value, by_time, impossible, model, counts, instruments, limits, start, {}, extrinsic, logs, met)
+    return Likelihood(
+        value,
+        by_time,
+        impossible,
+        counts,
+        logs=logs,
+        model=model,
+        instruments=instruments,
+        limits=limits,
+        start=start,
+        extrinsic=extrinsic,
+        _met=met,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +339,7 @@ class _ConditionValues:
 class _ConditionSlopes:
     """Computes the gradient of each condition."""
 
-    parts: Sequence[Likelihood]
+    parts: Sequence[LogLikelihood]
     parameters: Sequence[str]
     method: str
 
@@ -377,12 +358,18 @@ def _of_conditions(values: _ConditionValues, processes: int | None, report: Prog
         value = value + other
     impossible = tuple(f"{label}: {text}" for label, part in parts.items() for text in part.impossible)
     first = next(iter(parts.values()))
-    return Likelihood(value, (), impossible, model, counts, (), first.limits, more["start"], parts, more["extrinsic"])
-
-
-def _between(low: float, high: float, reason: str) -> Interval:
-    """Return the interval of a logarithm; its value is minus infinity where that cannot be excluded."""
-    return Interval(low, high, low if low == -math.inf else 0.5 * (low + high), not reason, reason)
+    return Likelihood(
+        value,
+        (),
+        impossible,
+        counts,
+        by_condition=parts,
+        model=model,
+        instruments=(),
+        limits=first.limits,
+        start=more["start"],
+        extrinsic=more["extrinsic"],
+    )
 
 
 def _added(gradients: Sequence[Mapping[str, Interval]]) -> dict[str, Interval]:

@@ -23,7 +23,7 @@ from fsp.inference.timed_space import TimedLaws
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.inference.counts import Counts
+    from fsp.distribution.counts import Counts
     from fsp.inference.extrinsic import ParameterLaw
     from fsp.inference.instruments import Instrument
     from fsp.inference.priors import Prior

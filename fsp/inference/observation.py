@@ -21,7 +21,7 @@ from fsp.inference.observation_channel import Gathered, Sight
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.inference.counts import Counts
+    from fsp.distribution.counts import Counts
     from fsp.inference.fixed_space import Transients
     from fsp.inference.instrument_numbers import InstrumentNumbers
     from fsp.model import Model

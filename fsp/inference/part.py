@@ -30,7 +30,7 @@ from fsp.space import StateSpace
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
-    from fsp.inference.counts import Counts
+    from fsp.distribution.counts import Counts
     from fsp.inference.extrinsic import ParameterLaw
     from fsp.inference.free_laws import FreeLaws
     from fsp.inference.instruments import Instrument

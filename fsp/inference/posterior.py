@@ -23,11 +23,12 @@ import numpy as np
 from fsp import defaults
 from fsp.bars import barred, callback, silent
 from fsp.checks import check_whole, check_width
+from fsp.distribution.counts import Counts
 from fsp.distribution.draws import Draws
 from fsp.distribution.text import counted
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
 from fsp.inference.ascent import UnreachableError, ascend
-from fsp.inference.counts import Counts, check_counts
+from fsp.inference.counts import check_counts
 from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.importance import StudentLaw, weighted
 from fsp.inference.objective import Objective

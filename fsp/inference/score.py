@@ -40,7 +40,7 @@ from fsp.inference.timed_events import taken_apart
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.inference.counts import Counts
+    from fsp.distribution.counts import Counts
     from fsp.inference.extrinsic import ParameterLaw
     from fsp.inference.instruments import Instrument
     from fsp.inference.problem import Limits, Reached

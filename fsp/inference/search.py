@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.distribution.counts import Counts
 from fsp.distribution.fit import REACHED, Estimates, Fit, FitStart, Panel, quantile
 from fsp.distribution.ledger import Interval
 from fsp.errors import ArgumentError, ConvergenceError, FSPError, StateSpaceError
 from fsp.inference.ascent import Evaluate, Summit, UnreachableError, ascend, polish
-from fsp.inference.counts import Counts
 from fsp.inference.identifiability import remarks
 from fsp.inference.likelihood import Likelihood, likelihood
 from fsp.inference.objective import Objective

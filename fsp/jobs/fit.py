@@ -16,12 +16,13 @@ from fsp import defaults
 from fsp.bars import barred, callback
 from fsp.checks import check_choice, check_level, check_processes, check_whole, check_width
 from fsp.crew import Items, Outcome, dealt
+from fsp.distribution.counts import Counts
 from fsp.distribution.fit import INTERVAL_METHODS, Fit
 from fsp.doors import BACKENDS, ranks_named
 from fsp.errors import ArgumentError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
 from fsp.inference.ascent import Summit, ascend
-from fsp.inference.counts import Counts, check_counts
+from fsp.inference.counts import check_counts
 from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of, ranged

@@ -59,7 +59,7 @@ _RowWriter: TypeAlias = Callable[[Any, str, Distribution], None]
 # ---- write
 
 
-def write_versions(file: Any, answer: object) -> None:
+def write_versions(file: Any, kind: str) -> None:
     """Write the format, the kind of answer, and what wrote it when."""
     import h5py
 
@@ -70,7 +70,7 @@ def write_versions(file: Any, answer: object) -> None:
         numpy_version=np.__version__,
         h5py_version=h5py.__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        kind=type(answer).__name__.lower(),
+        kind=kind,
     )
 
 

@@ -2,7 +2,8 @@
 
 The first 512 bytes, which HDF5 leaves to others, are a line of text that ends in the SHA-256 of all that follows.
 
-The layout inside is in `fsp.output.layout`.
+The layout inside is in `fsp.output.layout`, of fits in `fsp.output.fit_layout`, and of derivatives, Fisher
+information, designs and log-likelihoods in `fsp.output.value_layout`.
 
 The version of the format is a whole number, which rises where a reader of the version before would be wrong or would
 fail.  All earlier versions are read: version 1 lacked the first line, so a file of it is read with a `FormatWarning`.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -25,9 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsp.distribution.continuation import Request
+from fsp.distribution.design import Design
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.fit import Fit
+from fsp.distribution.information import FisherInformation
 from fsp.distribution.ledger import ErrorLedger
+from fsp.distribution.log_likelihood import LogLikelihood
+from fsp.distribution.sensitivity import Sensitivities
 from fsp.distribution.sweep import Sweep
 from fsp.errors import ArgumentError, FormatWarning
 from fsp.output.files import put, replacing
@@ -46,6 +51,7 @@ from fsp.output.layout import (
     write_versions,
 )
 from fsp.output.sink import Sink
+from fsp.output.value_layout import KINDS, kind_of, read_value, write_value
 from fsp.time_limit import TimeLimit
 
 HEAD_BYTES = 512  # bytes before HDF5 begins
@@ -57,8 +63,15 @@ _WRONG = (OSError, ArithmeticError, AttributeError, LookupError, RuntimeError, T
 
 Rows: TypeAlias = tuple[tuple[int, ...], "np.dtype[Any]", Iterator[NDArray[Any]]]
 """Shape and type of an array, and its rows in pieces."""
+Valued: TypeAlias = Sensitivities | FisherInformation | Design | LogLikelihood
 RowSource: TypeAlias = Callable[[str, Distribution], Rows]
 """Gives the rows of ``states`` or ``probabilities`` of a distribution."""
+READERS_BY_KIND: Mapping[str, Callable[[Any], Any]] = {
+    "sweep": read_sweep,
+    "fit": read_fit,
+    **dict.fromkeys(KINDS, read_value),
+}
+"""What reads a file, by its kind; distributions and solutions are read by `read_answer`."""
 
 
 def own_rows(name: str, distribution: Distribution) -> Rows:
@@ -68,8 +81,8 @@ def own_rows(name: str, distribution: Distribution) -> Rows:
     return rows.shape, kind, (rows[i : i + PIECE] for i in range(0, len(rows), PIECE))
 
 
-def save(answer: Answer | Fit, path: str | Path, rows: RowSource = own_rows) -> None:
-    """Write a solution, a distribution, a sweep or a fit, whole or not at all."""
+def save(answer: Answer | Fit | Valued, path: str | Path, rows: RowSource = own_rows) -> None:
+    """Write an answer, whole or not at all."""
     import h5py
 
     with replacing(path) as file:
@@ -84,11 +97,13 @@ def save(answer: Answer | Fit, path: str | Path, rows: RowSource = own_rows) -> 
                 first += len(piece)
 
         with h5py.File(sink, "w", userblock_size=HEAD_BYTES) as hdf5:
-            write_versions(hdf5, answer)
+            write_versions(hdf5, kind_of(answer))
             if isinstance(answer, Fit):
                 write_fit(hdf5, answer)
             elif isinstance(answer, Sweep):
                 write_sweep(hdf5, answer, write_rows)
+            elif isinstance(answer, Valued):
+                write_value(hdf5, answer, write_rows)
             else:
                 write_answer(hdf5, answer, write_rows, TimeLimit())
         sink.check()
@@ -97,7 +112,7 @@ def save(answer: Answer | Fit, path: str | Path, rows: RowSource = own_rows) -> 
         put(file, line.encode())
 
 
-def read(path: str | Path) -> Answer | Fit:
+def read(path: str | Path) -> Answer | Fit | Valued:
     """Read a file that `save` wrote.
 
     Parameters
@@ -107,7 +122,7 @@ def read(path: str | Path) -> Answer | Fit:
 
     Returns
     -------
-    Solution, Distribution, Sweep or Fit
+    Solution, Distribution, Sweep, Fit, Sensitivities, FisherInformation, Design or LogLikelihood
         What was saved; arrays and errors are the same to the last bit.
 
     Raises
@@ -130,8 +145,8 @@ def read(path: str | Path) -> Answer | Fit:
     if not place.is_file():
         raise ArgumentError(f"`path` must be a file, but '{place}' is {'a folder' if place.is_dir() else 'not there'}.")
     with _opened(place) as file:
-        readers: dict[str, Callable[[Any], Answer | Fit]] = {"sweep": read_sweep, "fit": read_fit}
-        answer = readers.get(attribute(file, "kind", str), read_answer)(file)
+        reader: Callable[[Any], Answer | Fit | Valued] = READERS_BY_KIND.get(attribute(file, "kind", str), read_answer)
+        answer = reader(file)
         version = attribute(file, "format_version", int)
     if version == 1:
         warnings.warn(
@@ -189,7 +204,7 @@ def read_head(path: Path) -> Head | None:
 class Kept:
     """What a file keeps, told without looking at all of it."""
 
-    kind: str = ""  # ``"solution"``, ``"distribution"``, ``"sweep"`` or ``"fit"``; empty where it is damaged
+    kind: str = ""  # ``"solution"``, ``"distribution"``, ``"sweep"``, ``"fit"`` or one of `KINDS`; empty where damaged
     complete: bool = True  # False for a solution or a fit that was stopped
 
 

@@ -125,7 +125,7 @@ MUTANTS = [
     ),
     mutant(
         "milliseconds-as-minutes",
-        "inference/counts.py",
+        "distribution/counts.py",
         'for name in (word, word.removesuffix("s")) if',
         'for name in (word.removesuffix("s"), word) if',
         "fit",
