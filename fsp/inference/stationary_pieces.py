@@ -103,7 +103,7 @@ class _DriftCourse(NamedTuple):
         turned = np.maximum(np.multiply.outer(left, self.steep), np.multiply.outer(right, self.steep))
         off = np.multiply.outer(missed + np.maximum(np.abs(left), np.abs(right)), self.off)
         D = self.first + (np.multiply.outer(missed, self.gained) + turned + off).max(axis=0)  # (3)
-        kappa, apart = -float(D.max()), max(float(-left.min()), float(right.max()))
+        kappa, apart = -float(D.max(initial=-np.inf)), max(float(-left.min()), float(right.max()))
         shift = (self.still + apart * self.moved) / kappa * BOUND_MARGIN if kappa > 0.0 else np.inf
         return float(np.log((1.0 + shift) / (1.0 - shift))) if shift < LARGEST_SHIFT else np.inf
 
@@ -148,7 +148,7 @@ class StationaryPiece:
             outer = CommonTimes.of(corners, z, condition) if condition is not None else None
             if outer is None or not outer.kappa > LEAST_PIECE_DRIFT:
                 return None
-        if not max(float(_drift(generator, H, z).max()) for generator in corners) < -LEAST_PIECE_DRIFT:
+        if not max(float(_drift(generator, H, z).max(initial=-np.inf)) for generator in corners) < -LEAST_PIECE_DRIFT:
             return None
         far = Generator(model.with_parameters({name: OUTERMOST * high for name, (_, high) in box.items()}), space)
         highest = float(_leaks(outer, far).max()) * BOUND_MARGIN if outer else 0.0

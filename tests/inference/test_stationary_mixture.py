@@ -105,6 +105,13 @@ def test_poisson_laws_over_a_gamma_law_are_negative_binomial(cv, tol):
     assert solution.options["start"] == "stationary"
 
 
+def test_cells_may_have_one_count_nearly_all_the_time():
+    """The states of the piece of the least rates are X = 0 alone."""
+    dist = rested(immigration_death(), {"k": fsp.Gamma(0.1, 3.0)}, 1e-1)[0]
+    exact = negative_binomial(0.1, 3.0).pmf(dist.states[:, 0])
+    held(dist, np.abs(dist.probabilities - exact).sum() + 1.0 - exact.sum(), 1e-1)
+
+
 def test_death_rates_may_differ():
     law = fsp.LogNormal(1.0, 0.4)
     dist = rested(immigration_death(), {"g": law}, 1e-4)[0]
