@@ -38,9 +38,13 @@ def interrupted(after):
 
     timer = threading.Timer(after if isinstance(after, float) else 0.0, press)
     timer.daemon = True
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        yield
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
+    try:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert monotonic() - pressed[0] < AT_ONCE
 
 
