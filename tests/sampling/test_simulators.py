@@ -323,9 +323,13 @@ def test_options_of_a_simulator_are_checked():
             open_simulator(name, options=options)
     with pytest.raises(fsp.ArgumentError, match="of method, but 'tau_tol'"):
         open_simulator("copasi", options={"tau_tol": "1"})
-    for wrong in ({"processes": 0}, {"block": 0}, {"timeout": 0.0}):
-        with pytest.raises(fsp.ArgumentError, match=f"`{min(wrong)}` must be positive"):
-            open_simulator("fsp", **wrong)
+    whole, positive = (
+        "must be a whole number of 1 or more, but is 0",
+        r"must be a number of seconds up to 1e\+06, but is 0.0",
+    )
+    for name, wrong, why in (("processes", 0, whole), ("block", 0, whole), ("timeout", 0.0, positive)):
+        with pytest.raises(fsp.ArgumentError, match=f"`{name}` {why}"):
+            open_simulator("fsp", **{name: wrong})
 
 
 def test_what_a_package_logs_as_errors_is_collected_and_not_printed(capsys):
