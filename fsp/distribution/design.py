@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fsp.distribution import doors
+from fsp.distribution.display import Saved
 from fsp.distribution.text import table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fsp.arrays import FloatArray, IntArray
     from fsp.distribution.information import FisherInformation
 
@@ -23,7 +21,7 @@ MEANINGS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Design:
+class Design(Saved):
     """Cells for each condition and time.
 
     Parameters
@@ -59,21 +57,6 @@ class Design:
     information: FisherInformation
     gain: float
     below: float
-
-    def save(self, path: str | Path) -> None:
-        """Write an HDF5 file, which `fsp.read` reads.
-
-        Parameters
-        ----------
-        path
-            The file.
-
-        Raises
-        ------
-        OutputError
-            If it cannot be written.
-        """
-        doors.save(self, path)
 
     def record(self) -> dict[str, Any]:
         """Return what JSON holds."""

@@ -17,21 +17,17 @@ if TYPE_CHECKING:
 
     from fsp.distribution.committor import ReactiveFlux
     from fsp.distribution.correlation import Correlation
-    from fsp.distribution.design import Design
+    from fsp.distribution.display import Saved
     from fsp.distribution.distribution import Distribution
     from fsp.distribution.fit import Fit
-    from fsp.distribution.information import FisherInformation
     from fsp.distribution.landscape import Landscape
-    from fsp.distribution.log_likelihood import LogLikelihood
     from fsp.distribution.passage import Passage
     from fsp.distribution.relaxation import Relaxation
     from fsp.distribution.sensitivity import Sensitivities, Sensitivity
     from fsp.distribution.solution import Solution
     from fsp.distribution.sweep import Sweep
 
-    Savable: TypeAlias = (
-        Distribution | Solution | Sweep | Fit | Sensitivities | FisherInformation | Design | LogLikelihood
-    )
+    Savable: TypeAlias = Distribution | Solution | Sweep | Saved
 
 
 def save(answer: Savable, path: str | Path) -> None:

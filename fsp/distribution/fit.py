@@ -12,7 +12,7 @@ import numpy as np
 
 from fsp.checks import check_choice, check_level
 from fsp.distribution import doors
-from fsp.distribution.display import Displayed
+from fsp.distribution.display import Displayed, Saved
 from fsp.distribution.fit_comparison import FitComparison
 from fsp.distribution.ledger import Interval
 from fsp.distribution.text import table
@@ -76,7 +76,7 @@ class Estimates:
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Fit(Displayed):
+class Fit(Displayed, Saved):
     """Estimated parameters with their intervals, as `fsp.fit` returns them.
 
     Parameters
@@ -309,21 +309,6 @@ class Fit(Displayed):
             If it cannot be written.
         """
         doors.fit_report(self, path)
-
-    def save(self, path: str | Path) -> None:
-        """Write an HDF5 file, which `fsp.read` reads; the model itself is not kept.
-
-        Parameters
-        ----------
-        path
-            The file.
-
-        Raises
-        ------
-        OutputError
-            If it cannot be written.
-        """
-        doors.save(self, path)
 
     def _ends(self, interval: Interval) -> list[str]:
         """Return the ends of an interval for print; a fit that was stopped has none yet."""

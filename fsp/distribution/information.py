@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, dot, sum_down, sum_up
-from fsp.distribution import doors
-from fsp.distribution.display import Displayed
+from fsp.distribution.display import Displayed, Saved
 from fsp.distribution.ledger import Interval
 from fsp.distribution.sensitivity import UNSTORED
 from fsp.distribution.text import table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fsp.arrays import FloatArray
 
 TURNED = 64.0 * UNIT_ROUNDOFF  # for each parameter: by how much eigenvectors are not orthogonal, a multiple of theirs
@@ -72,7 +69,7 @@ class Graded:
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class FisherInformation(Displayed):
+class FisherInformation(Displayed, Saved):
     """The Fisher information of an experiment about parameters: the matrix F, and a bound of its error.
 
     With ``C = matrix`` the exact matrix F obeys ``F <= C + q diag(above)`` in the Loewner order, and from below
@@ -207,21 +204,6 @@ class FisherInformation(Displayed):
         low, high = sum_down(*np.diag(self.lower).tolist()), sum_up(*np.diag(self.upper).tolist())
         value = float(np.trace(self.matrix))
         return Interval(low, high, value, self.certified, "" if self.certified else UNSTORED)
-
-    def save(self, path: str | Path) -> None:
-        """Write an HDF5 file, which `fsp.read` reads.
-
-        Parameters
-        ----------
-        path
-            The file.
-
-        Raises
-        ------
-        OutputError
-            If it cannot be written.
-        """
-        doors.save(self, path)
 
     def record(self) -> dict[str, Any]:
         """Return what JSON holds."""

@@ -7,23 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fsp.distribution import doors
 from fsp.distribution.counts import Counts
-from fsp.distribution.display import Displayed
+from fsp.distribution.display import Displayed, Saved
 from fsp.distribution.ledger import Interval
 from fsp.distribution.text import counted
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fsp.arrays import FloatArray
 
 NAMED_CELLS = 4  # cells without probability that are printed; chosen
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class LogLikelihood(Displayed):
+class LogLikelihood(Displayed, Saved):
     """A log-likelihood, with its parts by time and condition, as `fsp.read` returns it: without the model.
 
     Parameters
@@ -82,21 +79,6 @@ class LogLikelihood(Displayed):
             "`gradient` must be of a log-likelihood of this process, but this one was read from a file, which keeps no "
             "model; use fsp.likelihood(model, likelihood.counts).gradient(...)."
         )
-
-    def save(self, path: str | Path) -> None:
-        """Write an HDF5 file, which `fsp.read` reads; the model itself is not kept.
-
-        Parameters
-        ----------
-        path
-            The file.
-
-        Raises
-        ------
-        OutputError
-            If it cannot be written.
-        """
-        doors.save(self, path)
 
     def record(self) -> dict[str, Any]:
         """Return what JSON holds."""

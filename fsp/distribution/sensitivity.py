@@ -12,15 +12,13 @@ import numpy as np
 from fsp.arithmetic import SUM_ROUNDING, half_sums, sum_down, sum_up
 from fsp.checks import check_choice
 from fsp.distribution import doors, formulas
-from fsp.distribution.display import Displayed
+from fsp.distribution.display import Displayed, Saved
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.distribution.text import round_up, table, when
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from matplotlib.axes import Axes
 
     from fsp.arrays import FloatArray, IntArray
@@ -232,7 +230,7 @@ class Sensitivity(Displayed):
         return "\n".join([head, *(f"  {line}" for line in table(header, rows)), *notes])
 
 
-class Sensitivities(Displayed, Sequence[Sensitivity]):
+class Sensitivities(Displayed, Saved, Sequence[Sensitivity]):
     """Sensitivities at several times, as `fsp.sensitivity` returns them: ``s[-1]`` is that of the last one.
 
     Parameters
@@ -295,21 +293,6 @@ class Sensitivities(Displayed, Sequence[Sensitivity]):
             If a species is unknown, or there are more than six parameters.
         """
         return self[0].plot(*species, ax=ax) if len(self) == 1 else doors.derivatives_of_means(self, species, ax)
-
-    def save(self, path: str | Path) -> None:
-        """Write an HDF5 file, which `fsp.read` reads.
-
-        Parameters
-        ----------
-        path
-            The file.
-
-        Raises
-        ------
-        OutputError
-            If it cannot be written.
-        """
-        doors.save(self, path)
 
     def record(self) -> dict[str, Any]:
         """Return what JSON holds."""

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from fsp.distribution.continuation import Request
 from fsp.distribution.design import Design
+from fsp.distribution.display import Saved
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.fit import Fit
 from fsp.distribution.information import FisherInformation
@@ -81,7 +82,7 @@ def own_rows(name: str, distribution: Distribution) -> Rows:
     return rows.shape, kind, (rows[i : i + PIECE] for i in range(0, len(rows), PIECE))
 
 
-def save(answer: Answer | Fit | Valued, path: str | Path, rows: RowSource = own_rows) -> None:
+def save(answer: Answer | Saved, path: str | Path, rows: RowSource = own_rows) -> None:
     """Write an answer, whole or not at all."""
     import h5py
 
@@ -102,7 +103,7 @@ def save(answer: Answer | Fit | Valued, path: str | Path, rows: RowSource = own_
                 write_fit(hdf5, answer)
             elif isinstance(answer, Sweep):
                 write_sweep(hdf5, answer, write_rows)
-            elif isinstance(answer, Valued):
+            elif isinstance(answer, Saved):
                 write_value(hdf5, answer, write_rows)
             else:
                 write_answer(hdf5, answer, write_rows, TimeLimit())

@@ -13,9 +13,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 CHUNK_SECONDS = 0.2  # that a chunk is to take, where it may have any size, as progress is reported after each; chosen
-LARGEST_GROWTH = (
-    4  # times larger is a chunk than the last one, at the most: the first is one run, which may be short by chance
-)
+LARGEST_GROWTH = 4  # times the last chunk is the next at most: the first is one run, which may be short by chance
 
 
 def in_chunks(
