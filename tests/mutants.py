@@ -13,7 +13,8 @@ Not each survivor is a fault of the tests: a difference that only makes a bound 
 Each sabotage is made in a copy of `fsp/`, `tests/`, `ci/` and pages that tests read, in a temporary directory; the
 working tree is not touched.
 It counts as caught where a test fails that passes without it.  The exit status is 1 if one survives, or if its text is
-not found exactly once.  Where compiled code is sabotaged, everything is compiled anew.
+not found exactly once, or if all its tests are skipped, as those on ranks are where there is no PETSc.  Where compiled
+code is sabotaged, everything is compiled anew.
 """
 
 from __future__ import annotations
@@ -170,7 +171,10 @@ class Tree:
             return "", f"no verdict within {TIME_LIMIT:.0f} s"
         if note.exists():
             return note.read_text(), ""
-        return "", "" if run.returncode == 0 else (run.stdout + run.stderr)[-400:]
+        if run.returncode:
+            return "", (run.stdout + run.stderr)[-400:]
+        is_skipped = " passed" not in run.stdout
+        return "", f"NOT RUN: {run.stdout.strip().splitlines()[-1]}" if is_skipped else ""
 
     def _settings(self):
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

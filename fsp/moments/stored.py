@@ -32,8 +32,9 @@ class StoredBounds(PendingBounds):
         return MomentBounds(species, np.full(d, np.inf), np.full((d, ORDERS), np.inf), *nothing, reason=ANOTHER)
 
     def network(self, t: float) -> str:
-        """Return the text."""
-        return self._text if self._t == t else ""
+        """Return the text; empty for another time, or where some species were left out or stand in another order."""
+        is_whole = self._columns == tuple(range(len(json.loads(self._text)["species"])))
+        return self._text if self._t == t and is_whole else ""
 
     def select(self, columns: Sequence[int]) -> PendingBounds | MomentBounds:
         """Return the bounds of some of the species."""

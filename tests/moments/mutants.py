@@ -4,6 +4,49 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "stored-bounds-at-the-end-of-time",
+        "moments/stored.py",
+        "moment_bounds(model, self._t).bounds",
+        'moment_bounds(model, float("inf")).bounds',
+        "stored_bounds",
+    ),
+    mutant(
+        "species-of-stored-bounds-by-their-last-places",
+        "moments/stored.py",
+        "[self._columns[i] for i in columns]",
+        "list(columns)",
+        "stored_bounds",
+    ),
+    mutant(
+        "stored-networks-are-handed-on-for-some-species",
+        "moments/stored.py",
+        "if self._t == t and is_whole else",
+        "if self._t == t else",
+        "stored_bounds",
+        only="marginal",
+    ),
+    mutant(
+        "stored-networks-are-handed-on-for-any-time",
+        "moments/stored.py",
+        "if self._t == t and is_whole else",
+        "if is_whole else",
+        "stored_bounds",
+    ),
+    mutant(
+        "networks-that-are-read-as-another-one-have-no-molecules",
+        "moments/stored.py",
+        "np.full((d, ORDERS), np.inf)",
+        "np.zeros((d, ORDERS))",
+        "stored_bounds",
+    ),
+    mutant(
+        "stored-bounds-of-all-species-in-other-processes",
+        "moments/stored.py",
+        "return StoredBounds, (self._text, self._hash, self._t, self._columns)",
+        "return StoredBounds, (self._text, self._hash, self._t, range(len(self._columns)))",
+        "stored_bounds",
+    ),
+    mutant(
         "states-whose-drift-is-little-are-not-excepted",
         "moments/lyapunov.py",
         "            above = drifts_there > -gamma\n",

@@ -16,8 +16,6 @@ import fsp
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError
 from fsp.moments import bounds
-from fsp.moments.network_text import network_text, read_network
-from fsp.moments.stored import StoredBounds
 from fsp.output import layout, storage
 from fsp.output.storage import read_head
 from fsp.time_limit import TimeLimit
@@ -139,19 +137,6 @@ def test_a_sweep_asks_for_no_bounds_and_none_is_lost(tmp_path, monkeypatch):
         network = json.loads(file["points/00001/network"][()])
         assert network["species"] == list(model.species)
         assert "moments" not in file["points/00000/times/00000"]
-
-
-def test_bounds_of_another_network_are_none(tmp_path):
-    model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate="2"), fsp.Reaction("X -> 0", rate="X")])
-    text = network_text(model)
-    assert StoredBounds(text, model.hash, 1.0, [0]).bounds.norms[0, 0] < np.inf
-    for wrong in (text.replace('"2', '"3'), text.replace("[[0]", "[[1]"), "{}" + text):
-        if wrong[:2] != "{}":
-            found = StoredBounds(wrong, model.hash, 1.0, [0]).bounds
-            assert np.isinf(found.norms).all()
-            assert "read as another one" in found.reason
-        assert read_network(wrong, model.hash) is None
-    assert network_text(fsp.Model(species={"X": 1}, reactions=[fsp.Reaction("X -> 0", rate=lambda x: x["X"])])) == ""
 
 
 def test_bounds_stay_pending_in_other_processes():

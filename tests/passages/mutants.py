@@ -4,6 +4,46 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "spectra-of-the-last-space",
+        "passages/spectrum.py",
+        "if fewer or (as_many and width < self._width):",
+        "if True:",
+        "spectrum",
+        only="the_best_is",
+    ),
+    mutant(
+        "spectra-that-are-known-are-sharp",
+        "passages/spectrum.py",
+        "(not unknown and width <= self._tol)",
+        "(not unknown)",
+        "spectrum",
+        only="grows_until",
+    ),
+    mutant(
+        "growths-of-no-use-add-up",
+        "passages/spectrum.py",
+        "0 if improves else self._useless + 1",
+        "self._useless + (0 if improves else 1)",
+        "spectrum",
+        only="of_no_use",
+    ),
+    mutant(
+        "what-comes-nearer-to-a-bound-is-of-no-use",
+        "passages/spectrum.py",
+        " or (unknown and outside < IMPROVES * self._outside)",
+        "",
+        "spectrum",
+        only="of_no_use",
+    ),
+    mutant(
+        "excursions-outside-cost-time-alone",
+        "passages/spectrum.py",
+        "*(size for size in sizes if size is not None)",
+        "",
+        "outside",
+        only="excursions",
+    ),
+    mutant(
         "members-that-no-target-holds",
         "passages/outside.py",
         "    states = states[targets.holds(j, states)]\n",

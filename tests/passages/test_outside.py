@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from math import prod
 
@@ -13,7 +14,9 @@ from written_networks import network
 import fsp
 from fsp.moments.lyapunov import drift_condition
 from fsp.moments.polynomial import plus, scaled
+from fsp.passages.observables import Observable
 from fsp.passages.outside import all_jumps, members, paying
+from fsp.passages.spectrum import Spectra
 from fsp.passages.targets import Targets
 
 NETWORKS = {
@@ -64,6 +67,20 @@ def test_what_pays_for_jumps_does_so_at_every_state_that_is_not_excepted(name, f
         assert len(beyond) > 2
         for state in beyond:
             assert excess(model, paid, what, state) <= Fraction(-paid.elsewhere) * Fraction(999, 1000)
+
+
+@pytest.mark.parametrize("observed", ["X", "X^2"])
+def test_what_pays_for_excursions_pays_for_both_observables_and_for_what_comes_after(observed):
+    """The costs are 1, |a| and |b| at least, and that times the first function."""
+    model = NETWORKS["pairs"]()
+    first, second = (Observable.read(model, text, "observable") for text in (observed, "X > 3"))
+    pair = replace(first, middle=40.0), second
+    costs, later = Spectra(model, pair, None, None, drift_condition(model), 1e-6).paid
+    for paid, after in ((costs, {(0,): Fraction(1)}), (later, costs.function)):
+        excepted = set(paid.states[:, 0].tolist())
+        for x in {0, 1, 5, 30, 100, 1000, 10**4, 10**6} - excepted:
+            least = 1 + sum(abs(Fraction(float(seen.values(np.array([[x]]))[0]))) for seen in pair)
+            assert excess(model, paid, scaled(after, least), [x]) <= 0
 
 
 def test_jumps_lie_below_the_polynomial_of_all_of_them():

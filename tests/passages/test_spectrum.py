@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,12 +15,13 @@ from written_networks import network
 
 import fsp
 from fsp.chains.classes import closed_classes
+from fsp.distribution.correlation import Spectrum
 from fsp.moments.lyapunov import drift_condition
 from fsp.passages.discs import Disc
 from fsp.passages.observables import Observable
 from fsp.passages.products import ObservedLaw
 from fsp.passages.resolvent import Excursions
-from fsp.passages.spectrum import Spectra
+from fsp.passages.spectrum import PATIENCE, Spectra, _SpectrumJudge
 from fsp.passages.stationary_law import StationaryLawCertifier, met
 
 SHARP = 1e-6  # relative width of a spectrum
@@ -75,6 +77,50 @@ def test_a_ring_turns_in_one_direction():
     turn = np.exp(2j * np.pi / 3)
     exact = sum(2.0 / 9.0 * (1.0 / (1j * OMEGA + 1.0 - turn**k)).real for k in (1, 2))
     hold(found, exact, 1e-9)
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-4])
+def test_a_space_grows_until_its_spectrum_is_sharp(tol):
+    """A law that is known to a hundredth leaves a seventh of the spectrum open."""
+    model = network({"X": 9}, ("0 -> X", "mass_action", 9.0), ("X -> 0", "mass_action", 1.0))
+    hold(fsp.correlation(model, "X", [0.0], tol=tol).spectrum(OMEGA), 18.0 / (1.0 + OMEGA**2), 2.0 * tol)
+
+
+def judged(tol, radii, outside):
+    """Return the spectra that are looked at, and the best of them: of size one, with (m, k) radii on m spaces."""
+    judge, seen = _SpectrumJudge(tol), []
+    for radius, beyond in zip(np.asarray(radii, dtype=float), outside, strict=True):
+        ones, zeros = np.ones(len(radius)), np.zeros(len(radius))
+        seen.append(Spectrum(zeros, ones, zeros, radius, bool(np.isfinite(radius).any()), ""))
+        step = judge.judge(SimpleNamespace(spectrum=seen[-1], rest=SimpleNamespace(outside=beyond)), None)
+        if step is None:
+            return seen, judge.best
+        assert step.error.truncation == min(2.0, beyond)
+    pytest.fail("growing does not end")
+
+
+def test_growing_ends_where_it_is_sharp_or_of_no_use():
+    """Halves are of use, as are frequencies that become known, or what comes nearer to being known."""
+    halves = [[2.0**-k] * 2 for k in range(40)]
+    seen, best = judged(1e-6, halves, np.ones(40))
+    assert len(seen) == 21
+    assert best is seen[-1]
+    assert len(judged(1e-6, [[0.1, 0.1]] * 40, np.ones(40))[0]) == 1 + PATIENCE
+    unknown = [[math.inf, 0.1]] * 9 + [[0.1, 0.1]] * 40
+    seen, best = judged(1e-6, unknown, 0.5 ** np.arange(49))
+    assert len(seen) == 10 + PATIENCE
+    assert best is seen[9]
+    pauses = [[2.0 ** -(k // 2)] * 2 for k in range(50)]  # every second growth is of no use
+    assert len(judged(1e-6, pauses, np.ones(50))[0]) == 41
+
+
+def test_the_best_is_that_of_fewest_unknown_frequencies_and_then_the_sharpest(rng):
+    for _ in range(50):
+        radii = np.where(rng.random((60, 3)) < 0.3, math.inf, rng.random((60, 3)))
+        seen, best = judged(1e-9, radii, np.ones(60))
+        unknown = [int(np.isinf(found.radius).sum()) for found in seen]
+        widths = [found.radius[np.isfinite(found.radius)].max(initial=0.0) for found in seen]
+        assert best is seen[min(range(len(seen)), key=lambda k: (unknown[k], widths[k]))]
 
 
 def small(most):

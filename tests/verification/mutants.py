@@ -4,6 +4,63 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "runs-of-a-summary-are-where-the-reference-is",
+        "verification/battery.py",
+        "moment.p_value(n, seen) + n * moment.beyond",
+        "moment.p_value(n, seen)",
+        "battery",
+        only="no_alarm_in_a_summary",
+    ),
+    mutant(
+        "spreads-about-the-mean-of-the-runs",
+        "verification/battery.py",
+        "(n - 1) / n * std**2 + (mean - expected.mean) ** 2",
+        "(n - 1) / n * std**2",
+        "battery",
+    ),
+    mutant(
+        "spreads-of-a-summary-over-n",
+        "verification/battery.py",
+        "(n - 1) / n * std**2",
+        "std**2",
+        "battery",
+    ),
+    mutant(
+        "any-value-of-a-count-that-cannot-vary",
+        "verification/battery.py",
+        "if moment.low == moment.high and seen == float(moment.of(np.array([moment.low]))[0]):",
+        "if moment.low == moment.high:",
+        "battery",
+    ),
+    mutant(
+        "states-that-are-not-stored-are-no-alarm-in-any-number",
+        "verification/battery.py",
+        "limit = RARE / n + expected.slack.up",
+        "limit = RARE / n",
+        "battery",
+    ),
+    mutant(
+        "bands-about-the-reference-itself",
+        "verification/battery.py",
+        "low, high = expected.slack.interval(exact)",
+        "low, high = exact, exact",
+        "battery",
+    ),
+    mutant(
+        "p-values-of-each-test-by-itself",
+        "verification/battery.py",
+        "replace(test, adjusted=float(value))",
+        "replace(test, adjusted=float(test.p))",
+        "battery",
+    ),
+    mutant(
+        "fewer-cells-than-splits-make",
+        "verification/battery.py",
+        "cells=len(p) + 1)",
+        "cells=len(p))",
+        "battery",
+    ),
+    mutant(
         "lags-that-are-looked-at-for-nothing",
         "verification/independence.py",
         "min(1.0, float(p[worst]) * len(p))",
