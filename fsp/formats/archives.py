@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import numpy as np
@@ -28,7 +29,8 @@ MOST_BYTES = 200_000_000  # of a file in an archive, unpacked: some pages of zer
 XmlElement = ElementTree.Element
 Fetch = Callable[[str], str]  # the text of a file, by its name beside the document
 
-_TARGET = re.compile(r"/\w+:sbml/(?P<path>.+)/@(?P<attribute>\w+)")
+_TARGET = re.compile(r"(?:/\w+:sbml/(?P<path>.+)|//(?P<anywhere>.+))/@(?P<attribute>\w+)")
+_FIRST_PREFIX = "ns0"  # that ElementTree writes for the namespace of the root
 _NAMESPACE_PREFIX = re.compile(r"(?<![\w'\"])[A-Za-z][\w-]*:(?=\w)")
 
 
@@ -149,7 +151,7 @@ def in_sedml(text: str, source: str, fetch: Fetch) -> Content:
             f"is meant, and give the times."
         )
     name, changes = _followed(models, used[0], source)
-    place = posixpath.normpath(posixpath.join(posixpath.dirname(source), name))
+    place = posixpath.normpath(posixpath.join(posixpath.dirname(source), unquote(name.removeprefix("file://"))))
     return Content(_changed(fetch(place), changes, place), posixpath.basename(place), asked[0] if asked else ())
 
 
@@ -199,18 +201,28 @@ def _changed(text: str, changes: list[XmlElement], name: str) -> str:
     for change in changes:
         target = change.get("target", "")
         parts = _TARGET.fullmatch(target) if _tag(change) == "changeAttribute" else None
-        elements = [] if parts is None else list(_at(root, parts["path"]))
+        elements = [] if parts is None else list(_at(root, parts["path"] or f".//{parts['anywhere']}"))
         if parts is None or len(elements) != 1:
             raise ModelError(
                 f"Changes of '{name}' must give an attribute of one element a value, but {_tag(change)} of '{target}' "
                 "does not; write it into the model file."
             )
         elements[0].set(parts["attribute"], change.get("newValue", ""))
-    return ElementTree.tostring(root, encoding="unicode")
+    return _in_default_namespace(root)
+
+
+def _in_default_namespace(root: XmlElement) -> str:
+    """Return a document whose elements of the root's namespace have no prefix, as libsbml wants those of Level 2."""
+    text, prefix = ElementTree.tostring(root, encoding="unicode"), _FIRST_PREFIX
+    if not text.startswith(f"<{prefix}:"):
+        return text
+    text = text.replace(f"<{prefix}:", "<").replace(f"</{prefix}:", "</")
+    declared = root.tag.partition("}")[0].removeprefix("{")
+    return text.replace(f" xmlns:{prefix}=", f' xmlns="{declared}" xmlns:{prefix}=', 1)  # attributes keep theirs
 
 
 def _at(root: XmlElement, path: str) -> Iterator[XmlElement]:
     try:
-        yield from root.iterfind(_NAMESPACE_PREFIX.sub("{*}", path))
+        yield from root.iterfind(_NAMESPACE_PREFIX.sub("{*}", path.replace("/descendant::", "//")))
     except (SyntaxError, KeyError):
         return

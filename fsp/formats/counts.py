@@ -111,7 +111,8 @@ def in_molecules(
     if not isinstance(value, Number):
         raise ModelError("`counts` must make a number of molecules of an amount, but the compartment has no one size.")
     step = f"an amount of 1 is {value.value:.6g} molecules ({why})"
-    conversion = Conversion((*definition.conversion.steps, step), assumptions)
+    before = definition.conversion
+    conversion = Conversion((*before.steps, step), (*before.assumptions, *assumptions))
     counted = restarted(_scaled(definition, scale, conversion), starts)
     return _started(counted, rounding, asked)
 
@@ -135,7 +136,8 @@ def _as_it_stands(definition: Definition, units: Units, why: str) -> Definition:
     if units.mixed:
         said = ["species are in different units of substance by the file, and all are counted in molecules here"]
     assumptions = ("; ".join(said),) if units.are_moles or units.mixed else ()
-    return replace(definition, conversion=Conversion(definition.conversion.steps, assumptions))
+    before = definition.conversion
+    return replace(definition, conversion=Conversion(before.steps, (*before.assumptions, *assumptions)))
 
 
 def _scale(amounts: Mapping[str, float], units: Units, asked: CountsOption) -> tuple[Expression, str, tuple[str, ...]]:

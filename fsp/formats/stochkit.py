@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,13 +22,15 @@ from fsp.errors import ModelError
 from fsp.formats.foreign_formulas import FUNCTIONS, as_ours
 from fsp.formats.sbml import Finish, as_it_stands
 from fsp.formats.units import COUNTED
-from fsp.model.definition import read_definition
+from fsp.model.conversion import Conversion
+from fsp.model.definition import Definition, read_definition
 from fsp.model.model import Model
 from fsp.model.reaction import Reaction, Stoichiometry, net_change
 
 XmlElement = ElementTree.Element
 
-_COUNT = re.compile(r"[0-9]{1,18}")  # more digits are beyond all counts
+_COUNT = re.compile(r"([0-9]{1,18})(?:\.0*)?")  # more digits are beyond all counts; GillesPy writes some as 2.0
+_VOLUME = "vol"  # the parameter that GillesPy2 adds for its volume
 _ELEMENTS = {
     "Description", "Info", "NumberOfReactions", "NumberOfSpecies", "Units", "ParametersList", "ReactionsList",
     "SpeciesList",
@@ -39,12 +42,12 @@ def read_stochkit(text: str, path: Path, finish: Finish = as_it_stands) -> Model
     root = parsed_xml(text, path.name, "StochKit")
     strange = next((part.tag for part in root if part.tag not in _ELEMENTS), None)
     if strange is not None:
+        way = "write events in SBML or Antimony" if "Event" in strange else "put what it says into the propensities"
         raise ModelError(
-            f"StochKit file '{path.name}' must have parameters, reactions and species, but has <{strange}>; write "
-            "events in SBML or Antimony."
+            f"StochKit file '{path.name}' must have parameters, reactions and species, but has <{strange}>; {way}."
         )
-    units = _said(root, "Units", "population")
-    if units != "population":
+    units = _units(root)
+    if units.lower() != "population":
         raise ModelError(
             f"StochKit file '{path.name}' must be in population units, but is in {units}; write counts, or SBML."
         )
@@ -63,7 +66,29 @@ def read_stochkit(text: str, path: Path, finish: Finish = as_it_stands) -> Model
         _said(root, "Description", "") or path.stem,
         "",
     )
-    return finish(definition, COUNTED)
+    said = Conversion(assumptions=tuple(_counted_otherwise(definition, path.name)))
+    return finish(replace(definition, conversion=said), COUNTED)
+
+
+def _units(root: XmlElement) -> str:
+    """Return the units of the file, which StochSS writes as an attribute of the description."""
+    description = root.find("Description")
+    of_description = "" if description is None else description.get("units", "")
+    return _said(root, "Units", of_description.strip() or "population")
+
+
+def _counted_otherwise(definition: Definition, source: str) -> Iterator[str]:
+    """Yield what is said where GillesPy2, which writes a parameter `vol`, counts pairs of its file without a half."""
+    pairs = [
+        str(reaction.name)
+        for reaction in definition.reactions
+        if reaction.law.mass_action is not None and any(n > 1 for n in (reaction.reactants or {}).values())
+    ]
+    if _VOLUME in definition.parameters and pairs:
+        yield (
+            f"{', '.join(pairs)}: k x (x - 1)/2 of two equal reactants, as StochKit counts; GillesPy2, which seems to "
+            f"have written '{source}', counts k x (x - 1), so load its model object for that"
+        )
 
 
 def parsed_xml(text: str, source: str, what: str) -> XmlElement:
@@ -121,12 +146,13 @@ def _side(element: XmlElement, side: str, name: str) -> Iterator[tuple[str, int]
     """Yield the species of a side with their stoichiometry."""
     seen = set()
     for reference in element.iterfind(f"{side}/SpeciesReference"):
-        species, count = reference.get("id", ""), reference.get("stoichiometry", "1")
-        if not _COUNT.fullmatch(count) or species in seen:
-            problem = f"'{count[:80]}' of '{species}'" if species not in seen else f"'{species}' twice"
+        species, written = reference.get("id", ""), reference.get("stoichiometry", "1")
+        count = _COUNT.fullmatch(written)
+        if count is None or species in seen:
+            problem = f"'{written[:80]}' of '{species}'" if species not in seen else f"'{species}' twice"
             raise ModelError(
                 f"{side} of reaction '{name}' must be species with whole numbers, each once, but has {problem}."
             )
         seen.add(species)
-        if int(count):
-            yield species, int(count)
+        if int(count[1]):
+            yield species, int(count[1])

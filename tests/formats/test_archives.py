@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from written_sbml import apply, parameter, reaction, sbml, species
 
 import fsp
 from fsp.command.main import main
@@ -102,6 +103,32 @@ def test_a_document_beside_its_model(tmp_path):
     model = fsp.load(tmp_path / "run.sedml")
     assert (model.parameters["k"], model.initial_states.tolist()) == (5.0, [[1]])
     assert time_course(tmp_path / "run.sedml")[-1] == 2.0
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        K,
+        "/sbml:sbml/sbml:model/descendant::*[@id='k']/@value",
+        "//sbml:parameter[@id='k']/@value",
+        "//*[@id='k']/@value",
+    ],
+)
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+def test_changes_are_made_in_every_version_of_level_2(tmp_path, version, target):
+    namespace = "http://www.sbml.org/sbml/level2" + (f"/version{version}" if version > 1 else "")
+    decay = {"Parameters": [parameter("k", 3)], "Reactions": [reaction("r", ["X"], [], apply("times", "k", "X"))]}
+    text = sbml(f'xmlns="{namespace}" level="2" version="{version}"', Species=[species("X", 4)], **decay)
+    (tmp_path / "a model.xml").write_text(text)
+    models = f'<model id="m" source="a%20model.xml"><listOfChanges>{change(target, 5)}</listOfChanges></model>'
+    (tmp_path / "run.sedml").write_text(sedml(models=models))
+    assert fsp.load(tmp_path / "run.sedml").propensities(np.array([[2]])).tolist() == [[10.0]]
+
+
+def test_a_model_may_be_named_as_a_uri(tmp_path):
+    (tmp_path / "model.xml").write_text(PARAMETER)
+    (tmp_path / "run.sedml").write_text(sedml(models=f'<model id="m" source="{(tmp_path / "model.xml").as_uri()}"/>'))
+    assert fsp.load(tmp_path / "run.sedml").parameters["k"] == 3.0
 
 
 def test_times_are_asked_for_where_no_file_gives_them(tmp_path):

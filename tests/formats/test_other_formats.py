@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fsp
-from fsp.errors import ArgumentError, BackendError, ModelError
+from fsp.errors import ArgumentError, BackendError, ModelError, ModelWarning
 from fsp.formats.foreign_formulas import as_ours
 from fsp.formats.sbml_writer import write_sbml
 
@@ -169,6 +169,7 @@ FILES = {
         + kit(mass({"A": 1, "B": 1}, {"B": 1, "C": 1}, "q"), k="3.0/10", A="14*k + 2.8"),
         [((-1, 0, 1), lambda a, b, c: 0.6 * a * b)],
     ),
+    "floats.xml": (kit(mass({"A": "2.0"}, {"B": "1."}, "k")), [((-2, 1, 0), lambda a, b, c: 0.15 * a * (a - 1))]),
     "counted.kit": (kit(mass({"C": 2}, {"C": 1}, "k")), [((0, 0, -1), lambda a, b, c: 0.15 * c * (c - 1))]),
 }  # fmt: skip
 
@@ -182,6 +183,21 @@ def test_propensities_by_hand(read, name):
     states = np.random.default_rng(1).integers(0, 30, (40, 3))
     expected = [[law(*map(float, x)) for x in states] for _, law in reactions]
     np.testing.assert_allclose(model.propensities(states), expected, rtol=1e-12, atol=0.0)
+
+
+def test_pairs_that_gillespy2_counts_otherwise_are_said(read):
+    """GillesPy2 adds its volume to the StochKit files that it writes, and has no half in the law of pairs."""
+    text = kit(mass({"A": 2}, {"B": 1}, "k"), mass({"A": 1}, {"B": 1}, "k"))
+    assert not read(text, name="plain.xml").conversion
+    written = text.replace(
+        "<Parameter>", "<Parameter><Id>vol</Id><Expression>1.0</Expression></Parameter><Parameter>", 1
+    )
+    for loading in ({}, {"counts": "omega=1"}):
+        with pytest.warns(ModelWarning, match=r"R0: k x \(x - 1\)/2 .* as StochKit counts; GillesPy2"):
+            model = read(written, name="written.xml", loading=loading)
+        assert model.propensities(np.array([[5, 0, 0]])).ravel().tolist() == [0.3 * 10, 1.5]
+    alone = kit(mass({"A": 1}, {}, "k")).replace("<Id>q<", "<Id>vol<")
+    assert not read(alone, name="alone.xml").conversion
 
 
 def test_a_condition_of_a_function_switches(read):
@@ -225,6 +241,8 @@ REFUSED = {
     "number.net": (net("1 9 k"), "species of the file, but has number 9"),
     "events.xml": (kit().replace("<Species", "<EventsList/><Species", 1), "<EventsList>; write events in SBML"),
     "units.xml": (kit().replace("<ParametersList", "<Units>concentration</Units><ParametersList"), "population units"),
+    "description.xml": (kit().replace("<Description>", '<Description units="concentration">'), "population units"),
+    "volume.xml": (kit().replace("<Species", "<Volume>2</Volume><Species", 1), "<Volume>; put what it says"),
     "type.xml": (kit(({"A": 1}, {}, "michaelis-menten", "Rate", "k")), "mass-action or customized, but is michaelis"),
     "rate.xml": (kit(({"A": 1}, {}, "mass-action", "Speed", "k")), "'R0' must have <Rate>, but has none"),
     "half.xml": (kit(mass({"A": 0.5}, {}, "k")), "whole numbers, each once, but has '0.5' of 'A'"),
