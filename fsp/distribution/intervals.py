@@ -110,6 +110,8 @@ class Intervals(Statistics, HasLandscape):
         self._require_finite(formula, values)
         tree = formulas.read_formula(formula, self.species, self.observables, self.t)
         off = formulas.rounding_on(self.states, tree, self.species, self.t)  # (n,)
+        if (certain := self._certain_value(values, off)) is not None:
+            return certain
         below, above = (self._bounded_mean(tree, self._points_of(end)) for end in (values - off, values + off))
         return bounds.between(below, above)
 
@@ -136,15 +138,32 @@ class Intervals(Statistics, HasLandscape):
 
     def _certain(self, name: str) -> Interval | None:
         """Return the count that a species certainly has; None where several are possible, or anything is in error."""
-        if not (self.error.certified and self.error.total == 0.0 and self.mass == 1.0):
+        if not self._is_exact:
             return None
         least, greatest = self._ends_of(name)
         return Interval(least, least, least, certified=True) if least == greatest else None
 
+    def _certain_value(self, values: FloatArray, off: FloatArray) -> Interval | None:
+        """Return the value that a formula certainly has, of (n,) values each off by so much; None where it varies."""
+        if not self._is_exact:
+            return None
+        least, greatest = self._range_of(values)
+        if least < greatest:
+            return None
+        return Interval(self._range_of(values - off)[0], self._range_of(values + off)[1], least, certified=True)
+
+    @property
+    def _is_exact(self) -> bool:
+        return self.error.certified and self.error.total == 0.0 and self.mass == 1.0
+
     def _ends_of(self, name: str) -> tuple[float, float]:
         """Return the least and the greatest count of a species that have probability."""
-        counts = self.states[self.probabilities > 0.0, self._column(name)]
-        return float(counts.min()), float(counts.max())
+        return self._range_of(self.states[:, self._column(name)])
+
+    def _range_of(self, values: NDArray[Any]) -> tuple[float, float]:
+        """Return the least and the greatest of (n,) values in states that have probability."""
+        held = values[self.probabilities > 0.0]
+        return float(held.min()), float(held.max())
 
     def _mean_of(self, name: str) -> Interval:
         if (certain := self._certain(name)) is not None:

@@ -213,6 +213,12 @@ class Distribution(SpreadStatistics):
         means = np.clip(np.where(weights > 0.0, sums[:, 1] / np.maximum(weights, 1e-300), least), least, greatest)
         return np.concatenate([weights, [0.0, 0.0]]), np.array([*means, least, greatest])
 
+    def _range_of(self, values: NDArray[Any]) -> tuple[float, float]:
+        held = values[self.probabilities > 0.0]
+        ends = [-float(held.min(initial=np.inf)), float(held.max(initial=-np.inf))]
+        least, greatest = (self.comm.max(np.array(ends)) * [-1.0, 1.0]).tolist()
+        return float(least), float(greatest)
+
     def _require_finite(self, formula: str, values: FloatArray) -> None:
         with self.comm.agree():
             super()._require_finite(formula, values)

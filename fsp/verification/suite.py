@@ -23,6 +23,7 @@ from fsp.distribution.text import round_up, table
 from fsp.doors import transient
 from fsp.errors import FSPError, ModelError, ToleranceWarning
 from fsp.formats import load
+from fsp.formats.sbml_parts import is_concentration
 from fsp.output.summaries import csv_text
 from fsp.verification.cases import STATISTICS, Case, chosen_cases, read_case
 
@@ -220,18 +221,33 @@ def formula_of(case: Case, model: Model, variable: str) -> str | float:
         known = model.parameters[variable]
     elif variable not in model.species and variable not in model.observables:
         raise ModelError(f"Variable '{variable}' of case {case.name} must be in the model, but is not.")
-    if variable not in case.concentrations:
+    size, is_concentration_here = _place(case, model, variable)
+    if is_concentration_here == (variable in case.concentrations):
         return known
-    size = _compartment_size(case, model, variable)
-    return known / size if isinstance(known, float) else f"({known})/{size!r}"
+    factor = size if is_concentration_here else 1.0 / size
+    return known * factor if isinstance(known, float) else f"({known}){'*' if is_concentration_here else '/'}{size!r}"
 
 
-def _compartment_size(case: Case, model: Model, variable: str) -> float:
+def _place(case: Case, model: Model, variable: str) -> tuple[float, bool]:
+    """Return the size of a species' compartment, and whether its symbol in the model stands for a concentration.
+
+    A species that a rule determines is a formula with the value that its symbol has in the file; others are counts.
+    """
     import libsbml
 
     document = libsbml.readSBMLFromFile(str(case.path))  # species are freed with it
-    species = document.getModel().getSpecies(variable)
-    return 1.0 if species is None else float(model.parameters[species.getCompartment()])
+    written = document.getModel()
+    species = written.getSpecies(variable)
+    if species is None:
+        return 1.0, False
+    size = model.parameters.get(species.getCompartment())
+    in_file = written.getAssignmentRuleByVariable(variable) is not None and is_concentration(species, written)
+    if size is None and (in_file or variable in case.concentrations):
+        raise ModelError(
+            f"Compartment '{species.getCompartment()}' must have a size, because case {case.name} has a concentration "
+            f"in it, but has none."
+        )
+    return (1.0 if size is None else float(size)), in_file
 
 
 def _columns(case: Case, solution: Solution, formulas: dict[str, str | float]) -> Iterator[Column]:

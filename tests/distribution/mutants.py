@@ -169,6 +169,22 @@ MUTANTS = [
         only="comparisons or decides",
     ),
     mutant(
+        "a-formula-is-certain-where-it-varies",
+        "distribution/intervals.py",
+        "if least < greatest:\n            return None\n        return Interval(self._range",
+        "return Interval(self._range",
+        "distribution",
+        only="a_formula_is_certain",
+    ),
+    mutant(
+        "certain-formulas-without-their-rounding",
+        "distribution/intervals.py",
+        "self._range_of(values - off)[0]",
+        "least",
+        "distribution",
+        only="a_formula_is_certain",
+    ),
+    mutant(
         "a-count-is-certain-whatever-the-error",
         "distribution/intervals.py",
         "self.error.certified and self.error.total == 0.0 and",

@@ -174,6 +174,23 @@ def test_a_count_is_certain_only_where_nothing_is_in_error():
         assert (tuple(one.mean_interval()["X"]) == (100.0, 100.0)) == certain
 
 
+def test_a_formula_is_certain_only_where_nothing_is_in_error():
+    """Also where other states are stored that have no probability, and where the formula is the same in all."""
+    for error, p, certain in (
+        (0.0, [0.0, 1.0, 0.0], True),
+        (1e-9, [0.0, 1.0, 0.0], False),
+        (0.0, [0.5, 0.5, 0.0], False),
+    ):
+        parts = np.array([[0, 5], [100, 5], [0, 7]]), np.array(p), ["X", "Y"]
+        dist = Distribution(*parts, t=0.0, error=ErrorLedger(truncation=error), closed=False)
+        assert (tuple(dist.expectation("200 - 2*X")) == (0.0, 0.0)) == certain
+        third = dist.expectation("(X - 99)/3")
+        assert third.certified == certain
+        assert not certain or third.lower < 1 / 3 < third.upper < 0.34
+    even = Distribution(*parts, t=0.0, error=ErrorLedger(), closed=False)
+    assert tuple(even.expectation("Y")) == (5.0, 5.0)
+
+
 def test_expectation_says_what_it_cannot_bound():
     dist = make(np.full(24, 1 / 24), error=ErrorLedger(truncation=1e-9))
     found = dist.expectation("U*V")

@@ -134,6 +134,7 @@ def test_a_count_is_certain_where_all_states_have_it(comm):
             assert mean in law.mean_interval()[name]
             assert variance in law.variance_interval()[name]
         assert (spread.variance_interval()[name].width == 0.0) == (name == "U")
+        assert (spread.expectation(f"7 - 2*{name}").width == 0.0) == (name == "U")
 
 
 @pytest.mark.parametrize("names", [(), ("U",), ("V", "U")])

@@ -116,6 +116,22 @@ MUTANTS = [
         only="die_out",
     ),
     mutant(
+        "species-of-rules-taken-for-counts",
+        "verification/suite.py",
+        "in_file = written.getAssignmentRuleByVariable(variable) is not None and is_concentration(species, written)",
+        "in_file = False",
+        "suite",
+        only="what_its_symbol_is",
+    ),
+    mutant(
+        "amounts-of-rules-divided-by-the-size",
+        "verification/suite.py",
+        "'*' if is_concentration_here else '/'",
+        "'/'",
+        "suite",
+        only="what_its_symbol_is",
+    ),
+    mutant(
         "failures-of-a-suite-without-a-cause-are-silent",
         "verification/suite_simulator.py",
         "if row.verdict == FAIL and not row.explained:",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from launcher import ROOT
+from written_sbml import apply, compartment, parameter, reaction, rule, sbml, species
 
 import fsp
 from fsp.command.main import main
@@ -14,7 +15,7 @@ from fsp.output import files
 from fsp.output.records import to_json
 from fsp.output.replace import is_marked
 from fsp.verification.cases import find_cases, read_case
-from fsp.verification.suite import AGREES, DIFFERS, NO_CME, OPEN, run_case, run_suite
+from fsp.verification.suite import AGREES, DIFFERS, FAILED, NO_CME, OPEN, run_case, run_suite
 from fsp.verification.suite_simulator import run_simulator, suite_criterion
 
 CASES = ROOT / "tests" / "stochastic_suite"
@@ -106,6 +107,53 @@ def test_concentrations_are_amounts_over_the_size(changed):
     row = run_case(folder)
     assert row.verdict == DIFFERS
     assert row.columns[0].expected == pytest.approx(2 * row.columns[0].interval.value, rel=1e-5)
+
+
+@pytest.fixture
+def case(tmp_path):
+    """Return a function that writes a case of 10 X that decay, and Y = 20 - 2 X by a rule, in a volume of 4."""
+
+    def written(amounts, concentrations, only, size="4"):
+        folder = tmp_path / "00099"
+        folder.mkdir(exist_ok=True)
+        decay = reaction("r", ["X"], [], apply("times", "k", "X" if only == "true" else apply("times", "X", "cell")))
+        y = apply("minus", "20" if only == "true" else apply("divide", "20", "cell"), apply("times", "2", "X"))
+        text = sbml(
+            Compartments=[compartment(size=size)],
+            Species=[species("X", 10, only=only), species("Y", only=only)],
+            Parameters=[parameter("k", 0.5)],
+            Rules=[rule("assignmentRule", "Y", y)],
+            Reactions=[decay],
+        )
+        (folder / "00099-sbml-l3v2.xml").write_text(text)
+        (folder / "00099-settings.txt").write_text(
+            f"start: 0\nduration: 4\nsteps: 2\namount: {amounts}\nconcentration: {concentrations}\n"
+        )
+        t = np.array([0.0, 2.0, 4.0])
+        left = np.exp(-0.5 * t)  # of each X, independent of the others
+        sizes = [4.0 if name in concentrations else 1.0 for name in ("X", "Y")]
+        deviation = np.sqrt(10 * left * (1 - left))
+        table = [t, 10 * left / sizes[0], deviation / sizes[0], (20 - 20 * left) / sizes[1], 2 * deviation / sizes[1]]
+        lines = ["time,X-mean,X-sd,Y-mean,Y-sd", *(",".join(map(repr, row)) for row in np.transpose(table).tolist())]
+        (folder / "00099-results.csv").write_text("\n".join(lines))
+        return folder
+
+    return written
+
+
+@pytest.mark.parametrize("only", ["true", "false"])
+@pytest.mark.parametrize(("amounts", "concentrations"), [("X, Y", ""), ("", "X, Y"), ("X", "Y"), ("Y", "X")])
+def test_a_species_of_a_rule_is_what_its_symbol_is(case, amounts, concentrations, only):
+    """Its formula has the value of a concentration where the file has one; others are counts."""
+    row = run_case(case(amounts, concentrations, only))
+    assert row.verdict == AGREES, str([str(column) for column in row.columns])
+
+
+def test_concentrations_need_a_size(case):
+    assert run_case(case("X, Y", "", "true", size=None)).verdict == AGREES
+    row = run_case(case("X", "Y", "true", size=None))
+    assert row.verdict == FAILED
+    assert "Compartment 'cell' must have a size, because case 00099 has a concentration" in row.reason
 
 
 def full(file, content):
