@@ -30,7 +30,7 @@ from fsp.model.reaction import Reaction, Stoichiometry, net_change
 XmlElement = ElementTree.Element
 
 _COUNT = re.compile(r"([0-9]{1,18})(?:\.0*)?")  # more digits are beyond all counts; GillesPy writes some as 2.0
-_VOLUME = "vol"  # the parameter that GillesPy2 adds for its volume
+_ADDED_VOLUME = "vol"  # the parameter that GillesPy2 adds for its volume
 _ELEMENTS = {
     "Description", "Info", "NumberOfReactions", "NumberOfSpecies", "Units", "ParametersList", "ReactionsList",
     "SpeciesList",
@@ -84,7 +84,7 @@ def _counted_otherwise(definition: Definition, source: str) -> Iterator[str]:
         for reaction in definition.reactions
         if reaction.law.mass_action is not None and any(n > 1 for n in (reaction.reactants or {}).values())
     ]
-    if _VOLUME in definition.parameters and pairs:
+    if _ADDED_VOLUME in definition.parameters and pairs:
         yield (
             f"{', '.join(pairs)}: k x (x - 1)/2 of two equal reactants, as StochKit counts; GillesPy2, which seems to "
             f"have written '{source}', counts k x (x - 1), so load its model object for that"

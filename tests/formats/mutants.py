@@ -389,7 +389,7 @@ MUTANTS = [
     mutant(
         "pairs-of-gillespy2-unsaid",
         "formats/stochkit.py",
-        "if _VOLUME in definition.parameters and pairs:",
+        "if _ADDED_VOLUME in definition.parameters and pairs:",
         "if False:",
         "other_formats",
         only="gillespy2_counts_otherwise",
