@@ -317,8 +317,8 @@ MUTANTS = [
     mutant(
         "names-are-forgotten",
         "formats/counts.py",
-        "Conversion((*definition.conversion.steps, step), assumptions)",
-        "Conversion((step,), assumptions)",
+        "Conversion((*before.steps, step), (*",
+        "Conversion((step,), (*",
         "other_formats",
         only="names_kept",
     ),
