@@ -110,7 +110,7 @@ class Intervals(Statistics, HasLandscape):
         self._require_finite(formula, values)
         tree = formulas.read_formula(formula, self.species, self.observables, self.t)
         off = formulas.rounding_on(self.states, tree, self.species, self.t)  # (n,)
-        if (certain := self._certain_value(values, off)) is not None:
+        if (certain := _certain_value(self, values, off)) is not None:
             return certain
         below, above = (self._bounded_mean(tree, self._points_of(end)) for end in (values - off, values + off))
         return bounds.between(below, above)
@@ -138,23 +138,10 @@ class Intervals(Statistics, HasLandscape):
 
     def _certain(self, name: str) -> Interval | None:
         """Return the count that a species certainly has; None where several are possible, or anything is in error."""
-        if not self._is_exact:
+        if not _is_exact(self):
             return None
         least, greatest = self._ends_of(name)
         return Interval(least, least, least, certified=True) if least == greatest else None
-
-    def _certain_value(self, values: FloatArray, off: FloatArray) -> Interval | None:
-        """Return the value that a formula certainly has, of (n,) values each off by so much; None where it varies."""
-        if not self._is_exact:
-            return None
-        least, greatest = self._range_of(values)
-        if least < greatest:
-            return None
-        return Interval(self._range_of(values - off)[0], self._range_of(values + off)[1], least, certified=True)
-
-    @property
-    def _is_exact(self) -> bool:
-        return self.error.certified and self.error.total == 0.0 and self.mass == 1.0
 
     def _ends_of(self, name: str) -> tuple[float, float]:
         """Return the least and the greatest count of a species that have probability."""
@@ -228,6 +215,21 @@ class Intervals(Statistics, HasLandscape):
         if mask.dtype != np.bool_:
             raise ArgumentError(f"`event` must be a condition such as 'U > 40', but '{event}' is a number.")
         return mask
+
+
+def _is_exact(dist: Intervals) -> bool:
+    """Tell whether nothing is in error, as at a start that is known."""
+    return dist.error.certified and dist.error.total == 0.0 and dist.mass == 1.0
+
+
+def _certain_value(dist: Intervals, values: FloatArray, off: FloatArray) -> Interval | None:
+    """Return the value that a formula certainly has, of (n,) values each off by so much; None where it varies."""
+    if not _is_exact(dist):
+        return None
+    least, greatest = dist._range_of(values)
+    if least < greatest:
+        return None
+    return Interval(dist._range_of(values - off)[0], dist._range_of(values + off)[1], least, certified=True)
 
 
 def _holding(states: IntArray, counts: Mapping[str, int], column_of: Callable[[str], int]) -> BoolArray:
