@@ -2,7 +2,7 @@
 
 The first 512 bytes, which HDF5 leaves to others, are a line of text that ends in the SHA-256 of all that follows.
 
-The layout inside is in `fsp.output.layout`, of fits in `fsp.output.fit_layout`, and of derivatives, Fisher
+The layout inside is in `fsp.output.layout`, of fits in `fsp.output.fit_layout`, and of derivatives, gradients, Fisher
 information, designs and log-likelihoods in `fsp.output.value_layout`.
 
 The version of the format is a whole number, which rises where a reader of the version before would be wrong or would
@@ -30,6 +30,7 @@ from fsp.distribution.design import Design
 from fsp.distribution.display import Saved
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.fit import Fit
+from fsp.distribution.gradients import Gradients
 from fsp.distribution.information import FisherInformation
 from fsp.distribution.ledger import ErrorLedger
 from fsp.distribution.log_likelihood import LogLikelihood
@@ -64,7 +65,7 @@ _WRONG = (OSError, ArithmeticError, AttributeError, LookupError, RuntimeError, T
 
 Rows: TypeAlias = tuple[tuple[int, ...], "np.dtype[Any]", Iterator[NDArray[Any]]]
 """Shape and type of an array, and its rows in pieces."""
-Valued: TypeAlias = Sensitivities | FisherInformation | Design | LogLikelihood
+Valued: TypeAlias = Sensitivities | Gradients | FisherInformation | Design | LogLikelihood
 RowSource: TypeAlias = Callable[[str, Distribution], Rows]
 """Gives the rows of ``states`` or ``probabilities`` of a distribution."""
 READERS_BY_KIND: Mapping[str, Callable[[Any], Any]] = {
@@ -123,7 +124,7 @@ def read(path: str | Path) -> Answer | Fit | Valued:
 
     Returns
     -------
-    Solution, Distribution, Sweep, Fit, Sensitivities, FisherInformation, Design or LogLikelihood
+    Solution, Distribution, Sweep, Fit, Sensitivities, Gradients, FisherInformation, Design or LogLikelihood
         What was saved; arrays and errors are the same to the last bit.
 
     Raises

@@ -1,4 +1,4 @@
-"""What is where in a file of derivatives, Fisher information, a design or a log-likelihood: a table of its fields.
+"""What is where in a file of derivatives, gradients, Fisher information, a design or a log-likelihood: its fields.
 
 /     attributes: format, kind (a name of `KINDS`), versions as in `fsp.output.layout`
 
@@ -18,6 +18,7 @@ import numpy as np
 from fsp.distribution.counts import Condition, Counts
 from fsp.distribution.design import Design
 from fsp.distribution.distribution import Distribution
+from fsp.distribution.gradients import Gradients
 from fsp.distribution.information import CellScores, FisherInformation, Graded
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.distribution.log_likelihood import LogLikelihood
@@ -251,6 +252,13 @@ LAYOUTS: Mapping[type, Mapping[str, Field]] = {
         "replicates": LabelledField(NumbersField("iu", "t")),
         "time_unit": PlainField(str),
     },
+    Gradients: {
+        "formula": PlainField(str),
+        "times": NumbersField("f", "t"),
+        "by_time": SeveralField(LabelledField(ValueField(Interval)), "t"),
+        "log": PlainField(bool),
+        "tol": PlainField(float),
+    },
     LogLikelihood: {
         "value": ValueField(Interval),
         "counts": ValueField(Counts),
@@ -262,6 +270,7 @@ LAYOUTS: Mapping[type, Mapping[str, Field]] = {
 }
 KINDS: Mapping[str, type] = {
     "sensitivity": Sensitivities,
+    "gradient": Gradients,
     "Fisher matrix": FisherInformation,
     "design": Design,
     "likelihood": LogLikelihood,

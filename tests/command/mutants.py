@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "gradients-are-kept-by-logarithms",
+        "command/gradient.py",
+        "answers, not slopes.linear, slopes.tol",
+        "answers, True, slopes.tol",
+        "gradient",
+        only="each_time",
+    ),
+    mutant(
         "texts-taken-for-numbers",
         "checks.py",
         'if values.dtype.kind not in "iuf":',

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import fsp
 from fsp.command.main import main
+from fsp.distribution.gradients import Gradients
 
 POISSON = "k = 10; g = 1; X = 0; species X; -> X; k; X -> ; g*X"
 
@@ -72,6 +75,37 @@ def test_an_estimate_has_status_7(ask):
     run = ask("--of", "X^2", "--parameters", "k", "--times", "1")
     assert run.exit_code == 7
     assert "≈" in run.stdout
+
+
+def test_what_is_kept_is_what_was_printed(ask, tmp_path):
+    words = ["--of", "X > 8", "--parameters", "k,g", "--times", "1,2", "--out", str(tmp_path / "kept.h5")]
+    printed, record = ask(*words), ask(*words, "--json")
+    shown = CliRunner().invoke(main, ["show", str(tmp_path / "kept.h5")])
+    again = CliRunner().invoke(main, ["show", str(tmp_path / "kept.h5"), "--json"])
+    assert [run.exit_code for run in (printed, record, shown, again)] == [0] * 4
+    assert shown.stdout == printed.stdout
+    assert again.stdout == record.stdout
+    network = fsp.load(tmp_path / "model.ant")
+    assert fsp.read(tmp_path / "kept.h5").by_time == tuple(
+        fsp.gradient(network, "X > 8", t, ["k", "g"]) for t in (1, 2)
+    )
+
+
+def test_a_file_of_another_kind_is_not_replaced(ask, tmp_path):
+    words = ["--of", "X", "--parameters", "k", "--times", "1", "--out", str(tmp_path / "kept.h5")]
+    fsp.transient(fsp.load(tmp_path / "model.ant"), [1.0], 1e-3).save(tmp_path / "kept.h5")
+    refused = ask(*words)
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.stderr
+    assert ask(*words, "--overwrite").exit_code == 0
+    assert str(fsp.read(tmp_path / "kept.h5")) == ask(*words[:-2]).stdout.rstrip()
+
+
+def test_an_interval_that_is_wider_than_asked_for_is_not_met():
+    narrow, wide = (fsp.Interval.around(1.0, w, True, "") for w in (1e-6, 2e-6))
+    for intervals, is_met in (((narrow, narrow), True), ((narrow, wide), False)):
+        by_time = tuple({"k": interval} for interval in intervals)
+        assert Gradients("X", np.array([1.0, 2.0]), by_time, log=True, tol=1.1e-6).is_met == is_met
 
 
 @pytest.mark.parametrize(

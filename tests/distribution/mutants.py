@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "wide-gradients-are-met",
+        "distribution/gradients.py",
+        "interval.certified and interval.width <= 2.0 * self.tol for",
+        "interval.certified for",
+        "gradient",
+        only="wider",
+    ),
+    mutant(
         "derivatives-of-events-without-what-is-lost",
         "distribution/sensitivity.py",
         "ends = sum_down(value, -lost, -slack), sum_up(value, gained, slack)",

@@ -1,4 +1,4 @@
-"""Files of derivatives, Fisher information, designs and log-likelihoods: what is read is what was written."""
+"""Files of derivatives, gradients, Fisher matrices, designs and log-likelihoods: what is read is what was written."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from written_networks import BIRTH_DEATH
 
 import fsp
 from fsp.command.main import main
+from fsp.distribution.gradients import Gradients
 from fsp.distribution.information import CellScores
 from fsp.output.storage import HEAD_BYTES, kept
 from fsp.output.value_layout import KINDS, LAYOUTS
@@ -31,11 +32,15 @@ def values():
     counts = fsp.read_counts(SEEN, counts={"X": "x"}, replicate="plate", time_unit="min")
     conditions = fsp.read_counts(SEEN, counts={"X": "x"}, conditions={"k": "k"})
     impossible = fsp.read_counts({"time": [1.0, 2.0], "x": [4, 1]}, counts={"X": "x"})
+    slopes = fsp.gradient(network, "X > 3", 1.0, ["k", "g"])
     information = fsp.fisher(network, [1.0, 2.0], ["k", "g"], cells=100)
     scores = CellScores(np.array([[0.1, 0.3], [1 / 3, -7.0]]), np.array([0.5, 0.25]), np.array([1e-9, 5e-324]), 0.1)
     return {
         "derivatives": fsp.sensitivity(network, [1.0, 2.0, 2.5], ["k", "g"]),
         "of the same states": fsp.sensitivity(fading, [1.0, 2.0], ["g"], log=False),
+        "gradients": Gradients(
+            "X > 3", np.array([1.0, 2.0]), (slopes, {"g": replace(slopes["g"], lower=-math.inf)}), log=False, tol=1 / 3
+        ),
         "information": information,
         "scores": replace(information, scores=scores, graded=None, above=np.array([math.inf, 0.0])),
         "design": fsp.design(network, [0.5, 1.0, 2.0], ["k", "g"], cells=100, conditions={"a": {}, "b": {"X": 5}}),
@@ -48,6 +53,7 @@ def values():
 NAMES = (
     "derivatives",
     "of the same states",
+    "gradients",
     "information",
     "scores",
     "design",
