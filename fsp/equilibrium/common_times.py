@@ -4,7 +4,8 @@ As in `fsp.equilibrium.certificate`, a function H >= 0 with H(z) = 0 and ``Σ_r 
 states but z lies above κ times the mean time until z is met, here by the rates a of each of several generators on the
 same states.  Inside, H is the time of a chain that takes in each state the rates by which it takes longest, found by
 policy iteration; outside it is α + g/γ with a drift condition that all share.  Nothing depends on how it is found: the
-inequality is looked at in each state, by the rates of each generator.
+inequality is looked at in each state, by the rates of each generator.  Of the exact α + g/γ, whose drift is proved,
+stored states have no more, and targets of jumps out of them no less: both are rounded so.
 
 References
 ----------
@@ -65,7 +66,7 @@ class CommonTimes:
             lift = lifted(solved[core], leaving[core], within[core] / scale)
             if lift is None:
                 return best
-            inside = np.minimum(solved + lift * leaving, (lift + within) * scale)
+            inside = np.minimum(solved + lift * leaving, (lift + within) / scale)
             inside[z] = 0.0
             times = cls(space, inside, condition, gamma, lift, scale, 1.0)
             drifts = np.array([times.drift(generator) for generator in generators])  # (m, n)
@@ -79,7 +80,7 @@ class CommonTimes:
         return best if best is not None and best.kappa > 0.0 else None
 
     def at(self, states: IntArray) -> FloatArray:
-        """Return H at states that are not stored (m, d)."""
+        """Return H at states that are not stored (m, d), rounded up."""
         return np.asarray(self.scale * (self.lift + self.condition.values(states) / self.gamma))
 
     def leaks(self, generator: Generator) -> FloatArray:

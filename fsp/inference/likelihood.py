@@ -249,6 +249,8 @@ def likelihood(
         return _of_conditions(values, processes, callback(progress) or silent)
     model = model if taken_apart(model)[1] and extrinsic is None else written_into_rates(model)
     counts.require_known_to(model)
+    if extrinsic is not None:
+        require_fixed_observables(model, tuple(extrinsic), counts.observed, "`extrinsic`", "what is counted")
     instruments = instruments_of(instrument, counts.observed)
     counts = counts.standing([i.at(model.parameters) for i in instruments])
     limits = Limits(max_states, max_memory, max_work, callback(progress) or silent)

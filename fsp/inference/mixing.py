@@ -259,7 +259,8 @@ class _Sum:
         y = np.concatenate([w * part.distribution.probabilities for w, part in zip(weights, parts, strict=True)])
         different, place = np.unique(states, axis=0, return_inverse=True)
         probabilities = np.asarray(np.bincount(place.reshape(-1), y, minlength=len(different)), dtype=np.float64)
-        off = relative + (len(parts) + 2 * len(self._rules)) * UNIT_ROUNDOFF
+        mass = max(1.0, float(probabilities.sum()))  # weights may add up to a little more
+        off = relative + (len(parts) + 2 * len(self._rules)) * UNIT_ROUNDOFF + (mass - 1.0)
         moved = float(weights @ self._grown) + self._flat
         terms = {name: float(weights @ [part.distribution.error.terms[name] for part in parts]) for name in PARTS}
         ledger = ErrorLedger(
@@ -273,7 +274,7 @@ class _Sum:
         mixed = replace(
             first.distribution,
             states=different,
-            probabilities=probabilities * min(1.0, 1.0 / float(probabilities.sum())),
+            probabilities=probabilities / mass,
             error=ledger,
             closed=any(part.distribution.closed for part in parts),
             moments=None,

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fsp import defaults
 from fsp.bars import barred, callback
@@ -15,6 +15,7 @@ from fsp.distribution import Solution
 from fsp.errors import ToleranceWarning
 from fsp.inference.extrinsic import ParameterLaw, laws_of
 from fsp.inference.loop import check_start
+from fsp.inference.parameters import moved_observables
 from fsp.inference.problem import Limits
 from fsp.inference.stationary_mixing import mixing_of
 from fsp.inference.timed_events import written_into_rates
@@ -24,6 +25,10 @@ from fsp.projection.progress import SweepProgress
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
+    from fsp.distribution import Distribution
+    from fsp.inference.mixing import Mixing
+    from fsp.inference.problem import Reached
+    from fsp.inference.stationary_mixing import StationaryMixing
     from fsp.model import Model
     from fsp.projection.progress import SweepCallback
 
@@ -71,7 +76,7 @@ def mixture(
     -------
     Solution
         A `Distribution` for each time; the errors of the rules are in its ledgers as integration, what laws have
-        outside of their pieces as truncation.
+        outside of their pieces as truncation.  Observables that depend on a parameter that differs are left out.
 
     Raises
     ------
@@ -127,13 +132,7 @@ def mixture(
 
     reached = mixing.reached(tol, tell)
     tell(mixing.nodes, mixing.nodes)
-    words = ", ".join(f"{name} ~ {law}" for name, law in mixing.laws.items())
-    told = hashlib.sha256(f"{model.hash} {words}".encode()).hexdigest()
-    where = ", each in its stationary distribution" if start else ""
-    note = f"cells differ{where}: {words}; {mixing.nodes:,} nodes"
-    distributions = [
-        replace(part.distribution, model_name=model.name, model_hash=told, notes=(note,)) for part in reached
-    ]
+    distributions, words = _described(model, mixing, reached, start)
     statistics = {
         "n_matvec": mixing.products,
         "nodes": mixing.nodes,
@@ -156,3 +155,21 @@ def mixture(
             stacklevel=3,
         )
     return solution
+
+
+def _described(
+    model: Model, mixing: Mixing | StationaryMixing, reached: Sequence[Reached], start: str | None
+) -> tuple[list[Distribution], str]:
+    """Return the distributions with what they are of, and the laws in words; observables that differ are left out."""
+    words = ", ".join(f"{name} ~ {law}" for name, law in mixing.laws.items())
+    where = ", each in its stationary distribution" if start else ""
+    notes = [f"cells differ{where}: {words}; {mixing.nodes:,} nodes"]
+    moved = moved_observables(model, tuple(mixing.laws))
+    notes += [f"{name} depends on {of}, which differs, and cannot be asked about" for name, of in moved.items()]
+    given: dict[str, Any] = {
+        "observables": {name: text for name, text in model.observables.items() if name not in moved},
+        "model_name": model.name,
+        "model_hash": hashlib.sha256(f"{model.hash} {words}".encode()).hexdigest(),
+        "notes": tuple(notes),
+    }
+    return [replace(part.distribution, **given) for part in reached], words

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.distribution.formulas import read_formula
 from fsp.errors import ArgumentError
 from fsp.inference.count_maps import count_maps, names_in
 from fsp.inference.free_laws import FreeLaws, starting
@@ -16,10 +17,11 @@ from fsp.inference.instrument_numbers import InstrumentNumbers
 from fsp.inference.instruments import Exact, instruments_of
 from fsp.inference.loop import check_start
 from fsp.inference.maps_on_states import require_order
-from fsp.inference.parameters import derivatives
+from fsp.inference.parameters import derivatives, require_fixed_observables
 from fsp.inference.part import Part, Point
 from fsp.inference.timed_events import taken_apart, written_into_rates
 from fsp.inference.timed_space import TimedLaws
+from fsp.model.expression import depends_on_time
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -56,6 +58,7 @@ class Objective:
         parts: list[Part] = []
         check_start(start)
         counts.require_known_to(model)
+        _require_fixed(model, counts.observed, names, extrinsic or {})
         given = dict(zip(counts.observed, instruments_of(instrument, counts.observed), strict=True))
         for condition in counts.groups:
             chosen = [given[name] for name in condition.counts.observed]
@@ -136,6 +139,18 @@ class Objective:
             gradient=gradient,
             information=point.information + np.diag(curvature),
         )
+
+
+def _require_fixed(model: Model, observed: Sequence[str], names: Sequence[str], differing: Collection[str]) -> None:
+    """Refuse to search where what is counted changes with time, or with a parameter that is free or differs."""
+    for text in observed:
+        if depends_on_time(read_formula(text, model.species, model.observables, 0.0)):
+            raise ArgumentError(
+                f"`counts` must be of what does not change with time where parameters are free, but '{text}' does; "
+                f"name a formula of the species alone."
+            )
+    require_fixed_observables(model, names, observed, "`free`", "what is counted")
+    require_fixed_observables(model, tuple(differing), observed, "`extrinsic`", "what is counted")
 
 
 def _require_within(model: Model, counts: Counts, instruments: Sequence[Instrument]) -> None:

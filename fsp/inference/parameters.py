@@ -76,17 +76,32 @@ def checked_names(names: Sequence[str] | str) -> tuple[str, ...]:
     return given
 
 
-def require_fixed_observables(model: Model, names: Sequence[str], texts: Sequence[str]) -> None:
-    """Refuse parameters that what is asked depends on by an observable, of which no derivative is taken."""
+def require_fixed_observables(
+    model: Model,
+    names: Sequence[str],
+    texts: Sequence[str],
+    subject: str = "`parameters`",
+    asked: str = "what is asked",
+) -> None:
+    """Refuse parameters that what is asked depends on by an observable, whose values are those of the model."""
     used = {name for text in texts for name in symbols(parse(text, what="`formula`")) if name in model.observables}
-    for name in checked_names(names):
-        others = resolve(model.definition.parameters, without=[name]) if used else {}
-        for observable in used:
+    moved = moved_observables(model, checked_names(names)) if used and names else {}
+    for observable in sorted(used & moved.keys()):
+        raise ArgumentError(
+            f"{subject} must not change {asked}, but '{observable}' depends on '{moved[observable]}'; ask for a "
+            f"formula of the species instead, such as '{model.observables[observable]}'."
+        )
+
+
+def moved_observables(model: Model, names: Sequence[str]) -> dict[str, str]:
+    """Return the observables that depend on some parameters, each with the first that it depends on."""
+    moved: dict[str, str] = {}
+    for name in names if model.observables else ():
+        others = resolve(model.definition.parameters, without=[name])
+        for observable in model.observables:
             if name in symbols(others.get(observable, ZERO)):
-                raise ArgumentError(
-                    f"`parameters` must not change what is asked, but '{observable}' depends on '{name}'; ask for a "
-                    f"formula of the species instead, such as '{model.observables[observable]}'."
-                )
+                moved.setdefault(observable, name)
+    return moved
 
 
 def require_no_events(model: Model) -> None:

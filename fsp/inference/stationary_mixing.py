@@ -281,6 +281,8 @@ class _StationarySum:
         probabilities = np.bincount(place.reshape(-1), y, minlength=len(different)).astype(np.float64)
         nodes = sum(len(part) for part, _ in self._parts)
         off = self._of_weights + (nodes + 2 * len(self._parts[0][0].rules)) * UNIT_ROUNDOFF
+        mass = max(1.0, float(probabilities.sum()))  # weights may add up to a little more
+        off += mass - 1.0
         ledger = ErrorLedger(
             truncation=self._outside + self._lost + self._leaked,
             integration=self._errors,
@@ -288,7 +290,7 @@ class _StationarySum:
         )
         distribution = Distribution(
             different,
-            probabilities * min(1.0, 1.0 / float(probabilities.sum())),
+            probabilities / mass,
             tuple(model.species),
             t=t,
             error=ledger,

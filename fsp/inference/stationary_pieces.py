@@ -164,8 +164,9 @@ class StationaryPiece:
     def at(self, values: Mapping[str, float]) -> PieceNode | None:
         """Return what is known at values in the piece; None where nothing is."""
         generator = Generator(self.model.with_parameters(values), self.space)
-        tries = (certify(generator, self.z, self.condition, eliminate=eliminate) for eliminate in (True, False))
-        certificate = next((known for known in tries if known is not None), None)
+        certificate = certify(generator, self.z, self.condition, eliminate=True)
+        eliminated = certificate is not None
+        certificate = certificate or certify(generator, self.z, self.condition)
         above = _without_leaks(generator, self.z)
         if certificate is None or above is None or not certificate.total < LARGEST_NODE_ERROR:
             return None
@@ -173,8 +174,10 @@ class StationaryPiece:
         known = certificate.integration + certificate.rounding
         relative = 4.0 * (certificate.truncation + known)  # of upper over lower bounds, but for what comes back
         rest = float(np.maximum(certificate.upper - (1.0 + relative) * certificate.lower, 0.0).sum()) * BOUND_MARGIN
-        left = (1.0 - certificate.truncation) * (1.0 - known)  # (2) and (3) of `fsp.equilibrium.certificate`
-        lacking = rest + certificate.truncation / left * BOUND_MARGIN if left > 0.0 else 1.0
+        # Outside there are m and e of `fsp.equilibrium.certificate`; after an elimination e is relative to y.
+        outside = certificate.truncation + (0.0 if eliminated else known)
+        left = (1.0 - certificate.truncation) * (1.0 - known)  # (2) and (3) there
+        lacking = rest + outside / left * BOUND_MARGIN if left > 0.0 else 1.0
         return PieceNode(certificate.lower, relative, lacking, leaked)
 
 

@@ -575,6 +575,14 @@ MUTANTS = [
         only="endless",
     ),
     mutant(
+        "common-times-are-rounded-down-outside",
+        "equilibrium/common_times.py",
+        "return np.asarray(self.scale * (",
+        "return np.asarray((1.0 / self.scale) * (",
+        "stationary_mixture",
+        only="no_more_and_outside",
+    ),
+    mutant(
         "common-times-of-the-first-chain",
         "equilibrium/common_times.py",
         "kappa = min(1.0, -float(np.delete(drifts.max(axis=0), z)",

@@ -339,3 +339,51 @@ def test_the_command_solves_cells_that_differ(tmp_path):
         wrong = CliRunner().invoke(main, [*words, *more])
         assert wrong.exit_code == 2
         assert text in wrong.stderr
+
+
+# ---- observables
+
+
+def observed():
+    """Return a network with observables that a parameter enters, and one that none does."""
+    return fsp.Model(
+        species={"X": 0},
+        parameters={"k": 3.0, "c": 2.0, "seen": "c*X", "made": "k*X", "more": "X + 1"},
+        reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action=1.0)],
+    )
+
+
+@pytest.mark.parametrize("start", [None, "stationary"])
+def test_observables_that_differ_among_cells_are_not_asked_about(start):
+    """The value at one node, or that of the model, is none of them."""
+    law = {"k": fsp.Gamma(3.0, 0.3)}
+    dist = fsp.mixture(observed(), law, [1.0], 1e-2, start=start)[0]
+    assert set(dist.observables) == {"seen", "more"}
+    assert dist.notes[1:] == ("made depends on k, which differs, and cannot be asked about",)
+    assert dist.probability("seen > 4") == dist.probability("more > 3") == dist.probability("X > 2")
+    with pytest.raises(fsp.ArgumentError, match="must use only X, seen, more, but 'made > 4' needs 'made'"):
+        dist.probability("made > 4")
+    counts = {name: fsp.read_counts({"time": [1.0], "n": [6]}, counts={name: "n"}) for name in ("made", "seen", "X")}
+    with pytest.raises(fsp.ArgumentError, match="`extrinsic` must not change what is counted, but 'made' depends on"):
+        fsp.likelihood(observed(), counts["made"], extrinsic=law, start=start)
+    found = fsp.likelihood(observed(), counts["seen"], extrinsic=law, start=start, width=0.1)  # that is X = 3
+    assert found.value.lower <= math.log(dist.probability("X == 3").upper)
+    assert found.value.upper >= math.log(dist.probability("X == 3").lower)
+
+
+def test_what_is_counted_stays_as_it_is_in_a_search():
+    """A fit looks at states by the formula of the model, whatever the values that it tries."""
+    model, law = observed(), {"k": fsp.Gamma("k", 0.3)}
+
+    def cells(text):
+        return fsp.read_counts({"time": [1.0, 2.0], "n": [2, 4]}, counts={text: "n"})
+
+    with pytest.raises(fsp.ArgumentError, match="`free` must not change what is counted, but 'made' depends on 'k'"):
+        fsp.fit(model, cells("made"), {"k": (1, 10)}, starts=1)
+    with pytest.raises(fsp.ArgumentError, match="`extrinsic` must not change what is counted, but 'made' depends"):
+        fsp.Posterior(
+            model.with_parameters({"c": 1.0}), cells("made"), {"c": (1, 10)}, extrinsic={"k": fsp.Gamma("c", 0.3)}
+        )
+    with pytest.raises(fsp.ArgumentError, match=r"of what does not change with time .* but 'X\*time' does"):
+        fsp.fit(model, cells("X*time"), {"k": (1, 10)}, starts=1)
+    fsp.Posterior(model, cells("seen"), {"k": (1, 10)}, extrinsic=law)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,11 +22,14 @@ from scipy.stats import binom, poisson
 
 import fsp
 from fsp.command.main import main
+from fsp.equilibrium.certificate import certify
 from fsp.equilibrium.common_times import CommonTimes
 from fsp.generator import Generator
+from fsp.inference import stationary_pieces
 from fsp.inference.affine_rates import AffineRates
 from fsp.inference.extrinsic import Region
-from fsp.inference.stationary_pieces import StationaryPiece, corners_of
+from fsp.inference.stationary_mixing import _StationarySum
+from fsp.inference.stationary_pieces import PieceNode, StationaryPiece, corners_of
 from fsp.model.expression import evaluate
 from fsp.moments.lyapunov import NoDriftCondition, common_condition
 from fsp.space import StateSpace
@@ -269,6 +275,67 @@ def test_common_times_bound_those_of_all_rates_between(model, name, ends):
     assert (
         CommonTimes.of([Generator(own, StateSpace.box(model, upper={"X": 3})) for own in models], 2, condition) is None
     )
+
+
+def test_times_inside_are_no_more_and_outside_no_less_than_the_exact_ones():
+    """The drift of the exact α + g/γ is proved: its rounding must not undo that at states beside stored ones.
+
+    The drift is the same in all states but zero, where the times inside would be the same function but for rounding.
+    """
+    served = [fsp.Reaction("0 -> X", rate="b"), fsp.Reaction("X -> 0", rate="piecewise(0.7, X > 0, 0)")]
+    model = fsp.Model(species={"X": 0}, parameters={"b": 0.3}, reactions=served)
+    models = [model.with_parameters({"b": end}) for end in (0.29, 0.31)]
+    condition = common_condition(models)
+    times = CommonTimes.of([Generator(own, StateSpace.box(model, upper={"X": 40})) for own in models], 0, condition)
+
+    def exact(x):
+        g = sum(
+            c * Fraction(math.prod(x - int(condition.centre[0]) - j for j in range(alpha[0])))
+            for alpha, c in condition.function.items()
+        )
+        return Fraction(times.lift) + g / Fraction(times.gamma)
+
+    assert all(Fraction(h) <= exact(x) for x, h in enumerate(times.inside.tolist()))
+    far = np.arange(41, 400)
+    assert all(Fraction(h) >= exact(x) for x, h in zip(far.tolist(), times.at(far[:, None]).tolist(), strict=True))
+
+
+def test_what_is_solved_with_rounding_may_be_outside(monkeypatch):
+    model = immigration_death()
+    piece, certificates = piece_of(model, "k", (9.9, 10.1), [40]), []
+
+    def certified(*arguments, eliminate=False):
+        known = None if eliminate else certify(*arguments)
+        certificates.append(known and replace(known, upper=known.lower, integration=1e-3))
+        return certificates[-1]
+
+    monkeypatch.setattr(stationary_pieces, "certify", certified)
+    node = piece.at({"k": 10.0})
+    (none, known) = certificates
+    assert none is None
+    assert 1e-3 <= known.total <= node.lacking <= 1.1 * known.total
+
+
+def test_weights_that_add_up_to_more_than_one_are_charged():
+    model = immigration_death()
+    piece = SimpleNamespace(space=StateSpace.box(model, upper={"X": 1}), highest=0.0, outer=None)
+
+    class Part:
+        rules = (SimpleNamespace(relative=0.0, moved=0.0),)
+        error = 0.0
+
+        def __len__(self):
+            return 1
+
+    part = Part()
+    part.piece = piece
+    mixed = _StationarySum(0.0)
+    mixed.begin(part)
+    mixed.add(1.0 + 1e-9, PieceNode(np.array([0.25, 0.75]), 0.0, 0.0, 0.0))
+    reached = mixed.reached(model, 0.0)
+    assert reached.distribution.mass == pytest.approx(1.0, abs=1e-15)
+    assert reached.distribution.error.rounding >= 0.99e-9
+    assert reached.relative >= 0.99e-9
 
 
 def test_common_conditions_hold_between_their_networks():
