@@ -22,7 +22,7 @@ from fsp.formats.sbml_parts import (
     refuse_missing,
 )
 from fsp.formats.sbml_reactions import read_laws, read_reactions
-from fsp.formats.units import Units, read_units, time_unit_of
+from fsp.formats.units import Units, read_units, refuse_units_of_their_own, time_unit_of
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition, InitialLaw, free_name
 from fsp.model.formula import FunctionDefinition, define_functions, is_name
@@ -44,6 +44,7 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
     document, converted = read_document(text, source)
     model = document.getModel()
     _refuse_rules(model)
+    refuse_units_of_their_own(model)
     written = Written(
         functions=_functions(model),
         rules={rule.getVariable(): rule.getMath() for rule in each(model, "Rule") if not rule.isRate()},

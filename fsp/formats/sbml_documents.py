@@ -225,13 +225,13 @@ def _convert(document: Element, source: str, what: str, **options: str | bool) -
 
 
 def _of_new_level(document: Element, source: str) -> tuple[str, ...]:
-    """Bring a document of Level 1 to Level 2, where species have the units that they had.
+    """Bring a document of Level 1 to Level 2, where species have the units that they had, and laws in Version 1.
 
     A compartment without a volume has the volume 1 in Level 1 (Version 2, 4.3), and none in Level 2.
     """
     if document.getLevel() > 1:
         return ()
-    if not document.setLevelAndVersion(2, 4, False):
+    if not document.setLevelAndVersion(2, 1, False):
         said = [_reason(document.getError(k)) for k in range(document.getNumErrors())]
         raise ModelError(f"SBML file '{source}' of Level 1 must be convertible to Level 2, but is not: {said[-1:]}.")
     for compartment in each(document.getModel(), "Compartment"):

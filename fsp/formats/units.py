@@ -15,11 +15,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fsp.errors import ModelError
 from fsp.formats.sbml_parts import Element, each, is_concentration
 
 AVOGADRO = 6.02214076e23  # exact; the `avogadro` of SBML's formulas is that of its specification
 _LITRES = {"litre": 1.0, "liter": 1.0, "metre": 1e3, "meter": 1e3}  # of a litre, and of a cubic metre
 _TIME_UNITS = {1e-3: "millisecond", 1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}  # by their seconds
+# Units that Level 2 takes without a word, and the name of a size by the dimensions of its compartment.
+_TAKEN = {
+    "time": ("second", 1.0, 1.0), "substance": ("mole", 1.0, 1.0), "volume": ("litre", 1.0, 1.0),
+    "area": ("metre", 2.0, 1.0), "length": ("metre", 1.0, 1.0),
+}  # fmt: skip
+_SIZES = {1: "length", 2: "area", 3: "volume"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +65,21 @@ def _substance(model: Element, species: Element) -> tuple[float | None, str]:
     unit = species.getSubstanceUnits() or (model.getSubstanceUnits() if model.getLevel() > 2 else "")
     unit = unit or ("substance" if model.getUnitDefinition("substance") is not None else "")
     kinds = _kinds(model, unit)
-    if kinds is None or len(kinds) != 1:
+    molecules = _molecules(kinds)
+    if kinds is None or molecules is None:
         return None, ""
+    ((kind, _, factor),) = kinds
+    return molecules, _written(factor, kind)
+
+
+def _molecules(kinds: list[tuple[str, float, float]] | None) -> float | None:
+    """Return the molecules in a unit of substance; None for other units."""
+    if kinds is None or len(kinds) != 1:
+        return None
     ((kind, exponent, factor),) = kinds
     if exponent != 1 or kind not in ("mole", "item", "dimensionless"):
-        return None, ""
-    return (factor * AVOGADRO if kind == "mole" else factor), _written(factor, kind)
+        return None
+    return factor * AVOGADRO if kind == "mole" else factor
 
 
 def _written(factor: float, kind: str) -> str:
@@ -87,6 +103,49 @@ def _volume(model: Element, compartments: list[str]) -> float | None:
             litres = _LITRES[kind] * factor if good else None
         volumes.add(litres)
     return volumes.pop() if len(volumes) == 1 else None
+
+
+def refuse_units_of_their_own(model: Element) -> None:
+    """Refuse laws and species in other units than the model's, as Level 1 and the first versions of Level 2 allow."""
+    declared = {_substance(model, species)[0] for species in each(model, "Species")}
+    molecules = declared.pop() if len(declared) == 1 else None
+    for reaction in each(model, "Reaction"):
+        law, of_law = reaction.getKineticLaw(), f"Kinetic law of '{reaction.getId()}'"
+        if law is None:
+            continue
+        if law.isSetTimeUnits():
+            _refuse_other(model, of_law, "timeUnits", (law.getTimeUnits(), "time"))
+        if law.isSetSubstanceUnits() and molecules is not None:
+            kinds = _default_kinds(model, law.getSubstanceUnits())
+            if _molecules(kinds) != molecules:
+                raise _of_their_own(of_law, "substanceUnits", law.getSubstanceUnits(), "the unit of its species")
+    for species in each(model, "Species"):
+        home = model.getCompartment(species.getCompartment())
+        if home is not None and species.isSetSpatialSizeUnits() and is_concentration(species, model):
+            size = home.getUnits() or _SIZES.get(home.getSpatialDimensions(), "volume")
+            of_species = f"Species '{species.getId()}'"
+            _refuse_other(model, of_species, "spatialSizeUnits", (species.getSpatialSizeUnits(), size))
+
+
+def _refuse_other(model: Element, what: str, attribute: str, pair: tuple[str, str]) -> None:
+    """Refuse a unit that is another one than that of the model."""
+    given, usual = pair
+    kinds = _default_kinds(model, given)
+    if kinds is None or kinds != _default_kinds(model, usual):
+        raise _of_their_own(what, attribute, given, f"'{usual}' of the model")
+
+
+def _of_their_own(what: str, attribute: str, given: str, usual: str) -> ModelError:
+    return ModelError(
+        f"{what} must be in {usual}, since units are not converted here, but has {attribute}='{given}'; convert its "
+        f"numbers and leave {attribute} out, or define {usual} as {given}."
+    )
+
+
+def _default_kinds(model: Element, name: str) -> list[tuple[str, float, float]] | None:
+    """Return the base units of a unit, of time, substance and size also where Level 2 takes them for granted."""
+    defined = model.getUnitDefinition(name) is not None
+    return [_TAKEN[name]] if name in _TAKEN and not defined else _kinds(model, name)
 
 
 def time_unit_of(model: Element, name: str) -> str:

@@ -403,6 +403,22 @@ MUTANTS = [
         only="gillespy2_counts_otherwise",
     ),
     mutant(
+        "units-of-their-own-overlooked",
+        "formats/sbml.py",
+        "    refuse_units_of_their_own(model)\n",
+        "",
+        "sbml_refusals",
+        only="not_those_of_the_model",
+    ),
+    mutant(
+        "units-that-are-taken-for-granted-unknown",
+        "formats/units.py",
+        "return [_TAKEN[name]] if name in _TAKEN and not defined else",
+        "return",
+        "sbml_refusals",
+        only="those_of_the_model_are_read",
+    ),
+    mutant(
         "changed-documents-in-a-prefix",
         "formats/archives.py",
         "    return _in_default_namespace(root)",

@@ -24,6 +24,7 @@ from written_sbml import (
     sbml,
     species,
     term,
+    unit,
 )
 
 from fsp.errors import ModelError
@@ -291,3 +292,66 @@ def test_numbers_of_annotations_are_for_others(read):
     said = "<annotation><a:cn xmlns:a='https://example.org'>1,5</a:cn></annotation>"
     text = with_number("<cn>3</cn>").replace("<listOfCompartments>", f"{said}<listOfCompartments>")
     assert rates(read(text), [1]) == [[3.0]]
+
+
+MINUTE = '<unitDefinition id="{}"><listOfUnits><unit kind="second" multiplier="60"/></listOfUnits></unitDefinition>'
+OLD = 'xmlns="http://www.sbml.org/sbml/level2" level="2" version="1"'
+
+
+def in_units(attributes, more="", definitions="", home="", level=OLD):
+    """A decay of X in a law, or of a species, that has units of its own."""
+    decay = reaction("r", ["X"], [], apply("times", "X", "cell")).replace("<kineticLaw>", f"<kineticLaw {attributes}>")
+    return sbml(
+        level,
+        UnitDefinitions=[MINUTE.format("minute"), definitions],
+        Compartments=[compartment(size=2, extra=home)],
+        Species=[species("X", 4, only="false", extra=more)],
+        Reactions=[decay],
+    )
+
+
+ML = unit("ml", "litre", -3)
+OTHER_UNITS = {
+    "minutes": (in_units('timeUnits="minute"'), "law of 'r' must be in 'time' of the model, .*timeUnits='minute'"),
+    "undefined": (in_units('timeUnits="hour"'), "or define 'time' of the model as hour"),
+    "moles of items": (in_units('substanceUnits="mole"', 'substanceUnits="item"'), "the unit of its species"),
+    "millilitres": (
+        in_units("", 'spatialSizeUnits="ml"', ML),
+        "Species 'X' must be in 'volume' of the model, .* has spatialSizeUnits='ml'",
+    ),
+    "of a home": (in_units("", 'spatialSizeUnits="volume"', ML, 'units="ml"'), "must be in 'ml' of"),
+}  # fmt: skip
+SAME_UNITS = {
+    "seconds": in_units('timeUnits="second"'),
+    "by its name": in_units('timeUnits="time"', definitions=MINUTE.format("time")),
+    "minutes": in_units('timeUnits="minute"', definitions=MINUTE.format("time")),
+    "items": in_units('substanceUnits="item"', 'substanceUnits="item"'),
+    "items of what is undeclared": in_units('substanceUnits="item"'),
+    "litres": in_units("", 'spatialSizeUnits="litre"'),
+    "millilitres": in_units("", 'spatialSizeUnits="ml"', ML, 'units="ml"'),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_UNITS)
+def test_units_of_a_law_or_a_species_that_are_not_those_of_the_model_are_refused(read, name):
+    text, said = OTHER_UNITS[name]
+    with pytest.raises(ModelError, match=said):
+        read(text)
+
+
+@pytest.mark.parametrize("name", SAME_UNITS)
+def test_units_of_a_law_or_a_species_that_are_those_of_the_model_are_read(read, name):
+    assert rates(read(SAME_UNITS[name], loading={"counts": "as-is"}), [4]) == [[4.0]]
+
+
+def test_units_of_a_law_are_those_of_the_model_in_level_1(read):
+    law = '<kineticLaw formula="X" timeUnits="{}"/>'
+    text = f"""<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model name="m">
+    <listOfUnitDefinitions>{MINUTE.format("minute").replace("id=", "name=").replace(' multiplier="60"', ' scale="2"')}
+    </listOfUnitDefinitions><listOfCompartments><compartment name="c" volume="1"/></listOfCompartments>
+    <listOfSpecies><species name="X" compartment="c" initialAmount="4"/></listOfSpecies>
+    <listOfReactions><reaction name="r" reversible="false"><listOfReactants><speciesReference species="X"/>
+    </listOfReactants>{{}}</reaction></listOfReactions></model></sbml>"""
+    assert rates(read(text.format(law.format("second"))), [4]) == [[4.0]]
+    with pytest.raises(ModelError, match="timeUnits='minute'"):
+        read(text.format(law.format("minute")))
