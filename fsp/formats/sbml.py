@@ -56,7 +56,7 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
     read_species(parts, model)
     as_written = read_laws(parts, model)
     read_formulas(parts, model)
-    reactions, laws = read_reactions(parts, model, as_written), as_written.laws
+    reactions, laws, in_units = read_reactions(parts, model, as_written)
     constraints = _read_constraints(parts, model)
     events = read_events(parts, model)
     refuse_missing(parts, laws, events)
@@ -71,7 +71,7 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
             laws=tuple(laws),
             initial=InitialLaw(draws=parts.draws),
             events=events,
-            conversion=Conversion((*converted, *solved)),
+            conversion=Conversion((*converted, *solved, *in_units)),
             constraints=constraints,
             at_start=parts.at_start,
             held=frozenset([*map(parts.holder, parts.written.assignments), *parts.changed])

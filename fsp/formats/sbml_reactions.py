@@ -10,10 +10,13 @@ import numpy as np
 
 from fsp.errors import ModelError
 from fsp.formats.sbml_parts import Element, SbmlParts, each, read_number
+from fsp.formats.units import extent_in
 from fsp.model.definition import resolve
 from fsp.model.reaction import Reaction, Stoichiometry, net_change
-from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
+from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute, symbols
 from fsp.model.values import nearest_whole
+
+NEAR_UNIT = 1e-3  # relative: a conversion factor is a unit within Avogadro's number as files write it, 6.022e23
 
 
 class _SpeciesReference(NamedTuple):
@@ -29,6 +32,7 @@ class _Species(NamedTuple):
     """What the stoichiometry of a species depends on."""
 
     factor: str  # the parameter by which extent is multiplied; empty where there is none
+    is_unit: bool  # whether the factor is the unit of extent in that of the species
     boundary: bool
     constant: bool
 
@@ -60,20 +64,49 @@ def read_laws(parts: SbmlParts, model: Element) -> WrittenReactions:
     return WrittenReactions(elements, sides, laws)
 
 
-def read_reactions(parts: SbmlParts, model: Element, read: WrittenReactions) -> list[Reaction]:
-    """Make reactions of what was read, once the values that stoichiometries use are known."""
+class ReadReactions(NamedTuple):
+    """The reactions of a model in molecules, their laws, and what was made of their units, a line each."""
+
+    reactions: list[Reaction]
+    laws: list[Expression]
+    steps: tuple[str, ...]
+
+
+def read_reactions(parts: SbmlParts, model: Element, read: WrittenReactions) -> ReadReactions:
+    """Make reactions of what was read, once the values that stoichiometries use are known.
+
+    A conversion factor that is the unit of extent in that of the species, 1000 of moles and millimoles, changes no
+    stoichiometry: it multiplies the law, which is the same change of means, and molecules come and go by the reaction.
+    """
     constants = resolve(parts.parameters, without=parts.changed)
-    factor = model.getConversionFactor()
-    species = {
-        s.getId(): _Species(s.getConversionFactor() or factor, s.getBoundaryCondition(), s.getConstant())
-        for s in each(model, "Species")
-    }
-    reactions = []
-    for element, both, law in zip(*read, strict=True):
-        name = element.getId()
-        counted = _stoichiometry(name, parts, species, both, constants)
+    species = {s.getId(): _species(model, s, constants) for s in each(model, "Species")}
+    reactions, laws, units = [], [], set()
+    for element, both, written in zip(*read, strict=True):
+        name, law = element.getId(), written
+        unit = _unit_of_extent(species, both)
+        if unit:
+            law = call("*", written, Symbol(unit))
+            units.add(unit)
+        counted = _stoichiometry(name, parts, species, both, {**constants, unit: ONE} if unit else constants)
         reactions.append(Reaction(counted, rate=law, name=name, reversible=bool(element.getReversible())))
-    return reactions
+        laws.append(law)
+    steps = (f"'{unit}' is the unit of extent in that of the species: it multiplies laws" for unit in sorted(units))
+    return ReadReactions(reactions, laws, tuple(steps))
+
+
+def _species(model: Element, species: Element, constants: Mapping[str, Expression]) -> _Species:
+    factor = species.getConversionFactor() or model.getConversionFactor()
+    value, unit = constants.get(factor), extent_in(model, species)
+    is_unit = isinstance(value, Number) and unit not in (None, 1.0) and abs(value.value / unit - 1.0) < NEAR_UNIT
+    return _Species(factor, is_unit, species.getBoundaryCondition(), species.getConstant())
+
+
+def _unit_of_extent(species: Mapping[str, _Species], both: Iterable[_SpeciesReference]) -> str:
+    """Return the one conversion factor of all that a reaction changes, where it is a unit; empty elsewhere."""
+    changed = [species[side.species] for side in both if side.species in species]
+    factors = {(s.factor, s.is_unit) for s in changed if not (s.boundary or s.constant)}
+    ((factor, is_unit),) = factors if len(factors) == 1 else {("", False)}
+    return factor if is_unit else ""
 
 
 def _kinetic_law(parts: SbmlParts, reaction: Element, name: str) -> Expression:

@@ -82,6 +82,13 @@ def _molecules(kinds: list[tuple[str, float, float]] | None) -> float | None:
     return factor * AVOGADRO if kind == "mole" else factor
 
 
+def extent_in(model: Element, species: Element) -> float | None:
+    """Return how many units of a species' substance a unit of extent is, where both are declared."""
+    extent = _molecules(_kinds(model, model.getExtentUnits())) if model.getLevel() > 2 else None
+    molecules = _substance(model, species)[0]
+    return None if extent is None or molecules is None else extent / molecules
+
+
 def _written(factor: float, kind: str) -> str:
     prefixes = {1e-3: "milli", 1e-6: "micro", 1e-9: "nano", 1e-12: "pico", 1e-15: "femto"}
     near = next((text for value, text in prefixes.items() if abs(factor / value - 1.0) < 1e-9), None)

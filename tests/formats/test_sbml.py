@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import exp
 
+import numpy as np
 import pytest
 from written_sbml import (
     L2,
@@ -21,6 +22,7 @@ from written_sbml import (
     sbml,
     species,
     term,
+    unit,
 )
 
 import fsp
@@ -309,6 +311,59 @@ def test_conversion_factors(read):
         )
     )
     assert model.change.tolist() == [[-3, 1]]
+
+
+EXTENT = 'substanceUnits="{}" extentUnits="{}" conversionFactor="f"'
+PARTS = [unit("mmol", "mole", -3), unit("dozen", "item", 0, 12)]
+
+
+def in_extent(substance, extent, factor, amount, more=()):
+    """Births at 3 and deaths at X in units of extent, of which one is `factor` units of the species."""
+    return sbml(
+        attributes=EXTENT.format(substance, extent),
+        UnitDefinitions=PARTS,
+        Parameters=[parameter("f", factor), parameter("g", 2)],
+        Species=[species("X", amount), *more],
+        Reactions=[
+            reaction("b", [], ["X", *(["Y"] if more else [])], apply("divide", 3, "f")),
+            reaction("d", ["X"], [], apply("divide", "X", "f")),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("substance", "extent", "factor", "amount", "molecules"),
+    [
+        ("item", "mole", 6.02214076e23, "5", 1.0),
+        ("item", "mole", 6.022e23, "5", 1.0),
+        ("item", "dozen", 12, "5", 1.0),
+        ("mmol", "mole", 1000, "1.5e-20", 6.02214076e20),
+        ("mole", "mmol", 1e-3, "1.5e-23", 6.02214076e23),
+    ],
+)
+def test_a_conversion_factor_that_is_a_unit_changes_no_stoichiometry(
+    read, substance, extent, factor, amount, molecules
+):
+    model = read(in_extent(substance, extent, factor, amount))
+    assert model.change.tolist() == [[1], [-1]]
+    np.testing.assert_allclose(rates(model, [4]), [[3.0 * molecules, 4.0]])
+    assert "'f' is the unit of extent in that of the species: it multiplies laws" in model.conversion.steps
+    assert "d" not in model.parameters
+
+
+def test_a_conversion_factor_that_is_no_unit_multiplies_stoichiometries(read):
+    for substance, extent, factor in (
+        ("item", "item", 3),
+        ("item", "dozen", 4),
+        ("item", "", 12),
+    ):
+        text = in_extent(substance, extent, factor, "24").replace('extentUnits=""', "")
+        model = read(text.replace("<ci>X</ci>", "<cn>0</cn>"), loading={"counts": "as-is"})
+        assert model.change.tolist() == [[factor], [-factor]]
+        assert rates(model, [24]) == [[3 / factor, 0.0]]
+    other = [species("Y", 2, extra='conversionFactor="g"')]
+    model = read(in_extent("item", "dozen", 12, "24", other).replace("<ci>X</ci>", "<cn>0</cn>"))
+    assert model.change.tolist() == [[12, 2], [-1, 0]]  # of one reaction, two factors
 
 
 def test_the_rate_of_a_reaction_by_its_id(read):
