@@ -118,8 +118,8 @@ MUTANTS = [
     mutant(
         "no-conversion-factor-of-the-model",
         "formats/sbml_reactions.py",
-        "_Species(s.getConversionFactor() or factor,",
-        "_Species(s.getConversionFactor(),",
+        "species.getConversionFactor() or model.getConversionFactor()",
+        "species.getConversionFactor()",
         "random_sbml",
         only="direct_reading",
     ),
