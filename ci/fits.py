@@ -31,6 +31,7 @@ GENE = {"on": 0.5, "off": 1.0, "make": 20.0, "lose": 1.0}
 GENE_TIMES, GENE_CELLS = [1.0, 2.0, 4.0, 8.0], 16  # at each time: 64 cells
 POINTS, LONG = 2**15, 2**17
 VARIATION, MIXED_TIME = 0.3, 2.0  # of k among cells, and when they are looked at
+REST_TIME, REST_CELLS = 50.0, 100  # at which cells are as good as at rest, and how many are simulated
 
 
 def birth_death():
@@ -119,16 +120,43 @@ def mixtures():
         begun = process_time()
         solved = fsp.mixture(model, law, [MIXED_TIME], tol=tol)
         seconds, work, dist = process_time() - begun, solved.statistics, solved[-1]
+        known = _off(dist, -math.expm1(-TRUE["g"] * MIXED_TIME)) if parameter == "k" else "not known"
         rows.append(
             f"| {name} | {tol:.0e} | {work['nodes']:,} | {work['n_matvec']:,} | {work['n_states']:,} | "
-            f"{dist.error.total:.1e} | {_off(dist) if parameter == 'k' else 'not known'} | {seconds:.2f} |"
+            f"{dist.error.total:.1e} | {known} | {seconds:.2f} |"
         )
     return rows
 
 
-def _off(dist):
-    """Return the 1-norm distance to the law of birth and death with a gamma law of k; it must be in the bound."""
-    shape, mean = VARIATION**-2, TRUE["k"] * -math.expm1(-TRUE["g"] * MIXED_TIME) / TRUE["g"]
+def mixtures_at_rest():
+    """Return rows: the same of cells that each are at rest, with the log-likelihood of some of them."""
+    rows = []
+    for name, model, parameter, species, tol in (
+        ("birth and death", birth_death(), "k", "X", 1e-4),
+        ("birth and death", birth_death(), "k", "X", 1e-8),
+        ("a gene with two states", gene(), "make", "M", 1e-4),
+    ):
+        law = {parameter: fsp.Gamma(model.parameters[parameter], VARIATION)}
+        begun = process_time()
+        solved = fsp.mixture(model, law, [0.0], tol=tol, start="stationary")
+        seconds, work, dist = process_time() - begun, solved.statistics, solved[-1]
+        known = _off(dist, 1.0) if parameter == "k" else "not known"
+        cells = drawn(model, [REST_TIME], REST_CELLS, species, 5)
+        begun = process_time()
+        likelihood = fsp.likelihood(model, cells, extrinsic=law, start="stationary", width=tol)
+        rows.append(
+            f"| {name} | {tol:.0e} | {work['nodes']:,} | {work['n_states']:,} | {dist.error.total:.1e} | {known} | "
+            f"{seconds:.2f} | {likelihood.value.width:.1e} | {process_time() - begun:.2f} |"
+        )
+    return rows
+
+
+def _off(dist, reached):
+    """Return the distance to birth and death with a gamma law of k, of a mean of k/g times what is `reached` of it.
+
+    It must be in the bound.
+    """
+    shape, mean = VARIATION**-2, TRUE["k"] / TRUE["g"] * reached
     exact = nbinom.pmf(dist.states[:, 0], shape, shape / (shape + mean))
     off = float(np.abs(dist.probabilities - exact).sum() + abs(1.0 - exact.sum()))
     if off > dist.error.total:
@@ -205,6 +233,12 @@ def report(sets=200):
             table(
                 "| model | tolerance | nodes | products | states | bound | true error | CPU s |",
                 mixtures(),
+            ),
+            f'The same law of cells that each are at rest, by `start="stationary"`, and the log-likelihood of '
+            f"{REST_CELLS} cells, whose width is asked to be the tolerance.",
+            table(
+                "| model | tolerance | nodes | states | bound | true error | CPU s | width in nats | CPU s |",
+                mixtures_at_rest(),
             ),
             "Derivatives of the probability of an event, tolerance 1e-6, by `fsp.gradient`: back from the event, and "
             "forward with those of all probabilities, in blocks of a vector for p and for each parameter.",
