@@ -60,6 +60,14 @@ MUTANTS = [
         only="in_a_search",
     ),
     mutant(
+        "pieces-at-rest-have-two-states-at-least",
+        "inference/stationary_pieces.py",
+        "_drift(generator, H, z).max(initial=-np.inf)",
+        "_drift(generator, H, z).max()",
+        "stationary_mixture",
+        only="one_count",
+    ),
+    mutant(
         "conditions-are-added-as-they-come",
         "crew.py",
         "            done[outcome.index] = outcome\n",
