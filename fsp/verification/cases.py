@@ -59,9 +59,11 @@ def find_cases(folder: Path) -> list[Path]:
 
 def chosen_cases(folder: Path, only: tuple[str, ...]) -> list[Path]:
     """Return the folders of the cases with the numbers `only`, such as 00037 or 37, of all where there are none."""
-    wanted = {number.zfill(len("00001")) for number in only}
-    folders = [path for path in find_cases(folder) if not only or path.resolve().name in wanted]
-    missing = sorted(wanted - {path.resolve().name for path in folders})
+    cases = find_cases(folder)
+    names = {path.resolve().name for path in cases}
+    wanted = {number if number in names else number.zfill(len("00001")) for number in only}
+    folders = [path for path in cases if not only or path.resolve().name in wanted]
+    missing = sorted(wanted - names)
     if missing:
         raise ArgumentError(f"`--case` must be in '{folder}', but {missing[0]} is not.")
     return folders
@@ -74,6 +76,8 @@ def read_case(folder: Path, level: str | None = None) -> Case:
     try:
         start, duration = float(settings["start"]), float(settings["duration"])
         steps = int(settings["steps"])
+        if not (0.0 <= start < math.inf and 0.0 < duration < math.inf and steps > 0):
+            raise ValueError(f"start {start:g}, duration {duration:g}, steps {steps}")
     except (KeyError, ValueError) as error:
         raise ArgumentError(
             f"Case {name} must give start, duration and steps in its settings, but not so: {error}."

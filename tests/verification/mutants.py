@@ -116,6 +116,22 @@ MUTANTS = [
         only="die_out",
     ),
     mutant(
+        "cases-of-no-steps",
+        "verification/cases.py",
+        "and steps > 0",
+        "",
+        "suite",
+        only="settings_without_times",
+    ),
+    mutant(
+        "cases-chosen-by-five-digits-alone",
+        "verification/cases.py",
+        "number if number in names else number.zfill",
+        "number.zfill",
+        "suite",
+        only="chosen_by_their_names",
+    ),
+    mutant(
         "species-of-rules-taken-for-counts",
         "verification/suite.py",
         "in_file = written.getAssignmentRuleByVariable(variable) is not None and is_concentration(species, written)",

@@ -11,6 +11,7 @@ from written_sbml import apply, compartment, parameter, reaction, rule, sbml, sp
 
 import fsp
 from fsp.command.main import main
+from fsp.errors import ArgumentError
 from fsp.output import files
 from fsp.output.records import to_json
 from fsp.output.replace import is_marked
@@ -154,6 +155,27 @@ def test_concentrations_need_a_size(case):
     row = run_case(case("X", "Y", "true", size=None))
     assert row.verdict == FAILED
     assert "Compartment 'cell' must have a size, because case 00099 has a concentration" in row.reason
+
+
+@pytest.mark.parametrize("line", ["steps: 0", "steps: -2", "duration: 0", "duration: inf", "start: nan", "steps: 2.5"])
+def test_settings_without_times_are_refused(case, line):
+    folder = case("X, Y", "", "true")
+    file = folder / "00099-settings.txt"
+    key = line.partition(":")[0]
+    file.write_text("\n".join(line if row.startswith(key) else row for row in file.read_text().splitlines()))
+    row = run_case(folder)
+    assert row.verdict == FAILED
+    assert "must give start, duration and steps in its settings, but not so" in row.reason
+
+
+def test_cases_are_chosen_by_their_names_too(case):
+    folder = case("X, Y", "", "true")
+    for file in folder.iterdir():
+        file.rename(folder / file.name.replace("00099", "9"))
+    folder.rename(folder.parent / "9")
+    assert [row.verdict for row in run_suite(folder.parent, only=("9",)).rows] == [AGREES]
+    with pytest.raises(ArgumentError, match="`--case` must be in .*, but 00009 is not"):
+        run_suite(folder.parent, only=("00009",))
 
 
 def full(file, content):
