@@ -174,7 +174,7 @@ def test_cases_are_chosen_by_their_names_too(case):
         file.rename(folder / file.name.replace("00099", "9"))
     folder.rename(folder.parent / "9")
     assert [row.verdict for row in run_suite(folder.parent, only=("9",)).rows] == [AGREES]
-    with pytest.raises(ArgumentError, match="`--case` must be in .*, but 00009 is not"):
+    with pytest.raises(ArgumentError, match=r"`--case` must be in .*, but 00009 is not"):
         run_suite(folder.parent, only=("00009",))
 
 
