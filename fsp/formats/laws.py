@@ -44,9 +44,12 @@ def judged(
     its own stands for something else.
     """
     compiled = compile_definition(definition)
+    concentrations = {} if scaled else in_file or {}
+    _refuse_counts_of_concentrations(definition, compiled.resolved, concentrations)
     laws = _evaluated(compiled)
     states = _states(compiled, laws)
     split = with_directions(definition, compiled.resolved, laws(states), states)
+    _refuse_counts_of_concentrations(split, compiled.resolved, concentrations)
     counted = _counted(split, mass_action, scaled)
     if counted is not definition:
         compiled = compile_definition(counted)
@@ -87,6 +90,33 @@ def _states(compiled: Compiled, laws: CompiledLaws) -> IntArray:
 
 
 # ---------------------------------------------------------------------- powers of counts
+
+
+def _refuse_counts_of_concentrations(
+    definition: Definition, values: Mapping[str, Expression], in_file: Mapping[str, Expression]
+) -> None:
+    """Refuse a law that counts tuples, A (A - 1), by a symbol that stands for a concentration A/V of V other than 1."""
+    for reaction, law in zip(definition.reactions, definition.laws, strict=True):
+        several = [name for name, n in (reaction.reactants or {}).items() if n > 1 and name in in_file]
+        if not several or not isinstance(law, Expression):
+            continue
+        full = _without_rules(law, definition, values)
+        for name in several:
+            in_symbols = substitute(full, {name: in_file[name]})  # of the file
+            if _counts_tuples(in_symbols, name, definition, values) and not _counts_tuples(
+                full, name, definition, values
+            ):
+                raise ModelError(
+                    f"Law of '{reaction.name}' must hold '{name}' as the concentration that it is in the file, of "
+                    f"{to_text(in_file[name])} molecules, but counts molecules by it, {name}*({name} - 1); give "
+                    f"'{name}' hasOnlySubstanceUnits=\"true\" (substanceOnly in Antimony), or multiply it by the size."
+                )
+
+
+def _counts_tuples(law: Expression, name: str, definition: Definition, values: Mapping[str, Expression]) -> bool:
+    """Tell whether a law has a term with A (A - 1) … of a symbol A."""
+    powers = [term.powers.get(name) for term in terms_of(law, definition.species, values) or ()]
+    return any(power is not None and power.in_tuples and (power.n or 0) > 1 for power in powers)
 
 
 def _counted(definition: Definition, mass_action: bool, scaled: bool) -> Definition:

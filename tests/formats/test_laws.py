@@ -300,6 +300,36 @@ def test_the_factor_that_is_advised_is_in_the_units_of_the_file(tmp_path, counts
     assert fsp.load(file, counts=counts).propensities(states)[0] == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("size", [1, 2, 0.25])
+@pytest.mark.parametrize(
+    ("law", "counts_molecules", "forth"),
+    [
+        ("k*A*(A - 1)/2", True, lambda a, v: 0.15 * a * (a - 1)),
+        ("k*A*(A - 1) - q*B*v", True, lambda a, v: 0.3 * a * (a - 1)),
+        ("k*w", True, lambda a, v: 0.3 * a * (a - 1)),
+        ("v*k*A*(A - 1/v)", False, lambda a, v: 0.3 * a * (a - 1) / v),
+        ("k*v*A*(v*A - 1)", False, lambda a, v: 0.3 * a * (a - 1)),
+    ],
+)
+def test_a_law_that_counts_molecules_by_a_concentration_is_refused(tmp_path, size, law, counts_molecules, forth):
+    """`A (A - 1)` of concentrations is zero at one unit of A, which is `size` molecules; where it is 1 all is right."""
+    file = tmp_path / "model.ant"
+    text = f"compartment v = {size}; species A in v, B in v; J: 2 A -> B; {law}; A = 8/v; B = 0; k = 0.3; q = 0.7;"
+    file.write_text(text + ("w := A*(A - 1);" if "w" in law else ""))
+    states = np.array([[0, 0], [1, 0], [2, 0], [8, 0]])
+    if not counts_molecules or size == 1:
+        assert fsp.load(file).propensities(states)[0] == pytest.approx(forth(states[:, 0], size), rel=1e-12)
+        return
+    with pytest.raises(
+        ModelError, match=r"'A' as the concentration that it is .* of A\*v molecules.* OnlySubstance|A\*\(A"
+    ):
+        fsp.load(file)
+    file.write_text(
+        file.read_text().replace("species A in v, B", "substanceOnly species A in v, B").replace("A = 8/v", "A = 8")
+    )
+    assert fsp.load(file).propensities(states)[0] == pytest.approx(forth(states[:, 0], size), rel=1e-12)
+
+
 def test_the_factor_that_is_advised_minds_local_parameters(tmp_path):
     law = reaction("r", ["A"], law="A", local=local(A=5.0))
     file = tmp_path / "model.xml"
