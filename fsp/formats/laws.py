@@ -102,10 +102,9 @@ def _refuse_counts_of_concentrations(
             continue
         full = _without_rules(law, definition, values)
         for name in several:
-            in_symbols = substitute(full, {name: in_file[name]})  # of the file
-            if _counts_tuples(in_symbols, name, definition, values) and not _counts_tuples(
-                full, name, definition, values
-            ):
+            of_file = substitute(full, {name: in_file[name]})
+            in_counts, in_symbols = (_counts_tuples(tree, name, definition, values) for tree in (full, of_file))
+            if in_symbols and not in_counts:
                 raise ModelError(
                     f"Law of '{reaction.name}' must hold '{name}' as the concentration that it is in the file, of "
                     f"{to_text(in_file[name])} molecules, but counts molecules by it, {name}*({name} - 1); give "

@@ -469,8 +469,8 @@ MUTANTS = [
     mutant(
         "molecules-that-are-right-refused",
         "formats/laws.py",
-        "and not _counts_tuples(full, name, definition, values)",
-        "",
+        "if in_symbols and not in_counts:",
+        "if in_symbols:",
         "laws",
         only="counts_molecules_by",
     ),
