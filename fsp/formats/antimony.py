@@ -1,7 +1,7 @@
 """Antimony text, turned into SBML by the antimony library, which keeps one model list for the process.
 
-What the library hangs or crashes at is refused before: files that import themselves, and statements that are very
-long or deep.
+What the library hangs or crashes at is refused before: files that import themselves, statements that are very long or
+deep, and formulas that use each other too often (`antimony_references`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fsp.errors import BackendError, ModelError
+from fsp.formats.antimony_references import check_functions, check_values
 from fsp.formats.sbml import Finish, as_it_stands, read_sbml
 from fsp.imports import loaded
 from fsp.model.libraries import one_at_a_time
@@ -28,7 +29,8 @@ _SUBMODEL = re.compile(r":\s*(\w+)\s*\(")
 _UNIT = re.compile(r'\b(?:units|substanceUnits)="(\w+)"')
 _DEFINED = re.compile(r'<unitDefinition[^>]*\bid="(\w+)"[^>/]*>')  # the library lists those that nothing defines too
 _UNKNOWN_UNIT = re.compile(r"unknown unit definition: '(\w+)'")
-_LOOPS = ("Loop detected", "implicit reference to compartment")  # of the library, and of libsbml for Antimony 3.1
+_LOOP = re.compile(r"[Ll]oop detected(?:: ([\w.]+)'s definition|.*?formula for '([\w.]+)')")
+_LOOP_OF_SIZE = "implicit reference to compartment"  # of libsbml, for Antimony 3.1
 _WORD = re.compile(r"unexpected \"'(\w+)'\"")  # of Antimony's own, where a name is expected
 _OPERATOR = re.compile(r"[-+*/^&|<>=]")
 
@@ -53,7 +55,7 @@ def sbml_of(text: str, path: Path) -> str:
         reason = " ".join(antimony.getLastError().split()).removeprefix("Error in ")
         _check_units(_UNKNOWN_UNIT.findall(reason), text, path)
         raise ModelError(
-            f"Antimony file '{path.name}' must be well formed, but has an error in {reason}{_way_out(reason)}"
+            f"Antimony file '{path.name}' must be well formed, but has an error in {reason}{_way_out(reason, text)}"
         )
     sbml = str(antimony.getSBMLString(antimony.getMainModuleName()))
     defined = set(_DEFINED.findall(sbml))
@@ -105,19 +107,25 @@ def _check_statements(text: str, path: Path) -> None:
                 f"{MOST_PARENTHESES} parentheses within each other, but that in line {line} has {operators:,} and "
                 f"{deepest:,}."
             )
+    check_functions(text, path.name)
+    for module in _BOUND.split(text)[::2]:  # names of one module are others in another
+        check_values((statement for _, statement in _statements(module)), path.name)
 
 
-def _way_out(reason: str) -> str:
-    """Say what to write in place of a word of Antimony, or of a size that is set by a concentration within it."""
+def _way_out(reason: str, text: str) -> str:
+    """Say what to write in place of a word of Antimony, or of a value that is set by itself."""
     word = _WORD.search(reason)
     if word is not None:
         return f". '{word[1]}' is a word of Antimony's own: a name must be another one, such as '{word[1]}_'."
-    if not any(words in reason for words in _LOOPS):
-        return ""
-    return (
-        " The concentration of a species depends on the size of its compartment: give the size as a number, or make "
-        "amounts of the species, as in 'substanceOnly species X in cell'."
-    )
+    loop = _LOOP.search(reason)
+    name = (loop[1] or loop[2]) if loop is not None else ""
+    is_size = re.search(rf"\bcompartment\b[^;\n]*(?<![\w.]){re.escape(name)}(?!\w)", text) is not None
+    if _LOOP_OF_SIZE in reason or (name and is_size):
+        return (
+            " The concentration of a species depends on the size of its compartment: give the size as a number, or "
+            "make amounts of the species, as in 'substanceOnly species X in cell'."
+        )
+    return f" Give '{name}' a number, or a formula of what does not depend on '{name}'." if name else ""
 
 
 def _check_units(units: Iterable[str], text: str, path: Path) -> None:

@@ -79,7 +79,7 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
         ),
         read_units(model),
     )
-    check_consistency(document, source)  # last, since what is refused above says more of the way out
+    check_consistency(document, source, written.functions)  # last: what is refused above says more of the way out
     return read
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 
 from fsp.errors import ModelError
 from fsp.formats.sbml_parts import Element, each
@@ -76,12 +77,15 @@ def read_document(text: str, source: str) -> tuple[Element, tuple[str, ...]]:
     return document, (*flattened, *_of_new_level(document, source), *_with_free_names(document, source))
 
 
-def check_consistency(document: Element, source: str) -> None:
+def check_consistency(document: Element, source: str, functions: Iterable[str]) -> None:
     """Refuse a document that contradicts itself, in which one of two meanings was read without a word.
 
+    `functions` are the names of its functions, each after those that it calls.
+
     Nothing reads the document afterwards: its formulas are checked first and then replaced, since libsbml's search for
-    circles, of which there are none here, takes time with the third power of the number of rules, and its search for
-    species that a kinetic law does not list, which is passed over, most of the time of all.
+    circles, of which there are none here, takes time with the third power of the number of rules, and with the fifth of
+    the number of functions that call each other, and its search for species that a kinetic law does not list, which is
+    passed over, most of the time of all.
     """
     import libsbml
 
@@ -91,6 +95,10 @@ def check_consistency(document: Element, source: str) -> None:
     laws = [reaction.getKineticLaw() for reaction in each(model, "Reaction")]
     for element in (*each(model, "Rule"), *each(model, "InitialAssignment"), *laws):
         element.setMath(unit)
+    for function in map(model.getFunctionDefinition, functions):
+        arguments = "".join(f"x{k}, " for k in range(function.getNumArguments()))
+        value = "true" if function.getBody().returnsBoolean(model) else "1"
+        function.setMath(libsbml.parseL3Formula(f"lambda({arguments}{value})"))
     _refuse_inconsistency(document, source, ("GENERAL_CONSISTENCY",))
 
 

@@ -52,6 +52,54 @@ def test_antimony_files_that_import_themselves(read, tmp_path):
         read('import "b.ant"\n' + ANTIMONY, name="a.ant")
 
 
+def chained(n, formula="{0}"):
+    """Return statements of values that use the one before each."""
+    return "; ".join(f"p{i} := {formula.format(f'p{i - 1}')}" for i in range(1, n))
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        (chained(400), "'p399' leads to 399 uses of other values, up to 400 one"),
+        (chained(25, "piecewise({0}, {0} >= 0, 2)"), "'p24' leads to 3.36e.07 uses of other values"),
+        ("p24 = 1; " + chained(25, "({0} + {0})").replace("; ", ", "), "'p24' leads to 3.36e.07 uses"),
+    ],
+)
+def test_values_that_use_each_other_so_often_that_the_library_hangs(read, statements, said):
+    with pytest.raises(ModelError, match=f"that the library follows in seconds, but {said}"):
+        read(f"p0 = 1; {statements}; substanceOnly species X = 5; X => ; p1*X", name="a.ant")
+
+
+def test_values_that_use_each_other_are_read(read):
+    text = "p0 = 0.5; {}; substanceOnly species X = 5; X => ; p{}*X; E: at time >= 1: X = X + X + X"
+    for n, formula in ((100, "{0}"), (15, "piecewise({0}, {0} >= 0, 2)")):
+        assert rates(read(text.format(chained(n, formula), n - 1), name="a.ant"), [4]) == [[2.0]]
+
+
+def test_names_of_modules_are_their_own(read):
+    twice = chained(18, "0.5*({0} + {0})")
+    values = (f"p0 = 1; {twice}", f"q0 = 1; {twice.replace('p', 'q')}; p0 := q17")
+    modules = "".join(f"model m{k}()\n {statements};\nend\n" for k, statements in enumerate(values))
+    text = f"{modules}model m()\n a: m0(); substanceOnly species X = 5; X => ; a.p17*X;\nend\n"
+    assert rates(read(text, name="a.ant"), [4]) == [[4.0]]
+
+
+def test_functions_that_use_each_other_so_often_that_the_library_hangs(read):
+    def called(n):
+        functions = "".join(f"function f{i}(x) f{i - 1}(x) end\n" for i in range(1, n))
+        return f"function f0(x) 2*x end\n{functions}model m()\n substanceOnly species X = 5; X => ; f{n - 1}(X);\nend\n"
+
+    assert rates(read(called(20), name="a.ant"), [4]) == [[8.0]]
+    with pytest.raises(ModelError, match=r"at most 60 functions .* but 'f60' is the last of 61"):
+        read(called(70), name="a.ant")
+
+
+@pytest.mark.parametrize("values", ["a := b; b := a", "b = b + 1; a = 1"])
+def test_values_that_are_set_by_themselves(read, values):
+    with pytest.raises(ModelError, match="Give 'b' a number, or a formula of what does not depend on 'b'"):
+        read(f"{values}; substanceOnly species X = 5; X => ; a*X", name="a.ant")
+
+
 @pytest.mark.parametrize("law", ["+".join(["X"] * 20_000), "exp(" * 600 + "X" + ")" * 600])
 def test_antimony_statements_of_any_length(read, law):
     with pytest.raises(ModelError, match=r"in line 5 has|deep"):

@@ -15,6 +15,7 @@ from written_sbml import (
     assign,
     compartment,
     event,
+    function,
     math,
     parameter,
     rates,
@@ -27,6 +28,7 @@ from written_sbml import (
     unit,
 )
 
+import fsp
 from fsp.errors import ModelError
 
 DELAY = '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/delay">delay</csymbol>'
@@ -221,6 +223,20 @@ def test_a_long_chain_of_rules_is_read(read):
         }
     )
     assert rates(model, [2]) == [[2 * (2 + 299.0)]]
+
+
+@pytest.mark.parametrize("chained", [list, reversed])
+def test_a_long_chain_of_functions_is_read(read, chained):
+    functions = [function("f0", ["x"], apply("geq", "x", 1))]
+    functions += [function(f"f{i}", ["x"], apply(f"<ci>f{i - 1}</ci>", "x")) for i in range(1, 200)]
+    lists = {
+        "FunctionDefinitions": list(chained(functions)),
+        "Reactions": [reaction("r", ["X"], [], "X")],
+        "Events": [event(apply("<ci>f199</ci>", TIME), {"X": 4})],
+    }
+    text = sbml(**{**GOOD, **lists}).replace(L3, L3.replace("n2", "n1").replace('n="2"', 'n="1"'))
+    model = read(text.replace("reversible=", 'fast="false" reversible='))  # of a version that wants conditions
+    assert fsp.transient(model, [1.0 + 1e-9])[-1].mean()["X"] == pytest.approx(4.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["model.xml", "decay.ant"])
