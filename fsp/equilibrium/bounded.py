@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.model import Model
 
+NOTHING_KNOWN = 1.0  # error of no answer: half of what any two distributions may differ by; chosen
 FLUSHED = 1e-305  # weights below, which may have lost digits, are taken for zero
 MOST_LISTED = 24  # closed classes with a line of their own; chosen: as many as fit a screen
 LEAST_BOUND = 1e-280  # above all probabilities that are taken for zero, which lie below 1e-305
@@ -108,8 +109,8 @@ def class_notes(classes: Sequence[tuple[str, float]]) -> tuple[str, ...]:
 
 
 def warn_if_above(bounded: Bounded, tol: float, stacklevel: int) -> None:
-    """Warn where the bound is above the tolerance, and name a rate that loses digits."""
-    if bounded.error.total <= tol:
+    """Warn where the bound is above the tolerance, and name a rate that loses digits; not where a refusal follows."""
+    if bounded.error.total <= tol or not bounded.error.total < NOTHING_KNOWN:
         return
     why = "".join(f"; {remark}" for remark in bounded.generator.rate_errors.remarks(bounded.generator.model))
     warnings.warn(f"The bound {bounded.error} exceeds tol = {tol:.1e}{why}.", ToleranceWarning, stacklevel=stacklevel)
@@ -123,9 +124,10 @@ def example(space: StateSpace, index: int) -> str:
 
 def known_in_part(answer: Distribution, *, fixed: bool) -> Distribution:
     """Return an answer, or refuse one, unless its space was `fixed`, whose estimated error tells nothing."""
-    if not (fixed or answer.error.total < 1.0):
+    if not (fixed or answer.error.total < NOTHING_KNOWN):
+        named = "error bound" if answer.error.certified else "estimated error"
         raise ConvergenceError(
-            f"A stationary distribution must be known in part, but its estimated error is {answer.error.total:.1e} of "
+            f"A stationary distribution must be known in part, but its {named} is {answer.error.total:.1e} of "
             f"at most 2: {'; '.join(answer.notes)}. Give a `space` to see the answer on it."
         )
     return answer

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 
 from fsp.errors import ModelError
 
-MOST_WORK = 3e9  # sum of d² w: measured are 6 s for a chain of 330 values, and 2 s for 21 that use the last one twice
+MOST_FOLLOWED = (
+    3e9  # sum of d² w: measured are 6 s for a chain of 330 values, and 2 s for 21 that use the last one twice
+)
 MOST_FUNCTIONS = 60  # that call each other, one after another: the library's time grows as the fifth power, 4 s for 60
 
 _SET = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\s*:?=(?!=)")  # k = 1, k := 2*q
@@ -36,7 +38,7 @@ def check_values(statements: Iterable[str], source: str) -> None:
     """Refuse statements of a module whose formulas use each other too often."""
     uses = _followed(_uses(statements))
     work = {name: float(depth) ** 2 * many for name, (depth, many) in uses.items()}
-    if sum(work.values()) > MOST_WORK:
+    if sum(work.values()) > MOST_FOLLOWED:
         name = max(work, key=lambda name: work[name])
         depth, many = uses[name]
         raise ModelError(

@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 
 from fsp.errors import ArgumentError
 from fsp.inference.count_maps import asked_at, count_maps
-from fsp.inference.timed_events import times_of
+from fsp.inference.timed_events import meet, times_of
 from fsp.model.definition import resolve
 from fsp.model.expression import evaluate
 from fsp.model.tree import call, substitute, symbols
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fsp.inference.moving import Moving
     from fsp.inference.rates_in_time import RatesInTime
     from fsp.inference.timed_events import Setting
-    from fsp.model import Event, Model
+    from fsp.model import Model
     from fsp.model.tree import Expression
     from fsp.space import StateSpace
 
@@ -101,7 +101,7 @@ def require_order(model: Model, ranges: Mapping[str, tuple[float, float]], times
             )
     for name, other in combinations(moments, 2):
         apart = _at_bounds(call("-", moments[other], moments[name]), ranges)
-        if apart.min() <= 0.0 <= apart.max() and _meet(events[name], events[other]):
+        if apart.min() <= 0.0 <= apart.max() and meet(events[name], events[other]):
             raise ArgumentError(
                 f"Free parameters must not change the order of events that set or read the same, but '{name}' and "
                 f"'{other}' may take place at one time. Give bounds that keep them apart."
@@ -113,13 +113,3 @@ def _at_bounds(tree: Expression, ranges: Mapping[str, tuple[float, float]]) -> F
     names = sorted(symbols(tree))
     corners = product(*(ranges[name] for name in names))
     return np.array([float(evaluate(tree, dict(zip(names, corner, strict=True)))) for corner in corners])
-
-
-def _meet(first: Event, second: Event) -> bool:
-    """Tell whether it matters which of two events comes first: whether one sets what the other sets or reads."""
-
-    def touched(event: Event) -> set[str]:
-        draws = (draw for draw in event.draws.values())
-        return set(event.assignments).union(*map(symbols, event.formulas.values()), *(draw.symbols for draw in draws))
-
-    return not touched(first).isdisjoint(second.assignments) or not touched(second).isdisjoint(first.assignments)

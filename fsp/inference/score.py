@@ -26,6 +26,7 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING
 from fsp.distribution import Interval
+from fsp.errors import ConvergenceError
 from fsp.inference.account import UNBOUNDED_CHANGE
 from fsp.inference.adjoint import Adjoint, Gradient, Weights
 from fsp.inference.adjoint_space import Met, refined, refined_in_time
@@ -53,6 +54,7 @@ LOSS_LIMITS = (1e-10, 1e-8)  # of probability: at most, and of the least probabi
 TAIL_LIMITS = (1e-18, 1e-12)  # of the Poisson weights, in the same way: some products more
 LARGEST_TOL, DERIVATIVE_SHARE = 1e-10, 1e-3  # of derivatives, forward: at most, and of the least probability of a cell
 TOL_OF_STEPS = 1e-6  # of derivatives where rates depend on time, at first; chosen
+LOOSENED = 100.0  # times a tolerance that is not met; chosen: from the least to the largest in three
 # Times the rounding that is met: what may be asked for; of the first, to be worth a run.
 ASKED_OVER_ROUNDING, WORTH_A_RUN = 30.0, 0.1
 HIDDEN_CELL = "a cell is so improbable that rounding hides what it contributes"
@@ -151,10 +153,27 @@ def by_forward(
     if changing and tol >= WORTH_A_RUN * TOL_OF_STEPS:
         reached, names = first, tuple(parameters)
     else:
-        reached, slopes, _ = solve(model, counts.times, parameters, tol, limits, log=True, scores=True, start=start)
-        names = slopes.names
+        reached, names = _as_well_as_possible(model, counts, parameters, tol, limits, start)
     values, off = of_reached(reached, counts, instruments)
     return _intervals(names, values, off, HIDDEN_CELL)
+
+
+def _as_well_as_possible(
+    model: Model, counts: Counts, parameters: Sequence[str], tol: float, limits: Limits, start: str | None
+) -> tuple[list[Reached], tuple[str, ...]]:
+    """Return the derivatives of the laws and their names; to a larger tolerance, where rounding keeps them from one."""
+    while True:
+        try:
+            reached, slopes, _ = solve(model, counts.times, parameters, tol, limits, log=True, scores=True, start=start)
+        except ConvergenceError:
+            if tol >= TOL_OF_STEPS:
+                raise ConvergenceError(
+                    f"Derivatives must be known for a gradient, but are not up to {tol:.1e}. Take differences of "
+                    f"log-likelihoods at nearby parameters."
+                ) from None
+            tol = min(LOOSENED * tol, TOL_OF_STEPS)
+        else:
+            return reached, slopes.names
 
 
 def of_reached(

@@ -8,7 +8,7 @@ rates that switch (`fsp.inference.moving`).  What an event makes of counts is a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from fsp.model.definition import resolve
 from fsp.model.expression import evaluate
 from fsp.model.model import Model
 from fsp.model.tree import Call, Expression, Symbol, Time, call, depends_on_time, substitute, symbols
+from fsp.model.triggers import same_time
 
 if TYPE_CHECKING:
     from fsp.model import Event
@@ -67,23 +68,24 @@ def taken_apart(model: Model) -> tuple[Model, tuple[Setting, ...]]:
     following = _following(definition.parameters, assigned | definition.held)
     times = _times_of(model, assigned | set(following))
     moments = {name: float(evaluate(substitute(tree, constants), {})) for name, (tree, _) in times.items()}
-    if min(moments.values()) <= 0.0 or len(set(moments.values())) < len(moments):
-        first = min(moments, key=lambda name: moments[name])
+    first = min(moments, key=lambda name: moments[name])
+    if moments[first] <= 0.0:
         raise BackendError(
-            f"Events must take place at different times above 0 where derivatives or likelihoods are asked for, "
-            f"but that of '{first}' is {moments[first]:g}; write several settings of one time into one event, and what "
-            f"holds from the start on into the parameters and initial counts."
+            f"Events must take place at times above 0 where derivatives or likelihoods are asked for, but that of "
+            f"'{first}' is {moments[first]:g}; write what holds from the start on into the parameters and initial "
+            f"counts."
         )
+    in_order = sorted(definition.events, key=lambda event: moments[str(event.name)])
     current: dict[str, Expression] = {name: Symbol(name) for name in assigned}  # as functions of time
     values = dict(current)  # after the last event
     settings = []
-    for event in sorted(definition.events, key=lambda event: moments[str(event.name)]):
-        time, later = times[str(event.name)]
+    for event, name_of_time in _joined(in_order, times, moments, following):
+        time, later = times[name_of_time]
         after = {name: substitute(substitute(tree, following), values) for name, tree in event.formulas.items()}
         draws = {name: draw.with_values(following).with_values(values) for name, draw in event.draws.items()}
         of_counts = {name: tree for name, tree in after.items() if name in species}
         if of_counts:
-            settings.append(Setting(str(event.name), time, moments[str(event.name)], later, of_counts, draws))
+            settings.append(Setting(str(event.name), time, moments[name_of_time], later, of_counts, draws))
         of_parameters = {name: tree for name, tree in after.items() if name not in species}
         before = call("<", Time(), time)
         current |= {name: call("piecewise", current[name], before, tree) for name, tree in of_parameters.items()}
@@ -100,6 +102,57 @@ def taken_apart(model: Model) -> tuple[Model, tuple[Setting, ...]]:
         )
     )
     return plain, tuple(settings)
+
+
+def _joined(
+    in_order: Sequence[Event],
+    times: Mapping[str, tuple[Expression, bool]],
+    moments: Mapping[str, float],
+    following: Mapping[str, Expression],
+) -> list[tuple[Event, str]]:
+    """Return events of different times, each with the name of one of its time; those of one time become one.
+
+    Times that differ by the rounding of formulas are one, as they are where the chain is solved.
+    """
+    joined: list[tuple[Event, str]] = []
+    for event in in_order:
+        name = str(event.name)
+        if not joined or not same_time(moments[joined[-1][1]], moments[name]):
+            joined.append((event, name))
+            continue
+        earlier, of_time = joined[-1]
+        (time, later), (other, later_too) = times[of_time], times[name]
+        together = later == later_too and (time == other or not symbols(time) | symbols(other))
+        if not together or meet(earlier, event, following):
+            raise BackendError(
+                f"Events that set or read the same must take place at different times where derivatives or likelihoods "
+                f"are asked for, and others of one time must have the same trigger, but '{earlier.name}' and '{name}' "
+                f"both take place at {moments[name]:g}; write what they set into one event."
+            )
+        both = replace(
+            earlier,
+            name=f"{earlier.name} and {name}",
+            assignments={**earlier.assignments, **event.assignments},
+            draws={**earlier.draws, **event.draws},
+        )
+        joined[-1] = (both, of_time)
+    return joined
+
+
+def meet(first: Event, second: Event, following: Mapping[str, Expression] | None = None) -> bool:
+    """Tell whether it matters which of two events comes first: whether one sets what the other sets or reads.
+
+    `following` are formulas of what is set.
+    """
+
+    def touched(event: Event) -> set[str]:
+        formulas = (substitute(tree, following or {}) for tree in event.formulas.values())
+        arguments = (
+            symbols(substitute(tree, following or {})) for draw in event.draws.values() for tree in draw.arguments
+        )
+        return set(event.assignments).union(*map(symbols, formulas), *arguments)
+
+    return not touched(first).isdisjoint(second.assignments) or not touched(second).isdisjoint(first.assignments)
 
 
 def times_of(model: Model) -> dict[str, Expression]:

@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "estimates-warn-before-they-are-refused",
+        "equilibrium/stationary.py",
+        "answer = known_in_part(_distribution(estimate, estimate.ledger(change)), fixed=False)",
+        "answer = _distribution(estimate, estimate.ledger(change))",
+        "estimate",
+        only="least_double",
+    ),
+    mutant(
+        "bounds-warn-before-they-are-refused",
+        "equilibrium/bounded.py",
+        "    if bounded.error.total <= tol or not bounded.error.total < NOTHING_KNOWN:",
+        "    if bounded.error.total <= tol:",
+        "bounded",
+        only="without_a_warning",
+    ),
+    mutant(
         "weighted-derivatives-that-leave-out-what-flows-out",
         "equilibrium/weighted_response.py",
         "totals[k] = float(rest @ V) + outside * heights.leaked(np.abs(row))",
@@ -609,7 +625,7 @@ MUTANTS = [
     mutant(
         "errors-as-large-as-any-are-answers",
         "equilibrium/bounded.py",
-        "if not (fixed or answer.error.total < 1.0):",
+        "if not (fixed or answer.error.total < NOTHING_KNOWN):",
         "if not (fixed or answer.error.total < 9.0):",
         "heavy_tails",
         only="large_as_any",

@@ -7,7 +7,17 @@ import pytest
 from written_networks import network
 
 import fsp
-from fsp.equilibrium.bounded import LEAST_BOUND, ExactPart, class_notes, joined_parts
+from fsp.distribution import ErrorLedger
+from fsp.equilibrium.bounded import (
+    LEAST_BOUND,
+    Bounded,
+    ExactPart,
+    class_notes,
+    joined_parts,
+    known_in_part,
+    warn_if_above,
+)
+from fsp.generator import Generator
 
 MODEL = network({"X": 0}, ("0 -> 2 X", "mass_action", 8.0), ("2 X -> 0", "mass_action", 1.0))
 
@@ -80,3 +90,19 @@ def test_the_likeliest_of_many_classes_is_named():
     assert note == "42 closed classes, of which the likeliest is a class 1, probability 0.5"
     assert class_notes(texts[:1]) == ()
     assert class_notes(texts[:2]) == ("class 0, probability 0.1", "class 1, probability 0.5")
+
+
+def test_bounds_that_are_refused_come_without_a_warning():
+    space = fsp.StateSpace.box(MODEL, upper={"X": 3})
+    p = np.full(4, 0.25)
+    for total, refused in ((0.9, False), (1.1, True)):
+        bounded = Bounded(Generator(MODEL, space), p, 0.0 * p, 0.0 * p + 1.0, ErrorLedger(truncation=total), p)
+        answer = fsp.Distribution(space.states, p, ("X",), t=None, error=bounded.error)
+        if refused:
+            warn_if_above(bounded, 1e-6, stacklevel=2)  # a warning is an error here
+            with pytest.raises(fsp.ConvergenceError, match=r"its error bound is 1\.1e\+00 of at most 2"):
+                known_in_part(answer, fixed=False)
+        else:
+            with pytest.warns(fsp.ToleranceWarning, match="exceeds"):
+                warn_if_above(bounded, 1e-6, stacklevel=2)
+            assert known_in_part(answer, fixed=False) is answer

@@ -188,5 +188,5 @@ def test_bursts_that_only_become_rare_have_no_law(more, message, method):
 
 def test_rates_below_the_least_double_are_told():
     model = network({"X": 0}, ("0 -> X", "rate", "exp(-X)"), ("X -> 0", "rate", "piecewise(X, X < 5, 0)"))
-    with pytest.warns(fsp.ToleranceWarning), pytest.raises(fsp.ConvergenceError, match="falls below the least double"):
+    with pytest.raises(fsp.ConvergenceError, match=r"estimated error is .* falls below the least double"):  # no warning
         fsp.stationary(model)

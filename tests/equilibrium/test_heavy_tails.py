@@ -65,7 +65,6 @@ def test_other_laws_are_not_refused(up, down):
     assert dist.probabilities.sum() == pytest.approx(1.0, abs=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore::fsp.ToleranceWarning")
 def test_an_error_as_large_as_any_is_no_answer():
     with pytest.raises(fsp.ConvergenceError, match=r"no correct digits.*Give a `space`"):
         fsp.stationary(line("exp(-X)", "1e-300*(X > 0)"))

@@ -46,7 +46,7 @@ MUTANTS = [
     mutant(
         "chains-of-values-of-any-length",
         "formats/antimony_references.py",
-        "    if sum(work.values()) > MOST_WORK:",
+        "    if sum(work.values()) > MOST_FOLLOWED:",
         "    if sum(work.values()) > 1e10:",
         "antimony",
         only="use_each_other",
@@ -261,7 +261,7 @@ MUTANTS = [
     mutant(
         "contradictions-are-read",
         "formats/sbml.py",
-        "    check_consistency(document, source)  # last",
+        "    check_consistency(document, source, written.functions)  # last",
         "    read_document(text, source)  # last",
         "sbml_refusals",
         only="two_things",

@@ -205,3 +205,25 @@ def test_a_likelihood_of_a_law_that_is_not_proved_is_no_bound(tmp_path):
 def counts_of(folder):
     (folder / "genes.csv").write_text("time,M\n0,3\n0.5,4\n")
     return fsp.read_counts(folder / "genes.csv", time="time", counts={"M": "M"})
+
+
+def test_a_gradient_from_a_start_that_is_not_proved_is_as_good_as_rounding_leaves_it():
+    """Its derivatives are not known up to what is asked for first, and the call takes no tolerance."""
+    model = fsp.Model(
+        species={"X": 0, "Y": 1},
+        parameters={"k": 8.0, "g": 1.0},
+        reactions=[
+            fsp.Reaction("0 -> X", rate="k"),
+            fsp.Reaction("X -> 0", rate="g*X*(1 + 0.5*cos(X*Y))"),
+            fsp.Reaction("0 -> Y", rate="1"),
+            fsp.Reaction("Y -> 0", rate="Y*sqrt(Y)/(1 + 0.1*X)"),
+        ],
+    )
+    counts = fsp.read_counts({"time": [0.5, 1.0], "n": [4, 9]}, counts={"X": "n"})
+    slope = fsp.likelihood(model, counts, start="stationary").gradient(["k", "g"])["k"]
+    up, down = (
+        fsp.likelihood(model.with_parameters(k=8.0 * np.exp(step)), counts, start="stationary").value.value
+        for step in (1e-3, -1e-3)
+    )
+    assert not slope.certified
+    assert slope.value == pytest.approx((up - down) / 2e-3, abs=1e-3)

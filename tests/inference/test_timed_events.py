@@ -134,3 +134,47 @@ def test_events_that_do_more_are_refused(event, text):
 def test_events_of_one_time_are_refused():
     with pytest.raises(fsp.BackendError, match="different times"):
         fsp.sensitivity(switched(s2=0.7), [2.0], ["g"])
+
+
+def dosed(*events):
+    return fsp.Model(
+        species={"X": 0, "Y": 0},
+        parameters={"k": 2.0, "twice": "2*k", "s": 0.3, "g": 1.0},
+        reactions=[
+            fsp.Reaction("0 -> X", rate="twice"), fsp.Reaction("X -> 0", mass_action="g"),
+            fsp.Reaction("Y -> 0", mass_action="g"),
+        ],
+        events=events,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("second", ["time >= 0.3", "time >= 3*0.1", "3*0.1 <= time"])
+def test_events_of_one_time_that_do_not_meet_are_one(second):
+    """What the chain makes of them at once, whichever time is the earlier one by the rounding of a formula."""
+    model = dosed(fsp.Event("time >= 0.3", {"k": 5.0}), fsp.Event(second, {"X": "X + 3"}))
+    counts = fsp.read_counts({"time": [1.0] * 3, "n": [4, 6, 9]}, counts={"X": "n"})
+    law = fsp.transient(model, 1.0, 1e-10)[-1].marginal("X").pmf
+    found = fsp.likelihood(model, counts)
+    exact = sum(math.log(law[n]) for n in (4, 6, 9))
+    assert found.value.lower - 1e-7 <= exact <= found.value.upper + 1e-7
+    raised, lowered = (
+        fsp.likelihood(dosed(fsp.Event("time >= 0.3", {"k": 5.0, "X": "X + 3"})).with_parameters(g=g), counts).value
+        for g in (math.exp(1e-3), math.exp(-1e-3))
+    )
+    slope = found.gradient(["g"])["g"]
+    assert slope.value == pytest.approx((raised.value - lowered.value) / 2e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (fsp.Event("time >= 0.3", {"X": "X + 3"}), fsp.Event("time >= 3*0.1", {"X": "2*X"})),
+        (fsp.Event("time >= 0.3", {"X": "X + 3"}), fsp.Event("time >= 3*0.1", {"Y": "X"})),
+        (fsp.Event("time >= 0.3", {"k": 5.0}), fsp.Event("time >= 3*0.1", {"X": "X + twice"})),  # by a formula
+        (fsp.Event("time > 0.3", {"X": "X + 3"}), fsp.Event("time >= 3*0.1", {"Y": "9"})),  # after the other
+        (fsp.Event("time >= s", {"X": "X + 3"}), fsp.Event("time >= 0.3", {"Y": "9"})),  # moved by s
+    ],
+)
+def test_events_of_one_time_that_meet_are_refused(events):
+    with pytest.raises(fsp.BackendError, match=r"both take place at 0\.3; write what they set into one event"):
+        written_into_rates(dosed(*events))
