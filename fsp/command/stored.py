@@ -56,12 +56,22 @@ def show(run: Path, times: str | None, **printed: Any) -> int:
 @guarded
 def plot(run: Path, to: Path, times: str | None, overwrite: bool, **drawn: Any) -> int:
     """Draw what RUN holds, a file that --out wrote."""
+    from fsp.distribution.sensitivity import Sensitivities
     from fsp.output import pictures
     from fsp.output.drawing import draw
     from fsp.output.replace import Output, require_outputs
 
     require_outputs(Output("--to", to, pictures.SUFFIXES), inputs=[run], overwrite=overwrite)
-    answer, drawing = opened(run, times), Drawing(**drawn)
+    drawing, other = Drawing(**drawn), other_in(run)
+    if isinstance(other, Sensitivities):
+        if drawing.kind is not None or drawing.log or times is not None:
+            raise ArgumentError(
+                f"`fsp plot` must come without --times, --kind and --log where a file holds a sensitivity, as '{run}' "
+                f"does."
+            )
+        pictures.write(other.plot(*drawing.species), to)
+        return 0
+    answer = opened(run, times)
     drawing.check(answer.species, "--to", type(answer).__name__.lower())
     pictures.write(draw(answer, drawing.species, **drawing.options()), to)
     return 0
@@ -120,12 +130,15 @@ def view(run: Path, to: Path | None, times: str | None, overwrite: bool) -> int:
     from fsp.output import files
     from fsp.output.page import page
     from fsp.output.replace import Output, require_outputs
+    from fsp.output.value_page import value_page
 
     place = run.with_suffix(".html") if to is None else to
     require_outputs(Output("--to", place, (".html",)), inputs=[run], overwrite=overwrite)
     other = other_in(run) if times is None else None
     if isinstance(other, Fit):
         other.report(place)
+    elif other is not None:
+        files.write(place, value_page(other))
     else:
         files.write(place, page(opened(run, times)))
     click.echo(f"{place}: open it in a browser")
@@ -163,9 +176,9 @@ def opened(run: Path, times: str | None = None) -> Answer:
 
     answer = fsp.read(run)
     if not isinstance(answer, fsp.Solution | fsp.Distribution | fsp.Sweep):
-        drawn = ", and fsp view draws it" if isinstance(answer, fsp.Fit) else ""
         raise ArgumentError(
-            f"RUN must hold distributions, but '{run}' holds a {kind_of(answer)}; fsp show prints it{drawn}."
+            f"RUN must hold distributions, but '{run}' holds a {kind_of(answer)}; fsp show prints it, and fsp view "
+            f"writes a page of it."
         )
     if times is None:
         return answer

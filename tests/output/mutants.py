@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "pages-of-values-without-their-pictures",
+        "output/value_page.py",
+        "        parts.append(svg(answer.plot()))",
+        "        pass",
+        "value_layout",
+        only="a_page_shows",
+    ),
+    mutant(
+        "times-of-derivatives-are-drawn-as-if-they-were-all",
+        "command/stored.py",
+        "if drawing.kind is not None or drawing.log or times is not None:",
+        "if drawing.kind is not None or drawing.log:",
+        "value_layout",
+        only="derivatives_in_a_file",
+    ),
+    mutant(
         "a-working-folder-that-is-gone-untold",
         "output/files.py",
         "return Path(path).absolute()",

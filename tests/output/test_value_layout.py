@@ -18,6 +18,7 @@ import fsp
 from fsp.command.main import main
 from fsp.distribution.gradients import Gradients
 from fsp.distribution.information import CellScores
+from fsp.output.notebook import html
 from fsp.output.storage import HEAD_BYTES, kept
 from fsp.output.value_layout import KINDS, LAYOUTS
 
@@ -275,7 +276,33 @@ def test_what_is_asked_of_distributions_is_refused(values, folder):
         done = run("show", folder / "a.h5", *words)
         assert done.exit_code == 2
         assert "must come without options other than --json where a file holds a design" in done.output
-    for words in (["plot", "--to", folder / "a.png"], ["export", "--to", folder / "a.csv"], ["view"]):
+    for words in (["plot", "--to", folder / "a.png"], ["export", "--to", folder / "a.csv"], ["view", "--times", "1"]):
         done = run(words[0], folder / "a.h5", *words[1:])
         assert done.exit_code == 2
-        assert "holds a design; fsp show prints it" in done.output
+        assert "holds a design; fsp show prints it, and fsp view writes a page of it" in done.output
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_shows_what_a_notebook_does(name, values, folder):
+    answer = values[name]
+    answer.save(folder / "a.h5")
+    done = run("view", folder / "a.h5", "--to", folder / "a.html", "--overwrite")
+    assert done.exit_code == 0, done.output
+    page = (folder / "a.html").read_text(encoding="utf-8")
+    assert html(answer) in page
+    assert ("<svg" in page) == isinstance(answer, fsp.Sensitivities)
+
+
+def test_derivatives_in_a_file_are_drawn(values, folder):
+    values["derivatives"].save(folder / "a.h5")
+    done = run("plot", folder / "a.h5", "--to", folder / "a.svg", "--species", "X")
+    assert done.exit_code == 0, done.output
+    assert (folder / "a.svg").read_text(encoding="utf-8").count("log k") >= 1
+    for words, said in (
+        (["--kind", "heat"], "must come without --times, --kind and --log"),
+        (["--times", "1"], "must come without --times, --kind and --log"),
+        (["--species", "Q"], "must be one of X, but is 'Q'"),
+    ):
+        done = run("plot", folder / "a.h5", "--to", folder / "b.svg", *words)
+        assert done.exit_code == 2
+        assert said in done.output
