@@ -52,6 +52,12 @@ def law(t, maps, start=None, *, k, g, s):
     return expm(generator(k, g) * (t - now)) @ p
 
 
+def at_rest(k, g):
+    """Return the stationary distribution before all events, also at complex rates."""
+    weights = np.cumprod(np.append(1.0, k / (g * np.arange(1.0, N))))
+    return weights / weights.sum()
+
+
 def exact(name, *args):
     return law(*args, **{**VALUES, name: VALUES[name] + STEP * 1j}).imag / STEP
 

@@ -24,6 +24,13 @@ and Ψ, are made by `fsp.inference.backward`, of numbers that are not negative, 
 
 The Poisson windows are such that P(N >= last) <= ε/2 too.  Moments of m are followed as in
 `fsp.inference.account`; of events that set counts, which are matrices: `fsp.inference.stored_maps`.
+
+Where the start is a stationary law, each of its y is known up to a part of itself and an absolute rest, which are
+added to what numbers are off and to m; then m stands for |p - y|, and the last of (3) is what
+`fsp.inference.stationary_start` makes of
+
+(5)  |λ(x, 0)|  <=  min((1 + ρ) (l + Ψ), H)  on stored states, with a rounding of ρ, and H elsewhere,
+     Σ_x p_x |λ(x, 0)|  <=  Σ_x y_x min((1 + ρ) (l + Ψ), H) + H Σ m .
 """
 
 from __future__ import annotations
@@ -55,6 +62,7 @@ from fsp.space.places import places
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
+    from fsp.inference.beginning import Beginning
     from fsp.inference.envelopes import Bounds
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
@@ -105,19 +113,21 @@ class Adjoint:
         *,
         exit_rate: float | None = None,
         rates_off: RatesOff | None = None,
+        beginning: Beginning | None = None,
     ) -> None:
         self._model, self.space = model, generator.space
         self._report, self._slopes = report, slopes
         self.gauges = [bounds.followed[i] for i in bounds.of_errors]
         self.chain = UniformizedChain.of(generator, exit_rate or 0.0)
         self._rates_off = rates_off or RatesOff(0.0, {})
-        self._beginning = of_model(model, slopes)
+        self._beginning = of_model(model, slopes) if beginning is None else beginning
         self._truncation = AdjointTruncation(model, slopes, bounds, generator, self.chain, tail)
         self.events = AdjointEvents(model, slopes, bounds, self.chain, self._truncation, times)
-        begun = self._beginning
-        rounded = [begun.rounding * gauge.powers(begun.states).max(axis=1) for gauge in bounds.followed]
+        begun, each = self._beginning, self._beginning.moments.each
+        rounding = each.relative + each.absolute
+        rounded = [rounding * gauge.powers(begun.states).max(axis=1) for gauge in bounds.followed]
         moments = [begun.moments.of_p(gauge) + more for gauge, more in zip(bounds.followed, rounded, strict=True)]
-        self._truncation.begin(begun.lacking + begun.rounding, moments)
+        self._truncation.begin(begun.lacking + rounding, moments)
         if exit_rate is None:
             self.passed(forward(self.chain, self.start(), self.events.times, tail, self.enter, self.events.mapped))
 
@@ -135,7 +145,7 @@ class Adjoint:
         """Take note of the way that it went."""
         roundings = self._truncation.generator.roundings + self._rates_off.relative / UNIT_ROUNDOFF
         self.path, self.relative = path, relative_error(path, roundings + self._model.n_reactions)
-        self.relative += self.events.relative
+        self.relative += self.events.relative + self._beginning.moments.each.relative
 
     def probabilities(self, i: int) -> FloatArray:
         """Return lower bounds, but for `relative`, of the probabilities at time i, (n,)."""
@@ -152,7 +162,8 @@ class Adjoint:
         """Bound what they may be too large at time i, all together, beside what is relative."""
         number = self.events.numbers[i]
         passed = sum(stretch.length for stretch in self.path.stretches if stretch.time <= number)
-        return (self._beginning.rounding + self._truncation.generator.misjudged(0.0, passed)) * ROUNDED_UP
+        begun = self._beginning.moments.each.absolute
+        return (begun + self._truncation.generator.misjudged(0.0, passed)) * ROUNDED_UP
 
     def level(self, highest: float) -> FloatArray:
         """Return a height that is the same on all states, (1 + n_gauges,)."""
@@ -214,7 +225,7 @@ class Adjoint:
         h = self._beginning.derivatives  # (q, n_start)
         l, psi = products.first[places(self.space, self._beginning.states)].T  # noqa: E741 - as in (2)
         values += dot(h, l)
-        off += np.abs(h) @ (psi * (1.0 + rho) + rho * l) + self._of_start() @ later[0]
+        off += np.abs(h) @ (psi * (1.0 + rho) + rho * l) + self._of_start(products.first, later[0], rho)
         off += self._truncation.charge(later, largest, signed=signed) * (1.0 + 4.0 * self.relative)
         return Gradient(values, np.nan_to_num(off * ROUNDED_UP, nan=inf, posinf=inf), 3 * self.path.products)
 
@@ -224,11 +235,22 @@ class Adjoint:
         back, last = times[-1] - times[stretch.time], len(self.events.numbers) - 1
         self._report(Progress(back, times[-1], len(self.space), self.lacks(last), "back from the end"))
 
-    def _of_start(self) -> FloatArray:
-        """Bound Σ |∂_k p(0) - h_k| and Σ u of it, (q, 1 + n_gauges)."""
-        begun = self._beginning
-        above = begun.moments.of_derivatives
-        return np.stack([begun.errors, *([above(gauge) for gauge in self.gauges] if above else [])], axis=1)
+    def _of_start(self, first: FloatArray, height: FloatArray, rho: float) -> FloatArray:
+        """Bound Σ |λ| |∂_k p(0) - h_k|, (q,), for l and Ψ (n + 1, 2) and H at the start.
+
+        Of a stationary start by (5), where that is proved, and H a constant; else nothing is known.
+        """
+        begun, H = self._beginning, float(height[0])
+        above, weighted = begun.moments.of_derivatives, begun.moments.weighted
+        if above is not None or weighted is None:
+            return (
+                np.stack([begun.errors, *([above(gauge) for gauge in self.gauges] if above else [])], axis=1) @ height
+            )
+        if height[1:].any() or not (begun.proof.of_law and begun.proof.of_errors):
+            return np.full(len(begun.errors), inf)
+        inside = np.minimum((1.0 + rho) * first[:-1].sum(axis=1), H) * ROUNDED_UP  # (n,), (5)
+        mean = float(begun.probabilities @ inside[places(self.space, begun.states)]) + H * begun.lacking  # (5)
+        return weighted(self.space, inside, H, mean * ROUNDED_UP)
 
     def _contracted(
         self, moved: FloatArray, stayed: FloatArray, rho: float

@@ -46,19 +46,18 @@ class Met(NamedTuple):
 
 
 def chosen_method(method: str, model: Model, start: str | None) -> str:
-    """Return 'adjoint', where rates are constant and the start a model's; else 'in time'.
+    """Return 'adjoint', where rates are constant and the start a model's, or events set counts; else 'in time'.
 
-    Through events that set counts, where rates are not constant or the start not a model's, 'forward'.
+    Through events that set counts, where rates are not constant, 'forward'.
 
     The cost of adjoints is that of three or four vectors: with two parameters as much as forward, with 4 a third
     (measured).
     """
     check_choice("method", method, GRADIENT_METHODS)
     plain, settings = taken_apart(model)
-    in_time = plain.is_time_dependent or start is not None
-    if method == "forward" or (in_time and settings):
+    if method == "forward" or (plain.is_time_dependent and settings):
         return "forward"
-    return "in time" if in_time else "adjoint"
+    return "in time" if plain.is_time_dependent or (start is not None and not settings) else "adjoint"
 
 
 def require_adjoint(method: str) -> None:
@@ -67,7 +66,7 @@ def require_adjoint(method: str) -> None:
         raise BackendError(
             "`method` must be 'auto' or 'forward' where the adjoint bounds nothing, but is 'adjoint'; with rates that "
             "depend on time, or a stationary start, it takes formulas that have a largest value, and "
-            f"{MOST_KEPT_STATES:,} states at most, and no events that set counts."
+            f"{MOST_KEPT_STATES:,} states at most; with rates that depend on time, no events that set counts."
         )
 
 
@@ -75,23 +74,31 @@ def refined(
     model: Model,
     slopes: Derivatives,
     times: FloatArray,
+    start: str | None,
     first: tuple[float, float],
     limits: Limits,
     asked: Callable[[Adjoint], Gradient],
     width: Callable[[Gradient], float],
-) -> Gradient:
+) -> Gradient | None:
     """Return what is asked of adjoints, on spaces that lose ever less, until its `width` is at most one.
 
-    `first` are the loss of probability, and what is left out of the Poisson weights, of the first space.
+    `first` are the loss of probability, and what is left out of the Poisson weights, of the first space.  None where
+    the start is stationary and nothing is known.
     """
     loss, tail = first
     largest = largest_of(model, slopes.maps) if slopes.maps else None
     bounds = Bounds.of(model, slopes, max(float(times[-1]), 1e-300), largest)
     best: Gradient | None = None
     for _ in range(MOST_SPACES):
-        generator = Generator(model, states_of(model, times, loss, limits, maps=slopes.maps))
-        adjoint = Adjoint(model, slopes, bounds, generator, times.tolist(), tail, limits.report)
+        space = states_of(model, times, loss, limits, start, slopes.maps)
+        begun = of_model(model, slopes) if start is None else stationary(model, slopes, loss, limits)
+        if begun.spread:
+            space = space.union(StateSpace.from_states(model.species, begun.states))
+        generator = Generator(model, space)
+        adjoint = Adjoint(model, slopes, bounds, generator, times.tolist(), tail, limits.report, beginning=begun)
         gradient = asked(adjoint)
+        if begun.spread and not np.isfinite(gradient.off).all():
+            return None
         before = math.inf if best is None else width(best)
         if best is None or width(gradient) < before:
             best = gradient

@@ -85,8 +85,8 @@ def gradient(
     tol
         Half of the width that is asked for, in the unit of the formula.
     method
-        ``"adjoint"``, with rates that depend on time or a stationary start of formulas that have a largest value,
-        and without events that set counts;
+        ``"adjoint"``, with rates that depend on time or a stationary start of formulas that have a largest value;
+        with rates that depend on time without events that set counts;
         ``"forward"``, by `fsp.sensitivity`, of conditions and single species;
         ``"auto"`` takes the adjoint wherever it can be had.
     start
@@ -156,7 +156,9 @@ def gradient(
     of_formula = _Formula(plain, formula, at_time(tree, t), t, since, largest_of(plain, slopes.maps))
     first = min(LOSS_LIMITS[0], LOSS_LIMITS[1] * tol), min(TAIL_LIMITS[0], TAIL_LIMITS[1] * tol)
     if chosen == "adjoint":
-        answer = refined(plain, slopes, times, first, limits, of_formula.gradient, lambda g: float(g.off.max()) / tol)
+        answer = refined(
+            plain, slopes, times, start, first, limits, of_formula.gradient, lambda g: float(g.off.max()) / tol
+        )
     elif chosen == "in time":
         answer = refined_in_time(
             plain, slopes, times, start, limits, of_formula.gradient, lambda g: float(g.off.max()) / tol

@@ -138,16 +138,15 @@ class Likelihood(LogLikelihood):
         if self.extrinsic:
             return self._of_mixture(parameters, method, instruments, limits)
         chosen = chosen_method(method, self.model, self.start)
+        of_cells, gradient = (self.model, self.counts, instruments, parameters), None
         if chosen == "adjoint":
-            return by_adjoint(self.model, self.counts, instruments, parameters, self.least, limits)
-        if chosen == "in time":
-            gradient = by_adjoint_in_time(
-                self.model, self.counts, instruments, parameters, self.start, limits, self._met
-            )
-            if gradient is not None:
-                return gradient
+            gradient = by_adjoint(*of_cells, self.least, self.start, limits)
+        elif chosen == "in time":
+            gradient = by_adjoint_in_time(*of_cells, self.start, limits, self._met)
+        if gradient is not None:
+            return gradient
         require_adjoint(method)
-        return by_forward(self.model, self.counts, instruments, parameters, self.least, limits, self.start)
+        return by_forward(*of_cells, self.least, limits, self.start)
 
     def _of_mixture(
         self, parameters: Sequence[str], method: str, instruments: Sequence[Instrument], limits: Limits

@@ -69,14 +69,18 @@ def by_adjoint(
     instruments: Sequence[Instrument],
     parameters: Sequence[str],
     least: float,
+    start: str | None,
     limits: Limits,
-) -> dict[str, Interval]:
-    """Bound the derivatives of a log-likelihood by the logarithms of parameters; `least` is a cell's probability."""
+) -> dict[str, Interval] | None:
+    """Bound the derivatives of a log-likelihood by the logarithms of parameters; `least` is a cell's probability.
+
+    None where the start is stationary and nothing bounds them.
+    """
     model, slopes = differentiated(model, parameters, log=True)
     first = min(LOSS_LIMITS[0], LOSS_LIMITS[1] * least), min(TAIL_LIMITS[0], TAIL_LIMITS[1] * least)
     asked, width = _asked(model, counts, instruments), _width(counts, NARROW_SCORE)
-    gradient = refined(model, slopes, counts.times, first, limits, asked, width)
-    return _intervals(slopes.names, gradient.values, gradient.off, UNBOUNDED_CHANGE)
+    gradient = refined(model, slopes, counts.times, start, first, limits, asked, width)
+    return None if gradient is None else _intervals(slopes.names, gradient.values, gradient.off, UNBOUNDED_CHANGE)
 
 
 def by_adjoint_in_time(

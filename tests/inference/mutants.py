@@ -4,6 +4,38 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "derivatives-at-rest-are-off-by-nothing-through-events",
+        "inference/adjoint.py",
+        "return weighted(self.space, inside, H, mean * ROUNDED_UP)",
+        "return 0.0 * weighted(self.space, inside, H, mean * ROUNDED_UP)",
+        "adjoint_events",
+        only="at_rest",
+    ),
+    mutant(
+        "probabilities-at-rest-are-exact-through-events",
+        "inference/adjoint.py",
+        "self.relative += self.events.relative + self._beginning.moments.each.relative",
+        "self.relative += self.events.relative",
+        "adjoint_events",
+        only="at_rest",
+    ),
+    mutant(
+        "means-at-rest-come-back-without-a-bound",
+        "inference/adjoint_space.py",
+        "if begun.spread and not np.isfinite(gradient.off).all():",
+        "if False:",
+        "adjoint_events",
+        only="does_not_come_back",
+    ),
+    mutant(
+        "functions-of-counts-at-rest-count-as-constants",
+        "inference/adjoint.py",
+        "if height[1:].any() or not (begun.proof",
+        "if not (begun.proof",
+        "adjoint_events",
+        only="does_not_come_back or means_of_cells",
+    ),
+    mutant(
         "a-residual-stays-on-the-stored-states",
         "inference/stationary_pieces.py",
         "(0.0 if eliminated else known)",
