@@ -1126,8 +1126,8 @@ MUTANTS = [
     mutant(
         "spaces-of-adjoints-end-at-events",
         "inference/adjoint_space.py",
-        "limits, maps=slopes.maps))",
-        "limits))",
+        "space = states_of(model, times, loss, limits, start, slopes.maps)",
+        "space = states_of(model, times, loss, limits, start)",
         "adjoint_events",
         only="dose_leads",
     ),
