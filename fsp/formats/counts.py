@@ -24,12 +24,14 @@ import numpy as np
 from fsp.checks import check_choice
 from fsp.errors import ArgumentError, ModelError
 from fsp.formats.counted_events import Converted, counted_event
-from fsp.formats.powers import scaled, terms_of, total
+from fsp.formats.powers import kept_powers, scaled, terms_of, total
 from fsp.formats.units import AVOGADRO, Units
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition, InitialLaw, Law, resolve
 from fsp.model.draws import Draw
 from fsp.model.initial import held_at_start, initial_amounts, restarted
+from fsp.model.kept_values import KeptValue
+from fsp.model.reaction import Reaction
 from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute, symbols
 from fsp.model.values import LARGEST_COUNT, nearest_whole
 
@@ -111,8 +113,7 @@ def in_molecules(
     if not isinstance(value, Number):
         raise ModelError("`counts` must make a number of molecules of an amount, but the compartment has no one size.")
     step = f"an amount of 1 is {value.value:.6g} molecules ({why})"
-    before = definition.conversion
-    conversion = Conversion((*before.steps, step), (*before.assumptions, *assumptions))
+    conversion = definition.conversion.and_then(step).assuming(*assumptions)
     counted = restarted(_scaled(definition, scale, conversion), starts)
     return _started(counted, rounding, asked)
 
@@ -136,8 +137,7 @@ def _as_it_stands(definition: Definition, units: Units, why: str) -> Definition:
     if units.mixed:
         said = ["species are in different units of substance by the file, and all are counted in molecules here"]
     assumptions = ("; ".join(said),) if units.are_moles or units.mixed else ()
-    before = definition.conversion
-    return replace(definition, conversion=Conversion(before.steps, (*before.assumptions, *assumptions)))
+    return replace(definition, conversion=definition.conversion.assuming(*assumptions))
 
 
 def _scale(amounts: Mapping[str, float], units: Units, asked: CountsOption) -> tuple[Expression, str, tuple[str, ...]]:
@@ -199,24 +199,28 @@ def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -
     converted = Converted(tuple(names), scale, values)
     amounts = converted.amounts
 
-    def law(given: Law) -> Law:
+    powers: list[KeptValue] = []
+
+    def law(given: Law, reaction: Reaction) -> Law:
         if not isinstance(given, Expression):
             return given
         known = [scaled(term, scale) for term in terms_of(given, names, values) or ()]
         if not known or None in known:
             return call("*", substitute(given, amounts), scale)
+        powers.extend(kept_powers(given, str(reaction.name), names, values))
         return total([tree for tree in known if tree is not None])
 
     events = [counted_event(event, converted) for event in definition.events]
     said = tuple(text for _, texts in events for text in texts)
+    laws = tuple(map(law, definition.laws, definition.reactions))
     return replace(
         definition,
-        laws=tuple(map(law, definition.laws)),
+        laws=laws,
         species={name: call("*", substitute(tree, amounts), scale) for name, tree in names.items()},
         parameters={name: substitute(tree, amounts) for name, tree in definition.parameters.items()},
         at_start={name: substitute(tree, amounts) for name, tree in definition.at_start.items()},
         events=tuple(event for event, _ in events),
-        conversion=replace(conversion, assumptions=(*conversion.assumptions, *said)),
+        conversion=conversion.assuming(*said).keeping(*powers),
     )
 
 
@@ -246,7 +250,7 @@ def _started(definition: Definition, rounding: str, asked: CountsOption) -> Defi
     conversion = definition.conversion.and_then(*steps)
     named = ", ".join(definition.at_start)
     of_mean = (f"values that initial assignments make of counts are those at the mean of the start: {named}",)
-    conversion = replace(conversion, assumptions=(*conversion.assumptions, *(of_mean if named else ())))
+    conversion = conversion.assuming(*(of_mean if named else ()))
     if draws:
         species = {name: Number(m) for name, m in means.items()}
         return replace(definition, species=species, initial=InitialLaw(draws=draws), conversion=conversion)
@@ -273,7 +277,7 @@ def _nearest(definition: Definition, means: Mapping[str, float], parts: Mapping[
     way = "rounding='mean' or 'poisson' (--rounding poisson) keeps means"
     said = (f"{lost} would start with less than half a molecule, rounded to none; {way}",) if lost else ()
     conversion = definition.conversion.and_then(*steps)
-    conversion = replace(conversion, assumptions=(*conversion.assumptions, *said))
+    conversion = conversion.assuming(*said)
     return held_at_start(replace(rounded, conversion=conversion))
 
 

@@ -18,10 +18,11 @@ from fsp.arrays import IntArray
 from fsp.errors import ModelError
 from fsp.formats.later_laws import Later, later_laws
 from fsp.formats.net_laws import has_factor, shortened, with_directions
-from fsp.formats.powers import PowerProduct, product, terms_of, total, written
+from fsp.formats.powers import PowerProduct, kept_powers, product, terms_of, total, written
 from fsp.model.compiled import Compiled, compile_definition
 from fsp.model.definition import Definition, Law, change_matrix, resolve
 from fsp.model.infix import to_text
+from fsp.model.kept_values import KeptValue
 from fsp.model.reaction import Reaction
 from fsp.model.similar import CompiledLaws
 from fsp.model.structure import different_rows
@@ -123,14 +124,18 @@ def _counted(definition: Definition, mass_action: bool, scaled: bool) -> Definit
     if not (mass_action or scaled):
         return definition
     laws, steps, values = list(definition.laws), [], resolve(definition.parameters)
+    powers: list[KeptValue] = []
     for k, (reaction, law) in enumerate(zip(definition.reactions, definition.laws, strict=True)):
         new = _in_tuples(law, reaction, definition, values, in_full=not mass_action)
         if new is not None and isinstance(law, Expression):
             laws[k] = new
+            full = _without_rules(law, definition, values)
+            powers += kept_powers(full, str(reaction.name), definition.species, values)
             steps.append(f"{reaction.name}: {shortened(to_text(law))} counts tuples, {shortened(to_text(new))}")
     if not steps:
         return definition
-    return replace(definition, laws=tuple(laws), conversion=definition.conversion.and_then(*steps))
+    conversion = definition.conversion.and_then(*steps).keeping(*powers)
+    return replace(definition, laws=tuple(laws), conversion=conversion)
 
 
 def _in_tuples(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from fsp.arrays import FloatArray
 from fsp.model.factors import factorise, tabulated
-from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, substitute, walk
+from fsp.model.kept_values import KeptValue, kept_value
+from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, substitute, symbols, walk
 
 LARGEST_TOLD_POWER = 6  # that is told from other functions of a count
 _ARITHMETIC = frozenset("+-*/^")  # what makes a power at eight counts one at all
@@ -49,6 +50,15 @@ def terms_of(law: object, species: Collection[str], values: Mapping[str, Express
     return [
         PowerProduct(p.scalar, {name: _power(tree, name, values) for name, tree in p.factors.items()}) for p in products
     ]
+
+
+def kept_powers(
+    law: Expression, name: str, species: Collection[str], values: Mapping[str, Expression]
+) -> Iterator[KeptValue]:
+    """Yield what is assumed of the powers of amounts in a law, `name` its reaction, that are formulas of parameters."""
+    for node in walk(law):
+        if isinstance(node, Call) and node.function == "^" and not symbols(node.arguments[0]).isdisjoint(species):
+            yield from kept_value(f"The power in the law of '{name}'", node.arguments[1], values)
 
 
 def _power(tree: Expression, name: str, values: Mapping[str, Expression]) -> AmountPower:

@@ -11,7 +11,7 @@ V at a time t sets V(0) = (V − P(t))/E(t).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fsp.errors import ModelError
 from fsp.model.infix import to_text
@@ -27,6 +27,7 @@ class Trajectory:
     start: str  # name of the value at time zero
     growth: Expression
     made: Expression
+    zeros: tuple[Expression, ...] = ()  # formulas of constants that are zero in the file, and left out here
 
     @property
     def value(self) -> Expression:
@@ -38,36 +39,47 @@ class Trajectory:
         return call("/", call("-", value, self.made), self.growth)
 
 
+@dataclass(frozen=True, slots=True)
+class _Constants:
+    """Constants of the file, and the formulas of them that were looked at and are zero."""
+
+    values: Mapping[str, Expression]
+    zeros: list[Expression] = field(default_factory=list)
+
+    def make_zero(self, tree: Expression) -> bool:
+        """Tell whether a formula is zero by its constants."""
+        is_zero = substitute(tree, self.values) == ZERO
+        if is_zero and tree != ZERO:
+            self.zeros.append(tree)
+        return is_zero
+
+
 def course(name: str, rate: Expression, constants: Mapping[str, Expression]) -> Trajectory:
     """Solve V' = rate, a tree of V, time and constants; `constants`, the values that are known, tell what is zero."""
-    parts = linear(rate, Symbol(name))
-    solution = None if parts is None else _solved(*parts, constants)
+    parts, known = linear(rate, Symbol(name)), _Constants(constants)
+    solution = None if parts is None else _solved(*parts, known)
     if solution is None:
         raise ModelError(
             f"rateRule for '{name}' must have a closed form here, {name}' = a*{name} + b of constants, or one of a and "
             f"b 0 and the other a sum of powers of the time and of exp, sin and cos of it, but is {to_text(rate)}; "
             f"give '{name}' an assignment rule in the time, or make it a species that reactions change."
         )
-    return Trajectory(f"{name}.{START_ATTRIBUTE}", *solution)
+    return Trajectory(f"{name}.{START_ATTRIBUTE}", *solution, tuple(known.zeros))
 
 
-def _solved(a: Expression, b: Expression, constants: Mapping[str, Expression]) -> tuple[Expression, Expression] | None:
-    if _is_zero(a, constants):
+def _solved(a: Expression, b: Expression, constants: _Constants) -> tuple[Expression, Expression] | None:
+    if constants.make_zero(a):
         made = integral(b, constants)
         return None if made is None else (ONE, made)
     exponent = integral(a, constants)
     if exponent is None:
         return None
     growth = call("exp", exponent)
-    if _is_zero(b, constants):
+    if constants.make_zero(b):
         return growth, ZERO
     if not (_is_free(a, Time()) and _is_free(b, Time())):
         return None
     return growth, call("*", b, call("/", call("-", growth, ONE), a))
-
-
-def _is_zero(tree: Expression, constants: Mapping[str, Expression]) -> bool:
-    return substitute(tree, constants) == ZERO
 
 
 def _is_free(tree: Expression, variable: Expression) -> bool:
@@ -101,7 +113,7 @@ def linear(tree: Expression, variable: Expression) -> tuple[Expression, Expressi
     return around(slope), ZERO if rest == ZERO else around(rest)
 
 
-def integral(tree: Expression, constants: Mapping[str, Expression]) -> Expression | None:
+def integral(tree: Expression, constants: _Constants) -> Expression | None:
     """Return ∫ tree from zero to the time; None where it is not in the table."""
     if _is_free(tree, Time()):
         return call("*", tree, Time())
@@ -120,7 +132,7 @@ def integral(tree: Expression, constants: Mapping[str, Expression]) -> Expressio
     return _of_function(tree, constants)
 
 
-def _of_product(tree: Call, constants: Mapping[str, Expression]) -> Expression | None:
+def _of_product(tree: Call, constants: _Constants) -> Expression | None:
     """Integrate what is constant but for one factor, or a power of the time."""
     inner = [k for k, argument in enumerate(tree.arguments) if not _is_free(argument, Time())]
     if tree.function == "*" and len(inner) > 1 and all(tree.arguments[k] == Time() for k in inner):
@@ -141,14 +153,14 @@ def _of_power(base: Expression, exponent: Expression) -> Expression | None:
     return call("/", call("^", Time(), more), more)
 
 
-def _of_function(tree: Call, constants: Mapping[str, Expression]) -> Expression | None:
+def _of_function(tree: Call, constants: _Constants) -> Expression | None:
     """Integrate exp, sin and cos of α t + β."""
     rows = {"exp": ("exp", 1.0), "sin": ("cos", -1.0), "cos": ("sin", 1.0)}  # the primitive, and its sign
     parts = linear(tree.arguments[0], Time()) if tree.function in rows else None
     if parts is None:
         return None
     name, sign = rows[tree.function]
-    if _is_zero(parts[0], constants):
+    if constants.make_zero(parts[0]):
         return call("*", at_time(tree, 0.0), Time())
     primitive = call(name, tree.arguments[0])
     return call("/", call("*", Number(sign), call("-", primitive, at_time(primitive, 0.0))), parts[0])

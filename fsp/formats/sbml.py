@@ -71,7 +71,7 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
             laws=tuple(laws),
             initial=InitialLaw(draws=parts.draws),
             events=events,
-            conversion=Conversion((*converted, *solved, *in_units)),
+            conversion=Conversion((*converted, *solved, *in_units), kept=tuple(parts.kept)),
             constraints=constraints,
             at_start=parts.at_start,
             held=frozenset([*map(parts.holder, parts.written.assignments), *parts.changed])

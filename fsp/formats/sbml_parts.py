@@ -23,6 +23,7 @@ from fsp.model.draws import Draw, read_draw
 from fsp.model.event import Event
 from fsp.model.formula import FunctionDefinition, from_ast
 from fsp.model.initial import at_start, reached, varies
+from fsp.model.kept_values import KeptValue
 from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
 from fsp.model.values import nearest_whole
 
@@ -65,6 +66,7 @@ class SbmlParts:
     missing: dict[str, NoValue] = field(default_factory=dict)
     # stoichiometries and rates of reactions, by id; those that a formula uses are parameters
     named: dict[str, Expression] = field(default_factory=dict)
+    kept: list[KeptValue] = field(default_factory=list)  # values of parameters on which it depends what is read
 
     def holder(self, name: str) -> str:
         """Return the parameter that holds a value that is assigned: that at time zero where a rate rule changes it."""
@@ -173,6 +175,7 @@ def _solve(parts: SbmlParts, name: str) -> None:
     }
     solution = course(name, substitute(rate, resolve(formulas)), {n: c for n, c in constants.items() if n != name})
     parts.courses[name] = solution
+    parts.kept += [KeptValue(f"A part of the rate rule of '{name}'", tree, 0.0) for tree in solution.zeros]
     parts.parameters[solution.start] = parts.parameters[name]
     parts.parameters[name] = solution.value
     if name in parts.changed:

@@ -12,8 +12,9 @@ from fsp.errors import ModelError
 from fsp.formats.sbml_parts import Element, SbmlParts, each, read_number
 from fsp.formats.units import extent_in
 from fsp.model.definition import resolve
+from fsp.model.kept_values import kept_value
 from fsp.model.reaction import Reaction, Stoichiometry, net_change
-from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute, symbols
+from fsp.model.tree import Expression, Number, Symbol, call, depends_on_time, substitute, symbols
 from fsp.model.values import nearest_whole
 
 NEAR_UNIT = 1e-3  # relative: a conversion factor is a unit within Avogadro's number as files write it, 6.022e23
@@ -80,6 +81,7 @@ def read_reactions(parts: SbmlParts, model: Element, read: WrittenReactions) -> 
     """
     constants = resolve(parts.parameters, without=parts.changed)
     species = {s.getId(): _species(model, s, constants) for s in each(model, "Species")}
+    without_factors = {name: of._replace(factor="") for name, of in species.items()}
     reactions, laws, units = [], [], set()
     for element, both, written in zip(*read, strict=True):
         name, law = element.getId(), written
@@ -87,7 +89,8 @@ def read_reactions(parts: SbmlParts, model: Element, read: WrittenReactions) -> 
         if unit:
             law = call("*", written, Symbol(unit))
             units.add(unit)
-        counted = _stoichiometry(name, parts, species, both, {**constants, unit: ONE} if unit else constants)
+            parts.kept += kept_value("The unit of extent in that of the species", Symbol(unit), constants)
+        counted = _stoichiometry(name, parts, without_factors if unit else species, both, constants)
         reactions.append(Reaction(counted, rate=law, name=name, reversible=bool(element.getReversible())))
         laws.append(law)
     steps = (f"'{unit}' is the unit of extent in that of the species: it multiplies laws" for unit in sorted(units))
@@ -165,6 +168,7 @@ def _stoichiometry(
     made: dict[str, int] = {}
     for (name, is_consumed), tree in sums.items():
         count = _integer(substitute(tree, constants), reaction, name)
+        parts.kept += kept_value(f"Stoichiometry of '{name}' in reaction '{reaction}'", tree, constants)
         target = consumed if is_consumed == (count >= 0) else made
         if count and name in parts.species:
             target[name] = target.get(name, 0) + abs(count)
@@ -190,8 +194,9 @@ def _integer(tree: Expression, reaction: str, species: str) -> int:
         return int(value)
     count = float(nearest_whole(np.array(value)))
     if math.isnan(count):
-        varies = "" if isinstance(tree, Number) else ", which is no constant"
-        given = f"{value:g}" if isinstance(tree, Number) else f"a formula of {', '.join(sorted(symbols(tree)))}"
+        varies = "" if isinstance(tree, Number) else ", which is no constant; write a reaction for each number of them"
+        names = [*sorted(symbols(tree)), *(["time"] if depends_on_time(tree) else [])]
+        given = f"{value:g}" if isinstance(tree, Number) else f"a formula of {', '.join(names)}"
         raise ModelError(
             f"Stoichiometry of '{species}' in reaction '{reaction}' must be a whole number, but is {given}{varies}."
         )

@@ -137,6 +137,12 @@ def _of_parameter(
         wanted = "positive with log=True" if log else "other than zero, where reactions vanish"
         raise ArgumentError(f"`parameters` must be {wanted}, but '{name}' is {value:g}.")
     others = resolve(definition.parameters, without=[name])
+    for what, tree, _ in definition.conversion.kept:
+        if name in symbols(substitute(tree, others)):
+            raise ArgumentError(
+                f"`parameters` must be free to change, but '{name}' must stay {value:g}: {what} depends on it; leave "
+                f"it out."
+            )
     start = _of_start(model, name, others)
     given = {name: definition.parameters[name]}
     trees, linear, switches = [], [], []

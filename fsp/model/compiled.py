@@ -16,6 +16,7 @@ from fsp.model.definition import Definition, Law
 from fsp.model.event_execution import Rules
 from fsp.model.event_maps import started
 from fsp.model.initial import start_distribution
+from fsp.model.kept_values import check_kept
 from fsp.model.program import evaluate
 from fsp.model.reaction import takes_time
 from fsp.model.size import bounded
@@ -68,6 +69,7 @@ def compile_definition(definition: Definition, start: tuple[IntArray, FloatArray
     """
     define.check_known(definition)
     resolved = define.resolve(definition.parameters)
+    check_kept(definition.conversion.kept, resolved)
     define.check_mass_action(definition, resolved)
     rules = rules_of(definition, resolved) if definition.events else None
     states, probabilities = start_distribution(definition, resolved) if start is None else start

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from fsp.model.kept_values import KeptValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +17,13 @@ class Conversion:
         What was changed, a line each: the scale of counts, rounded counts, laws that were split or counted in tuples.
     assumptions : tuple[str, ...]
         What the file does not say, or says and was not followed, a line each.
+    kept : tuple[KeptValue, ...]
+        Formulas of parameters on whose values it depends what was read: `what` they are, `tree` and `value`.
     """
 
     steps: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
+    kept: tuple[KeptValue, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.steps or self.assumptions)
@@ -28,7 +33,15 @@ class Conversion:
 
     def and_then(self, *steps: str) -> Conversion:
         """Return the same with further steps."""
-        return Conversion((*self.steps, *steps), self.assumptions)
+        return replace(self, steps=(*self.steps, *steps))
+
+    def assuming(self, *assumptions: str) -> Conversion:
+        """Return the same with further assumptions."""
+        return replace(self, assumptions=(*self.assumptions, *assumptions))
+
+    def keeping(self, *kept: KeptValue) -> Conversion:
+        """Return the same with further values that stay."""
+        return replace(self, kept=(*self.kept, *kept))
 
 
 NOT_CONVERTED = Conversion()

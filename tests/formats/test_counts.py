@@ -342,3 +342,21 @@ def test_what_the_state_triggers_adds_a_number_of_molecules(load, kind, assigned
         model = load(text, **asked)
     by_event = {r.change["B"] for r in model.reactions if " with " in r.name}
     assert by_event == {added}
+
+
+@pytest.mark.parametrize("asked", [{"counts": "omega=10"}, {"mass_action": True}])
+def test_a_power_that_was_counted_keeps_its_exponent(tmp_path, asked):
+    """A law that counts tuples is another one with another power; one that is evaluated as it stands follows it."""
+    file = tmp_path / "model.ant"
+    amount = 1.5 if "counts" in asked else 15
+    file.write_text(
+        f"compartment c = 1; species A in c; pairs: 2 A => ; k*c*A^n; hill: A => ; c*k*A^m/(1 + A^m); A = {amount}; "
+        "k = 1; n = 2; m = 2"
+    )
+    model, unit = fsp.load(file, **asked), 10 if "counts" in asked else 1
+    higher = model.with_parameters(m=3, k=2).propensities(np.array([[4]])).ravel()
+    assert higher == pytest.approx([2 * 12 / unit, 2 * unit * (4 / unit) ** 3 / (1 + (4 / unit) ** 3)], rel=1e-12)
+    with pytest.raises(ModelError, match="The power in the law of 'pairs', n, must stay 2, with which the file was"):
+        model.with_parameters(n=3)
+    with pytest.raises(ModelError, match="fewer than 2 A"):  # a power that is read as it is then, and is none of two
+        fsp.load(file, **asked, n=3)

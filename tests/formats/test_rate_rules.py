@@ -61,6 +61,24 @@ def test_the_closed_form_solves_the_rule(read, rate, derivative):
     assert "V.start" in str(model.conversion)
 
 
+@pytest.mark.parametrize(
+    ("rate", "part"),
+    [
+        (apply("plus", "c", times("none", "V")), "none"),
+        (apply("plus", times("none", "h"), times("g", "V")), r"none\*h"),
+        (apply("exp", times("none", TIME)), "none"),
+    ],
+)
+def test_a_constant_that_is_zero_where_the_form_depends_on_it_stays_zero(read, rate, part):
+    """The form without it would be taken for the one with it."""
+    model = growing(read, rate)
+    assert value(model.with_parameters(c=3.0, none=0.0), 0.0) == 1.5
+    with pytest.raises(ModelError, match=f"rate rule of 'V', {part}, must stay 0, with which the file was read"):
+        model.with_parameters(none=0.5)
+    with pytest.raises(ModelError, match="must stay 0"):
+        growing(lambda **lists: read(**lists, loading={"none": 0.5}), rate)
+
+
 def test_the_value_at_the_start_is_a_parameter(read):
     model = growing(read, times("g", "V"))
     assert value(model.with_parameters({"V.start": 5.0, "g": 1.0}), 1.0) == pytest.approx(5 * np.e)

@@ -26,7 +26,7 @@ from written_sbml import (
 )
 
 import fsp
-from fsp.errors import ModelError
+from fsp.errors import ArgumentError, ModelError
 
 # ---- species
 
@@ -313,6 +313,31 @@ def test_conversion_factors(read):
     assert model.change.tolist() == [[-3, 1]]
 
 
+def test_values_that_make_a_stoichiometry_stay(read):
+    """What the file is read as depends on them: other values are refused, wherever they come from."""
+    lists = {
+        "Species": [species("X", 9), species("Y", 0)],
+        "Parameters": [parameter("n", 2), parameter("m", None, "false"), parameter("k", 3)],
+        "InitialAssignments": [assign("sy", apply("plus", "m", 1))],
+        "Rules": [rule("assignmentRule", "m", apply("times", "n", 2))],
+        "Reactions": [reaction("a", ["X"], [reference("Y", None, 'id="sy"')], apply("times", "k", "n", "X"))],
+    }
+    model = read(**lists)
+    assert model.change.tolist() == [[-1, 5]]
+    assert rates(model.with_parameters(n=2, k=5), [2, 0]) == [[20.0]]
+    said = r"Stoichiometry of 'Y' in reaction 'a', m \+ 1, must stay 5, with which the file was read, but becomes 7"
+    for other in (lambda: model.with_parameters(n=3), lambda: read(**lists, loading={"n": 3})):
+        with pytest.raises(ModelError, match=said):
+            other()
+    with pytest.raises(ModelError, match=said):
+        fsp.sweep(model, {"n": [2, 3]}, [1.0])
+    with pytest.raises(ArgumentError, match="'n' must stay 2: Stoichiometry of 'Y' in reaction 'a' depends on it"):
+        fsp.sensitivity(model, [1.0], ["n"])
+    assert read(sbml(**{**lists, "Parameters": [parameter("n", 3), *lists["Parameters"][1:]]})).change.tolist() == [
+        [-1, 7]
+    ]
+
+
 EXTENT = 'substanceUnits="{}" extentUnits="{}" conversionFactor="f"'
 PARTS = [unit("mmol", "mole", -3), unit("dozen", "item", 0, 12)]
 
@@ -348,6 +373,8 @@ def test_a_conversion_factor_that_is_a_unit_changes_no_stoichiometry(
     assert model.change.tolist() == [[1], [-1]]
     np.testing.assert_allclose(rates(model, [4]), [[3.0 * molecules, 4.0]])
     assert "'f' is the unit of extent in that of the species: it multiplies laws" in model.conversion.steps
+    with pytest.raises(ModelError, match="unit of extent in that of the species, f, must stay"):
+        model.with_parameters(f=3 * factor)
     assert "d" not in model.parameters
 
 
