@@ -542,7 +542,7 @@ MUTANTS = [
     mutant(
         "stoichiometries-without-their-values",
         "formats/sbml_reactions.py",
-        '        parts.assumptions += kept_value(f"Stoichiometry of',
+        '        parts.kept += kept_value(f"Stoichiometry of',
         '        kept_value(f"Stoichiometry of',
         "sbml",
         only="stoichiometry_stay",
