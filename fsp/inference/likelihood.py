@@ -45,6 +45,7 @@ from fsp.model.arguments import check_call
 
 if TYPE_CHECKING:
     from fsp.inference.beginning import Beginning
+    from fsp.inference.problem import Reached
     from fsp.model import Model
     from fsp.projection.progress import ProgressCallback
     from fsp.space.base import BaseSpace
@@ -268,7 +269,7 @@ def _narrowed(
     """Return the log-likelihood of cells of one condition, with less and less loss until it is as narrow as asked."""
     changing = taken_apart(model)[0].is_time_dependent
     loss = FIRST_CHANGING if changing else FIRST_LOSS
-    before = [math.inf] * len(counts.times)
+    before = [(math.inf, math.inf)] * len(counts.times)  # absolute errors, and what was lacking
     mixing = None if extrinsic is None else mixing_of(model, extrinsic, counts.times, limits, start)
     seen_by = tuple(i.at(model.parameters) for i in instruments)
     for run in range(MOST_RUNS):
@@ -285,10 +286,12 @@ def _narrowed(
         exact = not changing and all(answer.lacking == 0.0 for answer in reached)
         # Less loss does not help once an absolute error is larger, and does not fall with it.
         hidden = (changing or (mixing is not None and start is not None)) and all(
-            answer.lacking <= answer.absolute and answer.absolute > 0.5 * earlier
-            for answer, earlier in zip(reached, before, strict=True)
+            answer.lacking <= answer.absolute and answer.absolute > 0.5 * absolute
+            for answer, (absolute, _) in zip(reached, before, strict=True)
         )
-        before = [answer.absolute for answer in reached]
+        if start is not None and not unseen:
+            hidden |= _law_lacks(reached, [lacking for _, lacking in before], loss)
+        before = [(answer.absolute, answer.lacking) for answer in reached]
         if high - low <= width or exact or hidden or run == MOST_RUNS - 1 or (unseen and loss < LEAST_LOSS):
             break
         loss *= UNSEEN_CELL if unseen else min(0.5, LOSS_CAUTION * width / (high - low))
@@ -309,6 +312,13 @@ def _narrowed(
         start=start,
         extrinsic=extrinsic,
         _met=met,
+    )
+
+
+def _law_lacks(reached: Sequence[Reached], before: Sequence[float], loss: float) -> bool:
+    """Tell whether most of what is lacking is what a stationary law lacks however little a run loses."""
+    return all(
+        answer.lacking > max(0.5 * earlier, 10.0 * loss) for answer, earlier in zip(reached, before, strict=True)
     )
 
 

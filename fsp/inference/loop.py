@@ -59,6 +59,8 @@ LEAST_WORK_SHARE = 0.2  # of the work that must go with them
 STATIONARY_SHARE = 0.25  # of the loss of p, for what a stationary start lacks
 LEAST_STATIONARY = 1e-14  # of the error of a stationary start that is asked for: below, rounding is most of it
 LEAST_SPENT = 0.1  # of what may be lost, at a start
+# Of what lacked before the first step: what has left is known no better, as sums over 10⁴ steps round.  All is charged.
+UNSEEN = 1e-12
 CALL_STATES = 2_000  # whose products take as long as the calls
 
 
@@ -241,10 +243,10 @@ class Run:
         account, slopes, begun = self._account, self._account.slopes, self.problem.beginning
         errors = np.zeros(len(begun.errors)) if begun.at_its_best else begun.errors
         terms = [
-            ledger.truncation - part - e
+            ledger.truncation - (part + e) * (1.0 + UNSEEN)
             for ledger, part, e in zip(slopes.ledgers, slopes.remnants, errors, strict=True)
         ]
-        return np.array([account.y.truncation - account.unplaced, *terms])
+        return np.array([account.y.truncation - account.unplaced * (1.0 + UNSEEN), *terms])
 
     def _spoiled(self) -> bool:
         """Tell whether a derivative is further off than it may be by now, though not by rounding."""

@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "spaces-grow-for-what-rounding-leaves",
+        "inference/loop.py",
+        "UNSEEN = 1e-12",
+        "UNSEEN = 0.0",
+        "likelihood",
+        only="rounding_hides",
+    ),
+    mutant(
+        "less-and-less-is-lost-of-what-a-law-lacks",
+        "inference/likelihood.py",
+        "answer.lacking > max(0.5 * earlier, 10.0 * loss)",
+        "answer.lacking > max(2.0 * earlier, 10.0 * loss)",
+        "likelihood",
+        only="rounding_hides",
+    ),
+    mutant(
+        "cells-are-given-up-before-they-are-met",
+        "inference/likelihood.py",
+        "if start is not None and not unseen:",
+        "if start is not None:",
+        "likelihood",
+        only="rounding_hides",
+    ),
+    mutant(
         "derivatives-at-rest-are-off-by-nothing-through-events",
         "inference/adjoint.py",
         "return weighted(self.space, inside, H, mean * ROUNDED_UP)",
