@@ -138,14 +138,9 @@ def _compile(clang: list[str], part: str, folder: Path) -> None:
 
 def _write_code(part: str, path: str) -> None:
     """Write LLVM's code of the kernels of a part, marked to be checked."""
-    from fsp.compilation.build import Build
+    from fsp.compilation.build import compiled
 
-    os.environ |= {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "", "NUMBA_DISABLE_JIT": "0"}
-    build = Build(parts.PARTS[part])
-    parts.compiler = build.compile
-    for source in parts.sources(part):
-        importlib.import_module(f"fsp.{source.parent.name}.{source.stem}")
-    module = build.linked()
+    module = compiled(part, "x86-64-v3")
     for function in module.functions:
         if not function.is_declaration:
             function.add_function_attribute("sanitize_address")

@@ -58,10 +58,10 @@ define double @numba_ldexp(double %x, i32 %exponent) {
 
 
 class Build:
-    """Kernels of some rooms, compiled as their modules are imported."""
+    """Kernels of a part, compiled as their modules are imported."""
 
-    def __init__(self, rooms: tuple[str, ...]) -> None:
-        self._rooms = rooms
+    def __init__(self, part: str) -> None:
+        self._part = part
         self.kernels: dict[str, tuple[Any, list[str]]] = {}  # dispatchers and the names of parameters
 
     def compile(self, function: Callable[..., Any], options: dict[str, Any]) -> Any:
@@ -71,7 +71,7 @@ class Build:
 
         from fsp.compilation import lowering  # noqa: F401 - numba knows vector registers from here on
 
-        if function.__module__.split(".")[1] not in self._rooms:
+        if parts.part_of(function.__module__) != self._part:
             return function
         # What numba knows and gives no option for: arrays that are written overlap no other.
         CPUTargetOptions.noalias = CPUTargetOptions.Mapping("noalias")
@@ -141,15 +141,20 @@ def _type_of(hint: Any, index: str, number: str) -> Any:
     return eval(hint.__metadata__[0].replace("index", index).replace("number", number), vars(types))
 
 
-def main(path: str, part: str, level: str) -> None:
-    """Write the object for a level of processors: whole, or not at all."""
+def compiled(part: str, level: str) -> Any:
+    """Return the module of a part for a level of processors."""
     os.environ |= {"NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": "", "NUMBA_DISABLE_JIT": "0"}
-    build = Build(parts.PARTS[part])
+    build = Build(part)
     parts.compiler = build.compile
     for source in parts.sources(part):
         importlib.import_module(f"fsp.{source.parent.name}.{source.stem}")
+    return build.linked()
+
+
+def main(path: str, part: str, level: str) -> None:
+    """Write the object for a level of processors: whole, or not at all."""
     unfinished = Path(path).with_suffix(f".{os.getpid()}")
-    unfinished.write_bytes(object_code(build.linked()))
+    unfinished.write_bytes(object_code(compiled(part, level)))
     unfinished.replace(path)
 
 

@@ -51,7 +51,7 @@ def _engine(part: str) -> Any:
 def load(name: str) -> Callable[..., Any]:
     """Return the kernel of a name as a function of Python."""
     with _LOADING:
-        address = _engine(part_of(name.split(".")[1])).get_function_address(name)
+        address = _engine(part_of(name.rpartition(".")[0])).get_function_address(name)
     if not address:
         raise TypeError(f"A kernel that Python calls must have types, but `{name}` has none: annotate its parameters.")
     method = _Method(name.encode(), address, FASTCALL, None)

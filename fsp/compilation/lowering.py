@@ -1,4 +1,4 @@
-"""What numba makes of `fsp.compilation.lanes`: LLVM's vectors, for the build alone."""
+"""What numba makes of kernels, for the build alone: code for objects, and LLVM's vectors of `fsp.compilation.lanes`."""
 
 from __future__ import annotations
 
@@ -8,35 +8,57 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model, type_callable
 
 from fsp.compilation import lanes
 
-VECTOR = ir.VectorType(ir.DoubleType(), lanes.LANES)
 PLACES = ir.VectorType(ir.IntType(64), lanes.LANES)
 POINTER, INT = cgutils.voidptr_t, ir.IntType(32)  # of LLVM
 
 
+class Library(JITCodeLibrary):  # type: ignore[misc]
+    """Code of a kernel that goes into an object: numba makes no machine code of it, which takes a sixth of the time."""
+
+    def _finalize_specific(self) -> None:
+        pass
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """Return no address."""
+        self._ensure_finalized()
+        return 0
+
+
+JITCPUCodegen._library_class = Library
+
+
 class Lanes(types.Type):  # type: ignore[misc]
-    """Numba's type of what a vector register holds."""
+    """Numba's type of what some vector registers of one size hold."""
 
-    def __init__(self) -> None:
-        super().__init__(name="Lanes")
+    def __init__(self, size: int, n_registers: int = 1) -> None:
+        super().__init__(name=f"Lanes({size}, {n_registers})")
+        self.vector = ir.VectorType(ir.DoubleType(), size)  # of LLVM
+        self.vectors = ir.ArrayType(self.vector, n_registers)
 
 
-LANES = Lanes()
+LANES = Lanes(lanes.LANES)
+LOADS = {
+    lanes.load: LANES,
+    lanes.load_line: Lanes(lanes.LINE),
+    lanes.load_halves: Lanes(lanes.LANES, lanes.LINE // lanes.LANES),
+}
 
 
 @register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, VECTOR)
+        super().__init__(manager, kind, kind.vectors)
 
 
 for _function, _typer in (
     (lanes.entries, lambda array: types.CPointer(array.dtype)),
-    (lanes.load, lambda x, i: LANES),
+    *((load, lambda x, i, kind=kind: kind) for load, kind in LOADS.items()),
     (lanes.store, lambda x, i, values: types.none),
     (lanes.stream, lambda x, i, values: types.none),
     (lanes.within, lambda values, i, begin, end: LANES),
@@ -50,25 +72,39 @@ def _entries(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
     return context.make_array(call.args[0])(context, builder, *arguments).data
 
 
-@lower_builtin(lanes.load, types.CPointer, types.Integer)  # type: ignore[untyped-decorator]
 def _load(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
+    kind = call.return_type.vectors
     data, place = arguments
-    return builder.load(_address(builder, data, place, VECTOR.as_pointer()), align=8)
+    first = _address(builder, data, place, kind.element.as_pointer())
+    places = [builder.gep(first, [INT(k)]) for k in range(kind.count)]
+    return _packed(builder, kind, [builder.load(place, align=8) for place in places])
+
+
+for _function in LOADS:
+    lower_builtin(_function, types.CPointer, types.Integer)(_load)
 
 
 @lower_builtin(lanes.store, types.CPointer, types.Integer, Lanes)  # type: ignore[untyped-decorator]
 def _store(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
-    data, place, values = arguments
-    builder.store(values, _address(builder, data, place, VECTOR.as_pointer()), align=8)
+    _stored(builder, arguments, 8)
     return context.get_dummy_value()
 
 
 @lower_builtin(lanes.stream, types.CPointer, types.Integer, Lanes)  # type: ignore[untyped-decorator]
 def _stream(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
-    data, place, values = arguments
-    instruction = builder.store(values, _address(builder, data, place, VECTOR.as_pointer()), align=8 * lanes.LANES)
-    instruction.set_metadata("nontemporal", builder.module.add_metadata([INT(1)]))
+    for instruction in _stored(builder, arguments, 8 * call.args[2].vector.count):
+        instruction.set_metadata("nontemporal", builder.module.add_metadata([INT(1)]))
     return context.get_dummy_value()
+
+
+def _stored(builder: Any, arguments: Any, align: int) -> list[Any]:
+    """Return the instructions that write each register."""
+    data, place, values = arguments
+    first = _address(builder, data, place, values.type.element.as_pointer())
+    return [
+        builder.store(register, builder.gep(first, [INT(k)]), align=align)
+        for k, register in enumerate(_unpacked(builder, values))
+    ]
 
 
 @lower_builtin(lanes.prefetch, types.CPointer, types.Integer)  # type: ignore[untyped-decorator]
@@ -85,42 +121,57 @@ def _address(builder: Any, data: Any, place: Any, kind: Any) -> Any:
     return builder.bitcast(builder.gep(data, [place]), kind)
 
 
-@lower_builtin(lanes.within, Lanes, types.Integer, types.Integer, types.Integer)  # type: ignore[untyped-decorator]
+@lower_builtin(lanes.within, LANES, types.Integer, types.Integer, types.Integer)  # type: ignore[untyped-decorator]
 def _within(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
-    x, *rest = arguments
+    values, *rest = arguments
+    (x,) = _unpacked(builder, values)
     i, begin, end = (
         _filled(builder, context.cast(builder, value, kind, types.int64), PLACES)
         for value, kind in zip(rest, call.args[1:], strict=True)
     )
     place = builder.add(i, PLACES(list(range(lanes.LANES))))
     inside = builder.and_(builder.icmp_signed(">=", place, begin), builder.icmp_signed("<", place, end))
-    return builder.select(inside, x, VECTOR([0.0] * lanes.LANES))
+    return _packed(builder, values.type, [builder.select(inside, x, LANES.vector([0.0] * lanes.LANES))])
+
+
+def _packed(builder: Any, kind: Any, registers: list[Any]) -> Any:
+    """Return registers as one value."""
+    values = kind(ir.Undefined)
+    for k, register in enumerate(registers):
+        values = builder.insert_value(values, register, k)
+    return values
+
+
+def _unpacked(builder: Any, values: Any) -> list[Any]:
+    return [builder.extract_value(values, k) for k in range(values.type.count)]
 
 
 def _filled(builder: Any, number: Any, kind: Any) -> Any:
     """Return a vector of one number."""
     first = builder.insert_element(kind(ir.Undefined), number, INT(0))
-    return builder.shuffle_vector(first, kind(ir.Undefined), ir.VectorType(INT, lanes.LANES)([0] * lanes.LANES))
+    return builder.shuffle_vector(first, kind(ir.Undefined), ir.VectorType(INT, kind.count)([0] * kind.count))
 
 
-def _arithmetic(function: Any, instruction: str) -> None:
+def _arithmetic(function: Any, instruction: str, kind: Lanes) -> None:
     """Let numba add or multiply lanes with lanes and with numbers."""
-    pairs = ((LANES, LANES), (types.float64, LANES), (LANES, types.float64))
+    pairs = ((kind, kind), (types.float64, kind), (kind, types.float64))
 
     @infer_global(function)
     class _Types(ConcreteTemplate):  # type: ignore[misc]
-        cases = tuple(signature(LANES, *pair) for pair in pairs)
+        cases = tuple(signature(kind, *pair) for pair in pairs)
 
     def lower(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
-        vectors = (
-            value if kind == LANES else _filled(builder, value, VECTOR)
-            for value, kind in zip(arguments, call.args, strict=True)
+        columns = (
+            _unpacked(builder, value) if given == kind else [_filled(builder, value, kind.vector)] * kind.vectors.count
+            for value, given in zip(arguments, call.args, strict=True)
         )
-        return getattr(builder, instruction)(*vectors)
+        made = [getattr(builder, instruction)(*registers) for registers in zip(*columns, strict=True)]
+        return _packed(builder, kind.vectors, made)
 
     for pair in pairs:
         lower_builtin(function, *pair)(lower)
 
 
-_arithmetic(operator.add, "fadd")
-_arithmetic(operator.mul, "fmul")
+for _kind in LOADS.values():
+    _arithmetic(operator.add, "fadd", _kind)
+    _arithmetic(operator.mul, "fmul", _kind)

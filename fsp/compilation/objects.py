@@ -30,6 +30,7 @@ logger = logging.getLogger("fsp")
 BUILDERS = ("build", "calling", "kernel", "lanes", "lowering")  # what an object depends on, beside the kernels
 # Best first: what a processor must have (the psABI's levels), beside what LLVM calls it.
 LEVELS = {
+    "x86-64-v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
     "x86-64-v3": {"avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"},
     "x86-64-v2": {"cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"},
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fsp.compilation.kernel import F8, I8, Floats, Indices, Ints, kernel
-from fsp.compilation.lanes import LANES, entries, load, prefetch, store, stream
+from fsp.compilation.lanes import entries, load, load_halves, load_line, prefetch, store, stream
 from fsp.generator.fused_kernels import AHEAD_READ, AHEAD_WRITTEN
 from fsp.generator.kernels import REORDERED, Slices
 
@@ -24,8 +24,8 @@ NEAR = 2**18  # numbers of a wide panel beyond which it is prefetched: 2 MiB; in
 
 
 @kernel(fastmath=REORDERED, forceinline=True, noalias=True)
-def _loop(width, n_plain, n_table, writes, n, out, a, v, b, way, lead, tables, stay, d, e, s0, p0, s1, p1, s2, p2, s3,
-          p3, s4, p4, s5, p5, s6, p6, t6, s7, p7, t7):  # fmt: skip
+def _loop(load, width, n_plain, n_table, writes, n, out, a, v, b, way, lead, tables, stay, d, e, s0, p0, s1, p1, s2,
+          p2, s3, p3, s4, p4, s5, p5, s6, p6, t6, s7, p7, t7):  # fmt: skip
     # Unsigned indices need no check for negative ones, which would keep the loop from vector registers.
     values, results = entries(v), entries(out)
     for i in range(n):
@@ -37,75 +37,73 @@ def _loop(width, n_plain, n_table, writes, n, out, a, v, b, way, lead, tables, s
         kept = stay - d * tables[e + i] if writes else 0.0
         c6 = s6 * tables[t6 + i] if n_table > 0 else 0.0
         c7 = s7 * tables[t7 + i] if n_table > 1 else 0.0
-        for part in range(2 if width == WIDE else 1):
-            y = x + np.uint64(part * LANES)
-            total = kept * load(values, b + y) if writes else load(results, a + y)
-            if n_plain > 0:
-                total = total + s0 * load(values, p0 + y)
-            if n_plain > 1:
-                total = total + s1 * load(values, p1 + y)
-            if n_plain > 2:
-                total = total + s2 * load(values, p2 + y)
-            if n_plain > 3:
-                total = total + s3 * load(values, p3 + y)
-            if n_plain > 4:
-                total = total + s4 * load(values, p4 + y)
-            if n_plain > 5:
-                total = total + s5 * load(values, p5 + y)
-            if n_table > 0:
-                total = total + c6 * load(values, p6 + y)
-            if n_table > 1:
-                total = total + c7 * load(values, p7 + y)
-            if writes and way == STREAMED:
-                stream(results, a + y, total)
-            else:
-                store(results, a + y, total)
+        total = kept * load(values, b + x) if writes else load(results, a + x)
+        if n_plain > 0:
+            total = total + s0 * load(values, p0 + x)
+        if n_plain > 1:
+            total = total + s1 * load(values, p1 + x)
+        if n_plain > 2:
+            total = total + s2 * load(values, p2 + x)
+        if n_plain > 3:
+            total = total + s3 * load(values, p3 + x)
+        if n_plain > 4:
+            total = total + s4 * load(values, p4 + x)
+        if n_plain > 5:
+            total = total + s5 * load(values, p5 + x)
+        if n_table > 0:
+            total = total + c6 * load(values, p6 + x)
+        if n_table > 1:
+            total = total + c7 * load(values, p7 + x)
+        if writes and way == STREAMED:
+            stream(results, a + x, total)
+        else:
+            store(results, a + x, total)
 
 
 @kernel(forceinline=True)
-def _loop_of_tables(width, n_plain, n_table, rest):
+def _loop_of_tables(load, width, n_plain, n_table, rest):
     if n_table == 0:
-        _loop(width, n_plain, 0, True, *rest)
+        _loop(load, width, n_plain, 0, True, *rest)
     elif n_table == 1:
-        _loop(width, n_plain, 1, True, *rest)
+        _loop(load, width, n_plain, 1, True, *rest)
     else:
-        _loop(width, n_plain, 2, True, *rest)
+        _loop(load, width, n_plain, 2, True, *rest)
 
 
 @kernel(forceinline=True)
-def _write(width, n_plain, n_table, rest):
+def _write(load, width, n_plain, n_table, rest):
     """Write what stays and the gain by so many slices; a loop is compiled for each number."""
     if n_plain == 0:
-        _loop_of_tables(width, 0, n_table, rest)
+        _loop_of_tables(load, width, 0, n_table, rest)
     elif n_plain == 1:
-        _loop_of_tables(width, 1, n_table, rest)
+        _loop_of_tables(load, width, 1, n_table, rest)
     elif n_plain == 2:
-        _loop_of_tables(width, 2, n_table, rest)
+        _loop_of_tables(load, width, 2, n_table, rest)
     elif n_plain == 3:
-        _loop_of_tables(width, 3, n_table, rest)
+        _loop_of_tables(load, width, 3, n_table, rest)
     elif n_plain == 4:
-        _loop_of_tables(width, 4, n_table, rest)
+        _loop_of_tables(load, width, 4, n_table, rest)
     elif n_plain == 5:
-        _loop_of_tables(width, 5, n_table, rest)
+        _loop_of_tables(load, width, 5, n_table, rest)
     else:
-        _loop_of_tables(width, 6, n_table, rest)
+        _loop_of_tables(load, width, 6, n_table, rest)
 
 
 @kernel(forceinline=True)
-def _add(width, n_plain, n_table, rest):
+def _add(load, width, n_plain, n_table, rest):
     """Add the gain by so many slices to what is there: all without a table, or all with one."""
     if n_table == 2:
-        _loop(width, 0, 2, False, *rest)
+        _loop(load, width, 0, 2, False, *rest)
     elif n_table == 1:
-        _loop(width, 0, 1, False, *rest)
+        _loop(load, width, 0, 1, False, *rest)
     elif n_plain == 4:
-        _loop(width, 4, 0, False, *rest)
+        _loop(load, width, 4, 0, False, *rest)
     elif n_plain == 3:
-        _loop(width, 3, 0, False, *rest)
+        _loop(load, width, 3, 0, False, *rest)
     elif n_plain == 2:
-        _loop(width, 2, 0, False, *rest)
+        _loop(load, width, 2, 0, False, *rest)
     else:
-        _loop(width, 1, 0, False, *rest)
+        _loop(load, width, 1, 0, False, *rest)
 
 
 @kernel(fastmath=REORDERED, forceinline=True, noalias=True)
@@ -117,13 +115,12 @@ def _add_state(width, out, to, v, source, factor):
 
 
 @kernel(fastmath=REORDERED, forceinline=True, noalias=True)
-def _write_state(width, out, v, start, i, kept, r, alpha, A):
+def _write_state(load, width, out, v, start, i, kept, r, alpha, A):
     """Write state i of run r, of which each slice is asked whether it reaches it: in registers, without a branch."""
     n_plain, origins, begins, ends, places, scales, _, _, tables = A
     x, y, lanes = entries(v), entries(out), np.uint64(width)
     here = np.uint64(start + i) * lanes
     total = kept * load(x, here)
-    others = kept * load(x, here + np.uint64(LANES)) if width == WIDE else total
     for k in range(scales.shape[1]):
         inside = begins[r, k] <= i < ends[r, k]
         # Of a slice that does not reach it something is read that is there, and does not count.
@@ -132,15 +129,11 @@ def _write_state(width, out, v, start, i, kept, r, alpha, A):
             rate *= tables[places[r, k] + i if inside else 0]
         there = np.uint64(origins[r, k] + i if inside else start + i) * lanes
         total = total + rate * load(x, there)
-        if width == WIDE:
-            others = others + rate * load(x, there + np.uint64(LANES))
     store(y, here, total)
-    if width == WIDE:
-        store(y, here + np.uint64(LANES), others)
 
 
 @kernel(forceinline=True)
-def _write_run(width, way, out, v, start, length, low, high, r, alpha, beta, A):
+def _write_run(load, width, way, out, v, start, length, low, high, r, alpha, beta, A):
     """Write run r, whose states low..high all slices reach; of others, each is asked."""
     lanes = np.uint64(width)
     n_plain, origins, _, _, places, scales, losses, rates, tables = A
@@ -175,27 +168,29 @@ def _write_run(width, way, out, v, start, length, low, high, r, alpha, beta, A):
             alpha * scales[r, t1], np.uint64(origins[r, t1] + low) * lanes, np.uint64(places[r, t1] + low),
         )  # fmt: skip
         if written:
-            _add(width, plain, table, rest)
+            _add(load, width, plain, table, rest)
         else:
-            _write(width, plain, table, rest)
+            _write(load, width, plain, table, rest)
         p, t, written = p + plain, t + table, True
     for j in range(low + length - high):
         i = j if j < low else high + j - low
-        _write_state(width, out, v, start, i, stay - (d * tables[losses[r, 0] + i] if n_loss > 0 else 0.0), r, alpha, A)
+        _write_state(
+            load, width, out, v, start, i, stay - (d * tables[losses[r, 0] + i] if n_loss > 0 else 0.0), r, alpha, A
+        )
     for k in range(1, n_loss):
         for i in range(length):
             _add_state(width, out, start + i, v, start + i, -alpha * rates[r, k] * tables[losses[r, k] + i])
 
 
 @kernel(forceinline=True)
-def _write_runs(width, way, A, first, end, v, out, alpha, beta):
+def _write_runs(load, width, way, A, first, end, v, out, alpha, beta):
     # Read once: each look into the tuple would count a reference.
     starts, lows, highs, tables, n_plain = A.starts, A.low, A.high, A.tables, A.n_plain
     more_from, more, more_scales = A.more_from, A.more, A.more_scales
     rates = (n_plain, A.origins, A.begins, A.ends, A.places, A.scales, A.loss_places, A.loss_scales, tables)
     for r in range(first, end):
         start, length, low = starts[r], starts[r + 1] - starts[r], lows[r]
-        _write_run(width, way, out, v, start, length, low, max(low, highs[r]), r, alpha, beta, rates)
+        _write_run(load, width, way, out, v, start, length, low, max(low, highs[r]), r, alpha, beta, rates)
         for m in range(more_from[r], more_from[r + 1]):
             for i in range(more[m, 2], more[m, 3]):
                 rate = alpha * more_scales[m] * (1.0 if more[m, 0] < n_plain else tables[more[m, 4] + i])
@@ -209,13 +204,13 @@ def write_panel(A: Slices, first: I8, end: I8, width: I8, way: I8, v: Floats, ou
     A narrow one is CACHED, and one that is STREAMED begins at a line of the caches.
     """
     if way == STREAMED:
-        _write_runs(WIDE, STREAMED, A, first, end, v, out, alpha, beta)
+        _write_runs(load_halves, WIDE, STREAMED, A, first, end, v, out, alpha, beta)
     elif way == PREFETCHED:
-        _write_runs(WIDE, PREFETCHED, A, first, end, v, out, alpha, beta)
+        _write_runs(load_halves, WIDE, PREFETCHED, A, first, end, v, out, alpha, beta)
     elif width == WIDE:
-        _write_runs(WIDE, CACHED, A, first, end, v, out, alpha, beta)
+        _write_runs(load_line, WIDE, CACHED, A, first, end, v, out, alpha, beta)
     else:
-        _write_runs(NARROW, CACHED, A, first, end, v, out, alpha, beta)
+        _write_runs(load, NARROW, CACHED, A, first, end, v, out, alpha, beta)
 
 
 @kernel(fastmath=REORDERED, nogil=True)

@@ -7,7 +7,7 @@ overwritten by the next one.  States where it would read or write outside of an 
 from __future__ import annotations
 
 from fsp.compilation.kernel import kernel
-from fsp.compilation.lanes import LANES, entries, load, prefetch, store, within
+from fsp.compilation.lanes import LANES, LINE, entries, load, prefetch, store, within
 
 ADDED = {"contract", "nsz"}  # sums keep the order in which they are written
 # Slices without and with a table, for each number of which a loop is compiled that keeps what it knows of the slots in
@@ -16,7 +16,6 @@ MOST_PLAIN, MOST_TABLE = 6, 2
 # States ahead, of the slice that leads and of what is written, that are brought into the nearest caches; measured on
 # three species and 2.7 million states: 256 to 1024 are as good, and without it products take 1.3 times as long.
 AHEAD_READ, AHEAD_WRITTEN = 512, 256
-LINE = 8  # numbers in a line of the caches
 
 # Arrays are rows of entries (`fsp.compilation.lanes`): those of a run's slots begin at q, tables of its exit rate at t,
 # and scalars of its exit rate at s.

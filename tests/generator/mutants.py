@@ -283,6 +283,13 @@ MUTANTS = [
         "operator",
     ),
     mutant(
+        "second-half-of-a-line-read-from-the-first",
+        "compilation/lowering.py",
+        "places = [builder.gep(first, [INT(k)]) for k in range(kind.count)]",
+        "places = [first for k in range(kind.count)]",
+        "blocks",
+    ),
+    mutant(
         "low-counts-unchecked",
         "generator/coefficients.py",
         "if low > 0 and any(",
