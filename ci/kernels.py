@@ -1,6 +1,6 @@
 """Hook of the build: compile the kernels into the wheel, or for an editable install beside their sources.
 
-`FSP_CPU_LEVELS` names the levels of processors, as ``x86-64-v2,x86-64-v3,x86-64-v4``; by default the best of this machine.
+`FSP_CPU_LEVELS` names the levels of processors, as ``x86-64-v2,x86-64-v4``; by default the best of this machine.
 """
 
 from __future__ import annotations
