@@ -9,18 +9,21 @@ from fsp.errors import ArgumentError
 
 MOST_NUMBERS = 100_000  # times, or points of a sweep: each gives a distribution of its own, which is kept
 
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+|inf(?:inity)?|nan)(?:e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
 _SEVERAL = re.compile(r"0*([2-9]|[1-9][0-9]+)")  # two or more
 _SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
 def number(text: str, where: str) -> float:
-    """Return a number."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise ArgumentError(f"`{where}` must be a number, but is '{text}'.") from None
+    """Return a number, written as such: Python would read 1_000 and digits of other alphabets too, and 1e-400 as 0."""
+    match = _DECIMAL.fullmatch(text.strip())
+    if match is None:
+        raise ArgumentError(f"`{where}` must be a number, but is '{text}'.")
+    value = float(text)
     if not math.isfinite(value):
         raise ArgumentError(f"`{where}` must be finite, but is '{text}'.")
+    if value == 0.0 and match[1].strip("0."):
+        raise ArgumentError(f"`{where}` must be 0 or a number that a double can hold, but is '{text}'.")
     return value
 
 

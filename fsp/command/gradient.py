@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-import numpy as np
 
 import fsp
 from fsp import defaults
@@ -11,7 +10,6 @@ from fsp.command.endings import LINEAR, PARAMETERS, START_OPTION, TIMES, Derivat
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import KEPT_ENDING, SOURCE, Source, takes, with_options
 from fsp.command.wording import saying
-from fsp.distribution.gradients import Gradients
 from fsp.quantities import points
 
 
@@ -28,6 +26,10 @@ from fsp.quantities import points
 @takes(source=Source, slopes=DerivativeOptions, ending=KeptEnding)
 def gradient(source: Source, formula: str, times: str, slopes: DerivativeOptions, ending: KeptEnding) -> int:
     """Print derivatives of a probability or a mean of the model in MODEL by its parameters, as intervals."""
+    import numpy as np
+
+    from fsp.distribution.gradients import Gradients
+
     ending.check("gradient", source.model)
     asked, network = points(times, "--times"), source.load()
     with saying(time="--times"), ending.reporting() as report:

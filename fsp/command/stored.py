@@ -149,8 +149,17 @@ def other_in(run: Path) -> Any:
     """Return what a file holds where that is no distributions: a fit, derivatives and the like; None of all others."""
     import fsp
 
-    answer = fsp.read(run)
+    answer = _read(run)
     return None if isinstance(answer, fsp.Solution | fsp.Distribution | fsp.Sweep) else answer
+
+
+def _read(run: Path) -> Any:
+    """Read a file; what is wrong with it is said of RUN."""
+    import fsp
+    from fsp.command.wording import saying
+
+    with saying(path="RUN"):
+        return fsp.read(run)
 
 
 def _text_of(answer: Any, run: Path, command: str, printing: Printing, *, timed: bool) -> str:
@@ -174,7 +183,7 @@ def opened(run: Path, times: str | None = None) -> Answer:
     import fsp
     from fsp.output.value_layout import kind_of
 
-    answer = fsp.read(run)
+    answer = _read(run)
     if not isinstance(answer, fsp.Solution | fsp.Distribution | fsp.Sweep):
         raise ArgumentError(
             f"RUN must hold distributions, but '{run}' holds a {kind_of(answer)}; fsp show prints it, and fsp view "

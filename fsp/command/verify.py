@@ -21,6 +21,7 @@ from fsp.command.options import (
     takes,
     with_options,
 )
+from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.memory import limited
 from fsp.output.replace import Output, require_outputs
@@ -106,7 +107,7 @@ def verify(
     outputs = [Output("--out", path, tuple(WRITERS)) for path in out]
     require_outputs(*outputs, inputs=[source.model, *files], overwrite=overwrite)
     network = source.load()
-    with _progress(options) as told:
+    with saying(**({"samples": "--samples"} if files else {})), _progress(options) as told:
         report: Report = fsp.verify(
             network,
             times=points(",".join(times), "--times") if times else None,

@@ -213,7 +213,7 @@ class Intervals(Statistics, HasLandscape):
         """Return where an event holds, (n,)."""
         mask = _holding(self.states, event, self._column) if isinstance(event, Mapping) else self._observe(event)
         if mask.dtype != np.bool_:
-            raise ArgumentError(f"`event` must be a condition such as 'U > 40', but '{event}' is a number.")
+            raise ArgumentError(f"`event` must be a condition on counts, such as 'U > 40', but '{event}' is a number.")
         return mask
 
 

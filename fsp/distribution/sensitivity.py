@@ -160,7 +160,7 @@ class Sensitivity(Displayed):
         distribution = self.distribution
         mask = formulas.values_on(self.states, event, self.species, distribution.observables, distribution.t)
         if mask.dtype != np.bool_:
-            raise ArgumentError(f"`event` must be a condition such as 'U > 40', but '{event}' is a number.")
+            raise ArgumentError(f"`event` must be a condition on counts, such as 'U > 40', but '{event}' is a number.")
         derivatives = {}
         for k, name in enumerate(self.parameters):
             derivative, error = self.derivatives[k], self.errors[k]

@@ -249,9 +249,17 @@ def _parts(known: _ModelOnStates, reaction: Reaction, law: Expression, values: F
 def _negative(known: _ModelOnStates, reaction: Reaction, law: Expression, values: FloatArray) -> ModelError:
     i = int(np.argmin(values))
     state = dict(zip(known.definition.species, known.states[i].tolist(), strict=True))
+    constants = known.definition.parameters
+    numbers = {n: v.value for n in sorted(symbols(law)) if isinstance(v := constants.get(n), Number)}
+    negative = [n for n, value in numbers.items() if value < 0.0]
+    way_out = (
+        f"holds '{negative[0]}', which is {numbers[negative[0]]:.6g}; give that a value of 0 or more"
+        if negative
+        else "is no difference of two; write a reaction for each direction"
+    )
     return ModelError(
         f"Propensity of '{reaction.name}' must be 0 or more, but is {values[i]:.6g} in state {state}, and its law "
-        f"{shortened(to_text(law))} is no difference of two; write a reaction for each direction."
+        f"{shortened(to_text(law))} {way_out}."
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import re
+import sys
 from collections.abc import Iterable
 
 from fsp.errors import ModelError
@@ -33,6 +34,12 @@ _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 # No group is possessive: those of Python 3.11.0 to 3.11.4 forget what they matched (cpython issue 106052).
 _CN = re.compile(r"<(?:[\w.-]+:)?cn\b([^<>]*)(?<!/)>([^<]*(?:<(?!/?(?:[\w.-]+:)?cn\b)[^<]*)*)</(?:[\w.-]+:)?cn\s*>")
 _ATTRIBUTE = re.compile(r"\b(type|base)\s*=\s*[\"']\s*([^\"']*?)\s*[\"']")
+_QUANTITY = re.compile(  # elements whose attributes are numbers, also of Level 1
+    r"<(?:[\w.-]+:)?(?:species?|speci(?:es|e)Reference|parameter|localParameter|compartment)\b([^<>]*)>"
+)
+_NUMBER_OF = re.compile(
+    r"\b(?:value|size|volume|initialAmount|initialConcentration|stoichiometry)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')"
+)
 _SEP = r"\s*<(?:[\w.-]+:)?sep\s*(?:/>|>\s*</(?:[\w.-]+:)?sep\s*>)\s*"
 _WHOLE, _REAL = r"[+-]?[0-9]+", r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NUMBERS = {  # MathML's types of numbers as MathML writes them
@@ -68,6 +75,7 @@ def read_document(text: str, source: str) -> tuple[Element, tuple[str, ...]]:
 
     _check_text(text, source)
     _check_numbers(text, source)
+    _check_attributes(text, source)
     document = libsbml.readSBMLFromString(text)
     flattened = _without_submodels(document, source)
     _refuse_packages(document)
@@ -146,6 +154,23 @@ def _check_numbers(text: str, source: str) -> None:
             )
         if kind in ("real", "e-notation") and beyond_doubles(_with_one_exponent(content)):
             raise ModelError(f"SBML file '{source}' must hold numbers in the range of doubles, {where}.")
+
+
+def _check_attributes(text: str, source: str) -> None:
+    """Refuse numbers of attributes that no double holds, which libsbml calls no numbers, and 0x10, which it reads."""
+    lines = _SAID.sub(lambda match: "\n" * match.group().count("\n"), text)
+    for element in _QUANTITY.finditer(lines):
+        for attribute in _NUMBER_OF.finditer(element.group(1)):
+            number = (attribute.group(1) or attribute.group(2) or "").strip()
+            is_real = _NUMBERS["real"].fullmatch(number) is not None
+            if is_real and beyond_doubles(number, sys.float_info.min) is None:
+                continue
+            if is_real or number.lower().lstrip("+-").startswith("0x"):
+                line = lines.count("\n", 0, element.start(1) + attribute.start()) + 1
+                raise ModelError(
+                    f"SBML file '{source}' must have decimal numbers from 2.3e-308 to 1.7e308, or 0, but line {line} "
+                    f"has {' '.join(attribute.group().split())[:_LONGEST_QUOTE]}."
+                )
 
 
 def _with_one_exponent(number: str) -> str:

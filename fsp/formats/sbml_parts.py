@@ -34,7 +34,7 @@ class NoValue(NamedTuple):
     """An element without a value that formulas could use."""
 
     kind: str
-    has: str = "none"  # or a value that is not finite
+    has: str = "none"  # or a value that is not finite, or a size that is not above 0
 
 
 class Written(NamedTuple):
@@ -110,12 +110,12 @@ def read_values(parts: SbmlParts, model: Element) -> None:
 
 
 def read_number(parts: SbmlParts, name: str, element: Element, attribute: str, kind: str) -> None:
-    """Read the value of an element; what has none, or one that is not finite, is missed only where it is used."""
+    """Read the value of an element; what has none, or none that it may be, is missed only where it is used."""
     value = getattr(element, f"get{attribute}")() if getattr(element, f"isSet{attribute}")() else math.nan
-    if math.isfinite(value):
+    if math.isfinite(value) and (value > 0.0 or kind != "Compartment"):
         parts.parameters[name] = Number(value)
     else:
-        parts.missing[name] = NoValue(kind, "none" if math.isnan(value) else f"{value}")
+        parts.missing[name] = NoValue(kind, "none" if math.isnan(value) else f"{value:g}")
 
 
 def _required_number(value: float, what: str) -> Number:
@@ -197,7 +197,7 @@ def refuse_missing(parts: SbmlParts, laws: list[Expression], events: Iterable[Ev
     used = sorted(frozenset().union(*map(symbols, trees)) & set(parts.missing))
     if used:
         kind, has = parts.missing[used[0]]
-        what = {"Compartment": "size", "Species": "number"}.get(kind, "value")
+        what = {"Compartment": "size above 0", "Species": "number"}.get(kind, "value")
         raise ModelError(f"{kind} '{used[0]}' must have a {what}, because a formula uses it, but has {has}.")
 
 

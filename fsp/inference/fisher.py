@@ -210,7 +210,9 @@ def _checked_cells(cells: float | Sequence[float], n_times: int) -> FloatArray:
     if given.ndim == 0:
         given = np.full(n_times, float(given))
     if given.shape != (n_times,) or not (np.isfinite(given) & (given >= 0.0)).all():
-        raise ArgumentError(f"`cells` must be a number, or one for each of {n_times} times, but is {shown(cells)}.")
+        raise ArgumentError(
+            f"`cells` must be a number of 0 or more, or one for each of {n_times} times, but is {shown(cells)}."
+        )
     if not given.any():
         raise ArgumentError(f"`cells` must be more than 0 at one time at least, but is {cells!r}: none tells nothing.")
     return given

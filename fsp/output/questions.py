@@ -39,7 +39,9 @@ class Questions:
                 except ArgumentError as error:
                     raise ArgumentError(f"`{option}`: {error}") from None
                 if option == "--event" and not is_event:
-                    raise ArgumentError(f"`--event` must be a condition such as 'U > 40', but '{formula}' is a number.")
+                    raise ArgumentError(
+                        f"`--event` must be a condition on counts, such as 'U > 40', but '{formula}' is a number."
+                    )
         for name, levels in (self.quantiles or {}).items():
             if name not in species:
                 raise ArgumentError(f"`--quantile` must be of one of {', '.join(species)}, but is of '{name}'.")

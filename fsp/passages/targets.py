@@ -76,8 +76,8 @@ class Targets:
         )
         if values.dtype != np.bool_:
             raise ArgumentError(
-                f"{self.argument} must be a condition, such as 'X >= 10', but '{self.names[k]}' is a number; "
-                f"compare it."
+                f"{self.argument} must be a condition on counts, such as 'X >= 10', but '{self.names[k]}' is a number; "
+                f"compare a count."
             )
         return np.broadcast_to(values, n)
 

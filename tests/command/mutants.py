@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "numbers-that-no-double-holds-are-0",
+        "quantities.py",
+        '    if value == 0.0 and match[1].strip("0."):',
+        "    if False:",
+        "cli",
+        only="wrong_usage_is_2",
+    ),
+    mutant(
+        "numbers-as-python-writes-them",
+        "quantities.py",
+        "    match = _DECIMAL.fullmatch(text.strip())",
+        '    match = re.fullmatch("([0-9_]+|.*)", text)',
+        "cli",
+        only="wrong_usage_is_2",
+    ),
+    mutant(
+        "files-are-paths-and-not-the-argument",
+        "command/stored.py",
+        '    with saying(path="RUN"):',
+        '    with saying(path="path"):',
+        "stored",
+        only="no_file_of_fsp",
+    ),
+    mutant(
         "gradients-are-kept-by-logarithms",
         "command/gradient.py",
         "answers, not slopes.linear, slopes.tol",

@@ -150,6 +150,13 @@ def test_help_imports_nothing_heavy():
         (["--times", "0:1:1"], "must be like 0:30:31"),
         (["--times", "soon"], "must be a number, but is 'soon'"),
         (["--times", "2,1"], "times"),
+        (["--times", "1e-400"], "must be 0 or a number that a double can hold, but is '1e-400'"),
+        (["--times", "1_0"], "must be a number, but is '1_0'"),
+        (["--times", "\u0661"], "must be a number"),  # a digit of another alphabet
+        (["--times", "1e400"], "must be finite"),
+        (["--times", "nan"], "must be finite"),
+        (["--times", "1", "--set", "k=2.5e-400"], "`--set k` must be 0 or a number that a double can hold"),
+        (["--times", "1", "--event", "2 > 1"], "must be a condition on counts"),
         (["--times", "1", "--tol", "0"], "tol"),
         (["--times", "1", "--solver", "magic"], "magic"),
         (["--times", "1", "--set", "k"], "must be NAME=VALUE"),

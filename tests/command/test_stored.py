@@ -284,3 +284,8 @@ def test_models_and_solvers_are_completed(folder, monkeypatch):
     (folder / "inner").mkdir(exist_ok=True)
     (folder / "inner" / "other.xml").touch()
     assert [item.value for item in ModelFile().shell_complete(None, None, "inn")] == ["inner/other.xml"]
+
+
+@pytest.mark.parametrize("words", [["show"], ["plot", "--to", "a.png"], ["export", "--to", "a.csv"], ["view"]])
+def test_what_is_no_file_of_fsp_is_said_of_the_argument(folder, words):
+    assert "`RUN` must be an intact HDF5 file of fsp" in refused(words[0], folder / "model.ant", *words[1:])

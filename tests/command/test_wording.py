@@ -94,6 +94,7 @@ def test_other_wrong_words_are_refused_by_their_options(ask, tmp_path):
         ("committor", "--from=X < 2", "--to=X > 5", "--at=X=-1"): "`--at X` must be a whole number of 0 or more",
         ("fisher", "--parameters=k", "--times=1", "--instrument=X=binomial(2)"): "`--instrument`: `capture` must be",
         ("info", "--set=X=1.5"): "a unit is: --counts omega=100, or --counts volume=1fL",
+        ("verify", f"--samples={tmp_path / 'no.csv'}"): "`--samples` must be a file that exists",
         ("verify", "--times=1", "--command=sleep 100"): "`--command` must have the places {model} and {out}",
         ("prism",): "give its largest count in `--upper`, such as X=100",
     }

@@ -147,6 +147,11 @@ def test_negative_laws_that_are_no_difference_are_refused(load):
         load("J: A => C; k*A*cos(A);")
 
 
+def test_negative_laws_name_the_value_that_makes_them_so(load):
+    with pytest.raises(ModelError, match=r"its law k\*A holds 'k', which is -2; give that a value of 0 or more"):
+        load("J: A => C; k*A;", "A = 6; B = 0; C = 0; k = -2;")
+
+
 def test_names_of_parts_are_free(load):
     model = load("J: A => C; k*A - q*C; J_forward: B => ; k*B;")
     assert len({r.name for r in model.reactions}) == 3

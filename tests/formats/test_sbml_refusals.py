@@ -310,6 +310,31 @@ def test_numbers_of_annotations_are_for_others(read):
     assert rates(read(text), [1]) == [[3.0]]
 
 
+@pytest.mark.parametrize("number", ["1e-400", "1e-320", "1e400", "0x10", "-0X1p3"])
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_numbers_of_attributes_that_no_double_holds(read, number, quote):
+    """libsbml says of those of any size that they are no numbers, and takes 0x10 for 16."""
+    text = sbml(**{**GOOD, "Parameters": [parameter("k").replace('value="1"', f"\nvalue = {quote}{number}{quote}")]})
+    with pytest.raises(ModelError, match=f"must have decimal numbers from .*, but line 2 has value = .{number}"):
+        read(text)
+    with pytest.raises(ModelError, match=f"has initialAmount=.{number}"):
+        read(sbml(**{**GOOD, "Species": [species("X", number)]}))
+
+
+@pytest.mark.parametrize(("number", "value"), [("+5", 5), ("5.", 5), (" 0.05e2 ", 5), ("0e-999", 0)])
+def test_numbers_of_attributes_as_xml_writes_them(read, number, value):
+    assert read(sbml(**{**GOOD, "Species": [species("X", number)]})).initial_states.tolist() == [[value]]
+
+
+@pytest.mark.parametrize("size", ["0", "-1"])
+def test_sizes_that_concentrations_need_are_above_0(read, size):
+    lists = {**GOOD, "Compartments": [compartment(size=size)]}
+    assert rates(read(**lists), [3]) == [[3.0]]  # of amounts
+    lists["Species"] = [species("X", 1, only="false")]
+    with pytest.raises(ModelError, match=f"'cell' must have a size above 0, because a formula uses it, but has {size}"):
+        read(**lists)
+
+
 MINUTE = '<unitDefinition id="{}"><listOfUnits><unit kind="second" multiplier="60"/></listOfUnits></unitDefinition>'
 OLD = 'xmlns="http://www.sbml.org/sbml/level2" level="2" version="1"'
 
