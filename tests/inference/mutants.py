@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "means-at-rest-are-those-of-stored-states",
+        "inference/adjoint.py",
+        "inside[places(self.space, begun.states)]) + H * begun.lacking",
+        "inside[places(self.space, begun.states)])",
+        "adjoint_events",
+        only="above_the_means",
+    ),
+    mutant(
         "spaces-grow-for-what-rounding-leaves",
         "inference/loop.py",
         "UNSEEN = 1e-12",

@@ -87,6 +87,30 @@ def test_bounds_at_rest_are_above_the_errors_where_much_of_the_law_is_lacking(lo
         assert (p - own.probabilities(i)).clip(0.0).sum() <= own.lacks(i) + 1e-12
 
 
+@pytest.mark.parametrize("t", [1e-3, 0.69, 2.0])
+def test_what_is_known_of_states_at_rest_is_above_the_means_from_them(t):
+    """(5) of `fsp.inference.adjoint`, by dense exponentials: soon after the start most is in what the law lacks."""
+    events, maps = CASES["dose"]
+    plain, slopes = differentiated(network(events), list(VALUES), log=False)
+    begun, given = stationary(plain, slopes, 1e-2, Limits()), []
+
+    def watched(space, inside, outside, mean):
+        given.append((space.states[:, 0], inside, outside, mean))
+        return begun.moments.weighted(space, inside, outside, mean)
+
+    known = replace(begun, moments=begun.moments._replace(weighted=watched))
+    space, bounds = fsp.StateSpace.from_states(["X"], begun.states), Bounds.of(plain, slopes, t)
+    own = Adjoint(plain, slopes, bounds, fsp.Generator(plain, space), [t], 1e-18, beginning=known)
+    f = (space.states[:, 0] > 4).astype(float)
+    own.gradient([Weights(f, 0.0 * f, own.level(1.0))], signed=False)
+    ((states, inside, outside, mean),) = given
+    means = np.array([law(t, maps, lambda k, g, x=x: np.eye(N)[x], **VALUES) @ (X > 4) for x in range(N)])
+    assert (means[states] <= inside + 1e-12).all()
+    assert means.max() <= outside + 1e-12
+    exactly = at_rest(VALUES["k"], VALUES["g"]) @ means
+    assert exactly <= mean <= exactly + 10.0 * begun.lacking + own.lacks(0)
+
+
 def test_scores_of_cells_at_rest_come_back_through_events():
     """Also where derivatives of probabilities, taken forward, are not known well enough for the least of them."""
     events, maps = CASES["binomial division"]
