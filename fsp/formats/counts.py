@@ -24,7 +24,7 @@ import numpy as np
 from fsp.checks import check_choice
 from fsp.errors import ArgumentError, ModelError
 from fsp.formats.counted_events import Converted, counted_event
-from fsp.formats.powers import kept_powers, scaled, terms_of, total
+from fsp.formats.powers import has_changing_power, kept_powers, scaled, terms_of, total
 from fsp.formats.units import AVOGADRO, Units
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition, InitialLaw, Law, resolve
@@ -204,6 +204,8 @@ def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -
     def law(given: Law, reaction: Reaction) -> Law:
         if not isinstance(given, Expression):
             return given
+        if has_changing_power(given, definition):
+            return call("*", substitute(given, amounts), scale)
         known = [scaled(term, scale) for term in terms_of(given, names, values) or ()]
         if not known or None in known:
             return call("*", substitute(given, amounts), scale)

@@ -18,7 +18,7 @@ from fsp.arrays import IntArray
 from fsp.errors import ModelError
 from fsp.formats.later_laws import Later, later_laws
 from fsp.formats.net_laws import has_factor, shortened, with_directions
-from fsp.formats.powers import PowerProduct, kept_powers, product, terms_of, total, written
+from fsp.formats.powers import PowerProduct, has_changing_power, kept_powers, product, terms_of, total, written
 from fsp.model.compiled import Compiled, compile_definition
 from fsp.model.definition import Definition, Law, change_matrix, resolve
 from fsp.model.infix import to_text
@@ -126,8 +126,10 @@ def _counted(definition: Definition, mass_action: bool, scaled: bool) -> Definit
     laws, steps, values = list(definition.laws), [], resolve(definition.parameters)
     powers: list[KeptValue] = []
     for k, (reaction, law) in enumerate(zip(definition.reactions, definition.laws, strict=True)):
+        if not isinstance(law, Expression) or has_changing_power(law, definition):
+            continue
         new = _in_tuples(law, reaction, definition, values, in_full=not mass_action)
-        if new is not None and isinstance(law, Expression):
+        if new is not None:
             laws[k] = new
             full = _without_rules(law, definition, values)
             powers += kept_powers(full, str(reaction.name), definition.species, values)
@@ -259,7 +261,7 @@ def _way_out(
     definition: Definition, reaction: Reaction, law: Law, name: str, n: int, in_file: Mapping[str, Expression]
 ) -> str:
     counted = _in_tuples(law, reaction, definition, resolve(definition.parameters))
-    if counted is not None and isinstance(law, Expression):
+    if counted is not None and isinstance(law, Expression) and not has_changing_power(law, definition):
         return (
             f"its law {shortened(to_text(law))} is that of concentrations: load the file with mass_action=True "
             f"(--mass-action), which makes it {shortened(to_text(counted))}"

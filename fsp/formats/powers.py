@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsp.arrays import FloatArray
+from fsp.model.definition import Definition, resolve
 from fsp.model.factors import factorise, tabulated
 from fsp.model.kept_values import KeptValue, kept_value
 from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, substitute, symbols, walk
@@ -56,9 +57,24 @@ def kept_powers(
     law: Expression, name: str, species: Collection[str], values: Mapping[str, Expression]
 ) -> Iterator[KeptValue]:
     """Yield what is assumed of the powers of amounts in a law, `name` its reaction, that are formulas of parameters."""
+    for exponent in _exponents(law, species):
+        yield from kept_value(f"The power in the law of '{name}'", exponent, values)
+
+
+def has_changing_power(law: Expression, definition: Definition) -> bool:
+    """Tell whether an event changes the power of an amount in a law."""
+    changed = {name for event in definition.events for name in event.assignments} - definition.species.keys()
+    if not changed:
+        return False
+    values = resolve(definition.parameters, without=changed)
+    exponents = _exponents(substitute(law, values), definition.species)
+    return any(not changed.isdisjoint(symbols(exponent)) for exponent in exponents)
+
+
+def _exponents(law: Expression, species: Collection[str]) -> Iterator[Expression]:
     for node in walk(law):
         if isinstance(node, Call) and node.function == "^" and not symbols(node.arguments[0]).isdisjoint(species):
-            yield from kept_value(f"The power in the law of '{name}'", node.arguments[1], values)
+            yield node.arguments[1]
 
 
 def _power(tree: Expression, name: str, values: Mapping[str, Expression]) -> AmountPower:

@@ -360,3 +360,19 @@ def test_a_power_that_was_counted_keeps_its_exponent(tmp_path, asked):
         model.with_parameters(n=3)
     with pytest.raises(ModelError, match="fewer than 2 A"):  # a power that is read as it is then, and is none of two
         fsp.load(file, **asked, n=3)
+
+
+def test_a_power_that_an_event_changes_is_followed(tmp_path):
+    """A law in which it changes is evaluated at the amounts, whatever its power is at the start."""
+    file = tmp_path / "model.ant"
+    text = "r: {} => ; {}; A = {}; k = 1; n = 4; m := n/2; at (time >= 1): n = 6"
+    head = "compartment c = 1; species A in c; "
+    file.write_text(head + text.format("A", "k*c*A^m", 1.5))
+    converted = fsp.load(file, counts="omega=10")
+    file.write_text("compartment c = 1; substanceOnly species A in c; " + text.format("A", "10*k*(A/10)^m", 15))
+    for found, exact in zip(*(fsp.transient(m, [0.5, 3.0]) for m in (converted, fsp.load(file))), strict=True):
+        assert found.distance(exact) < 1e-5
+    for amount, asked in ((1.5, {"counts": "omega=10"}), (15, {"mass_action": True})):
+        file.write_text(head + text.format("2 A", "k*c*A^m", amount))
+        with pytest.raises(ModelError, match=r"fewer than 2 A, .* multiply its law by piecewise\(1, A"):
+            fsp.load(file, **asked)
