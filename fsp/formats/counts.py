@@ -29,7 +29,7 @@ from fsp.formats.units import AVOGADRO, Units
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition, InitialLaw, Law, resolve
 from fsp.model.draws import Draw
-from fsp.model.initial import held_at_start, initial_amounts, restarted
+from fsp.model.initial import held_at_start, initial_amounts, reached, restarted
 from fsp.model.kept_values import KeptValue
 from fsp.model.reaction import Reaction
 from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute, symbols
@@ -111,11 +111,27 @@ def in_molecules(
     scale, why, assumptions = _scale(amounts, units, asked)
     value = substitute(scale, resolve(definition.parameters))
     if not isinstance(value, Number):
-        raise ModelError("`counts` must make a number of molecules of an amount, but the compartment has no one size.")
+        raise ModelError(
+            "`counts` must make one number of molecules of an amount, but the compartment has no one size; use "
+            "counts='omega=...' (--counts omega=100), the molecules in an amount of 1."
+        )
+    _refuse_changing_size(definition, scale, value.value)
     step = f"an amount of 1 is {value.value:.6g} molecules ({why})"
     conversion = definition.conversion.and_then(step).assuming(*assumptions)
     counted = restarted(_scaled(definition, scale, conversion), starts)
     return _started(counted, rounding, asked)
+
+
+def _refuse_changing_size(definition: Definition, scale: Expression, molecules: float) -> None:
+    """Refuse to count by the size of a compartment that an event changes: the molecules in an amount stay."""
+    known = reached(scale, definition.species, definition.parameters).keys()
+    for event in definition.events:
+        if changed := sorted(known & event.assignments.keys()):
+            raise ModelError(
+                f"`counts` must make one number of molecules of an amount, but event '{event.name}' changes "
+                f"'{changed[0]}', by which the volume counts them; use counts='omega={molecules:.9g}' (--counts "
+                f"omega={molecules:.9g}), the molecules in an amount of 1 at the start."
+            )
 
 
 def counts_in_file(definition: Definition, units: Units, converted: CountsOption | None) -> dict[str, Expression]:

@@ -636,6 +636,14 @@ MUTANTS = [
         only="event_changes_is_followed",
     ),
     mutant(
+        "volumes-that-events-change-count",
+        "formats/counts.py",
+        "    _refuse_changing_size(definition, scale, value.value)\n",
+        "",
+        "counts",
+        only="volume_that_an_event_changes",
+    ),
+    mutant(
         "changed-documents-in-a-prefix",
         "formats/archives.py",
         "    return _in_default_namespace(root)",

@@ -376,3 +376,21 @@ def test_a_power_that_an_event_changes_is_followed(tmp_path):
         file.write_text(head + text.format("2 A", "k*c*A^m", amount))
         with pytest.raises(ModelError, match=r"fewer than 2 A, .* multiply its law by piecewise\(1, A"):
             fsp.load(file, **asked)
+
+
+def test_a_volume_that_an_event_changes_counts_nothing(tmp_path):
+    """The molecules in an amount stay when the cell grows, and what is advised counts so."""
+    file = tmp_path / "model.ant"
+    file.write_text(
+        "unit substance = mole; unit volume = litre; compartment c = 1; substanceOnly species A in c; "
+        "r: A => ; k*A*A/c; A = 1.5e-7; k = 1e6; at (time >= 1): c = size; size = 2"
+    )
+    with pytest.raises(ModelError, match="event '_E0' changes 'c', by which the volume counts them") as refused:
+        fsp.load(file, counts="volume=1fL")
+    way = str(refused.value).partition("counts='")[2].partition("'")[0]
+    assert way == "omega=602214076"
+    growing, steady = fsp.load(file, counts=way), fsp.load(file, counts=way, size=1)
+    a, b = (fsp.transient(model, [3.0])[-1] for model in (growing, steady))
+    assert a.mean_interval()["A"].lower > b.mean_interval()["A"].upper  # molecules meet more seldom
+    plain = steady.propensities(np.array([[50]]))
+    assert plain == pytest.approx(np.array([[50 * 50 * 1e6 / 602214076]]), rel=1e-12)
