@@ -220,9 +220,8 @@ def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -
     def law(given: Law, reaction: Reaction) -> Law:
         if not isinstance(given, Expression):
             return given
-        if has_changing_power(given, definition):
-            return call("*", substitute(given, amounts), scale)
-        known = [scaled(term, scale) for term in terms_of(given, names, values) or ()]
+        terms = None if has_changing_power(given, definition) else terms_of(given, names, values)
+        known = [scaled(term, scale) for term in terms or ()]
         if not known or None in known:
             return call("*", substitute(given, amounts), scale)
         powers.extend(kept_powers(given, str(reaction.name), names, values))

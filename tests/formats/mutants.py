@@ -614,8 +614,8 @@ MUTANTS = [
     mutant(
         "powers-that-events-change-converted",
         "formats/counts.py",
-        "if has_changing_power(given, definition):",
-        "if False:",
+        "None if has_changing_power(given, definition) else",
+        "",
         "counts",
         only="event_changes_is_followed",
     ),
