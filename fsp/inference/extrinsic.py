@@ -6,7 +6,10 @@ Their densities ρ are analytic in the right half plane, where with z = x + iv
 (2)  log-normal, σ² = log(1 + cv²), m = log(mean) - σ²/2:
      log|ρ(z)| = -log|z| - ((log|z| - m)² - (arg z)²)/(2 σ²) - log(σ √(2π)) ,
 
-which `above` bounds on sets of z by the ends of x, |z| and arg z.
+which `above` bounds on sets of z by the ends of x, |v|, |z| and arg z.  For a >= 1 and |v| <= V (1) is largest at
+|v| = V, and there, as its derivative by x is ``(a - 1) x/(x² + V²) - 1/s``, at an end of x or where
+
+(3)  x = (m + (m² - 4 V²)^½)/2,    m = (a - 1) s .
 
 References
 ----------
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 DENSITY_ROUNDINGS = 16.0
 TAIL_OFF = 1.0 + 1e-6  # above tails that scipy computes; measured against mpmath, they are off by less than 1e-9
 TRIGAMMA_OFF = 1e-12  # above a times what scipy's trigamma is off, which is below 2 for such a
+LEAST_DIVISOR = 1e-300  # in place of zero, where the quotient is only compared with one
 OUTWARD = 1.02  # by which an end is moved outwards until the tail is as small as it should be
 VARIATIONS = (1e-4, 10.0)  # coefficients of variation: rounding of densities grows as 1/cv², their range as 1 + cv²
 
@@ -45,6 +49,7 @@ class Region(NamedTuple):
 
     real: FloatArray  # the least real part, above 0
     furthest: FloatArray  # the largest real part
+    height: FloatArray  # the largest modulus of an imaginary part
     least: FloatArray  # of |z|
     largest: FloatArray  # of |z|
     angle: FloatArray  # the largest |arg z|
@@ -169,8 +174,15 @@ class Gamma(ParameterLaw):
     def above(self, region: Region) -> FloatArray:
         """Bound (1)."""
         a, s = self._shape
-        size = region.largest if a >= 1.0 else region.least
-        return np.asarray((a - 1.0) * np.log(size / s) - region.real / s - float(gammaln(a)) - math.log(s))
+        constant = float(gammaln(a)) + math.log(s)
+        if a < 1.0:
+            return np.asarray((a - 1.0) * np.log(region.least / s) - region.real / s - constant)
+        m = (a - 1.0) * s
+        with np.errstate(over="ignore"):
+            apart = 2.0 * region.height / max(m, LEAST_DIVISOR)  # 2 V/m
+            top = 0.5 * m * (1.0 + np.sqrt(np.maximum(1.0 - apart**2, 0.0)))  # (3)
+        x = np.array([region.real, np.clip(top, region.real, region.furthest), region.furthest])  # (3, n)
+        return np.asarray(((a - 1.0) * np.log(np.hypot(x, region.height) / s) - x / s).max(axis=0) - constant)
 
     def ends(self, tail: float) -> tuple[float, float]:
         """Return ends by the incomplete gamma functions."""

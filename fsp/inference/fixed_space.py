@@ -26,6 +26,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError, ModelError
 from fsp.inference.backward import UniformizedChain
 from fsp.inference.expansion import POWERS_AT_ONCE
+from fsp.inference.unit_of_time import require_normal
 from fsp.solvers.poisson import poisson_window
 from fsp.space.space import successors
 
@@ -203,6 +204,7 @@ class FixedSpace:
         """Return the rates Λ (P,); refuse what takes too much work."""
         largest = rates.sum(axis=1).max(axis=1)  # (P,)
         rate = np.where(largest > 0.0, DIAGONAL_WIDENED * largest, 1.0)
+        require_normal(float(largest.max()), max(times))
         work = float((rate * max(times)).max()) * (len(rates) * len(self._indices) + CALL)
         if work > max_work:
             raise ConvergenceError(

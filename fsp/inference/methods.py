@@ -10,6 +10,7 @@ from fsp.inference.collocation import Marching
 from fsp.inference.derived import Derived
 from fsp.inference.expansion import SeriesSteps
 from fsp.inference.timed import Timed
+from fsp.inference.unit_of_time import require_normal
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -26,6 +27,7 @@ LEAST_LOSS = 1e-15  # for steps of p alone: less is rounding of their stages
 def method_of(problem: Problem, generator: Generator, stops: FloatArray) -> Method:
     """Return the steps on one space; they do not pass the `stops`."""
     slopes, followed, duration = problem.slopes, problem.bounds.followed, problem.duration
+    require_normal(generator.largest_exit_rate, duration, changing=problem.model.is_time_dependent)
     if not problem.model.is_time_dependent:
         derived = Derived(generator, slopes, followed, scores=problem.scores, widened=problem.widened)
         return SeriesSteps(derived, problem.loss)

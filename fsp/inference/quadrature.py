@@ -62,8 +62,11 @@ GAUSS = math.log(64.0 / 15.0)  # the constant of (2)
 LOG_SLACK = 1e-6  # of logarithms of M, far above their rounding
 ARCS = 48  # of the upper half of an ellipse, on each of which M is bounded; more change a tenth of the nodes, measured
 RADII = 16  # ellipses that are tried; as above
-# Of the ends of a piece: real parts of ellipses are at least (1 - (16/17)²) times the lower one, moduli at most twice
-# the middle, as ellipses leave out zero.
+# Half axes of ellipses less one, over h: from the nearest, of laws that are narrow as their densities grow with
+# imaginary parts over their width, to the farthest, relative to that of the ellipse that touches zero.  Chosen.
+LEAST_AXIS, NEAREST_AXIS, FARTHEST_AXIS = 0.1, 1.0 / 289.0, 256.0 / 289.0
+# Of the ends of a piece: real parts of ellipses are at least (1 - FARTHEST_AXIS) times the lower one, moduli at most
+# twice the middle, as ellipses leave out zero.
 INNERMOST, OUTERMOST = 0.1, 2.0
 LEAST_PIECE_NODES, MOST_PIECE_NODES = 2, 60  # of a piece: (2) needs two; beyond 60 halves do better
 FEW_NODES = 6  # nodes of a piece that is not halved
@@ -163,16 +166,18 @@ def _pieces(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, 
 
 def middle_of(low: float, high: float) -> float:
     """Return where a piece is parted, in the logarithm where its ends are far apart."""
-    return math.sqrt(low * high) if high > FAR_APART * low else 0.5 * (low + high)
+    return math.sqrt(low) * math.sqrt(high) if high > FAR_APART * low else 0.5 * (low + high)
 
 
 def needed(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, error: float) -> int:
     """Return the number of nodes with which (2) is at most `error` on a piece; more than there may be where none is."""
-    if high > TOO_FAR_APART * low:
-        return MOST_PIECE_NODES + 1
     center, half = 0.5 * (low + high), 0.5 * (high - low)
+    if high > TOO_FAR_APART * low or half == 0.0:
+        return MOST_PIECE_NODES + 1
     top = center / half  # the half axis, over h, of the ellipse that touches zero
-    axis = 1.0 + (top - 1.0) * np.linspace(0.0, 1.0, RADII + 2)[1:-1] ** 2  # (RADII,)
+    axis = 1.0 + np.geomspace(
+        min(LEAST_AXIS, NEAREST_AXIS * (top - 1.0)), FARTHEST_AXIS * (top - 1.0), RADII
+    )  # (RADII,)
     r = axis + np.sqrt(axis**2 - 1.0)
     size = _largest(law, growth, center, half, axis, r)
     logs = GAUSS + math.log(half) + size - np.log1p(-(r**-2.0)) - math.log(error)
@@ -191,8 +196,8 @@ def _largest(
     least, largest = (half * other * bound(sine[1:], sine[:-1]) for bound in (np.minimum, np.maximum))
     largest = np.where((angles[:-1] <= 0.5 * math.pi) & (angles[1:] >= 0.5 * math.pi), half * other, largest)
     size = np.hypot(near, largest)
-    region = Region(near, far, np.hypot(near, least), np.hypot(far, largest), np.arctan2(largest, near))
-    exponent = growth.linear * largest**2 / (size + near)  # (1): |z| - Re z grows with v and falls with x
+    region = Region(near, far, largest, np.hypot(near, least), np.hypot(far, largest), np.arctan2(largest, near))
+    exponent = growth.linear * largest * (largest / (size + near))  # (1): |z| - Re z grows with v and falls with x
     for bent in growth.bent:
         exponent = exponent + bent(region)
     return np.asarray((law.above(region) + exponent).max(axis=1) + LOG_SLACK * (1.0 + np.abs(exponent).max(axis=1)))

@@ -15,6 +15,7 @@ average, between them.  So
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
@@ -152,7 +153,7 @@ class StationaryMixing:
         error = share / len(box) / (1.0 + piece.highest)
         counts = {name: needed(self.laws[name], piece.growth(name), *ends, error) for name, ends in box.items()}
         if max(counts.values()) > ENOUGH_NODES:
-            return None, max(counts, key=lambda name: (counts[name], box[name][1] / box[name][0]))
+            return None, max(counts, key=lambda name: (counts[name], _ratio(*box[name])))
         rules = [rule_on(self.laws[name], [Subinterval(*ends, counts[name])], error, 0.0) for name, ends in box.items()]
         return _PieceRules(piece, rules, len(box) * error), ""
 
@@ -226,7 +227,12 @@ class _PieceStates:
 
 
 def _widest(box: Box) -> str:
-    return max(box, key=lambda name: box[name][1] / box[name][0])
+    return max(box, key=lambda name: _ratio(*box[name]))
+
+
+def _ratio(low: float, high: float) -> float:
+    """Return the ratio of the ends of a piece; infinite where the lower one is too small for a double."""
+    return high / low if low > 0.0 else math.inf
 
 
 def _halves(box: Box, name: str) -> list[Box]:

@@ -229,6 +229,7 @@ def test_complex_parameters_have_their_bound(model, name, ends, top):
         region = Region(
             arcs.real.min(axis=0)[None],
             arcs.real.max(axis=0)[None],
+            high[None],
             np.abs(arcs).min(axis=0)[None],
             np.abs(arcs).max(axis=0)[None],
             np.arctan2(high, arcs.real.min(axis=0))[None],
