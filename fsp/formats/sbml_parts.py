@@ -198,7 +198,9 @@ def refuse_missing(parts: SbmlParts, laws: list[Expression], events: Iterable[Ev
     if used:
         kind, has = parts.missing[used[0]]
         what = {"Compartment": "size above 0", "Species": "number"}.get(kind, "value")
-        raise ModelError(f"{kind} '{used[0]}' must have a {what}, because a formula uses it, but has {has}.")
+        raise ModelError(
+            f"{kind} '{used[0]}' must have a {what}, because a formula uses it, but has {has}; write it into the file."
+        )
 
 
 # ---------------------------------------------------------------------- species

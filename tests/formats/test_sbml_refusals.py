@@ -331,7 +331,7 @@ def test_sizes_that_concentrations_need_are_above_0(read, size):
     lists = {**GOOD, "Compartments": [compartment(size=size)]}
     assert rates(read(**lists), [3]) == [[3.0]]  # of amounts
     lists["Species"] = [species("X", 1, only="false")]
-    with pytest.raises(ModelError, match=f"'cell' must have a size above 0, because a formula uses it, but has {size}"):
+    with pytest.raises(ModelError, match=f"'cell' must have a size above 0, because .* but has {size}; write it into"):
         read(**lists)
 
 
