@@ -15,7 +15,7 @@ from fsp.distribution import Solution
 from fsp.errors import ToleranceWarning
 from fsp.inference.extrinsic import ParameterLaw, laws_of
 from fsp.inference.loop import check_start
-from fsp.inference.parameters import moved_observables
+from fsp.inference.parameters import fixed_observables, moved_observables
 from fsp.inference.problem import Limits
 from fsp.inference.stationary_mixing import mixing_of
 from fsp.inference.timed_events import written_into_rates
@@ -167,7 +167,7 @@ def _described(
     moved = moved_observables(model, tuple(mixing.laws))
     notes += [f"{name} depends on {of}, which differs, and cannot be asked about" for name, of in moved.items()]
     given: dict[str, Any] = {
-        "observables": {name: text for name, text in model.observables.items() if name not in moved},
+        "observables": fixed_observables(model, tuple(mixing.laws)),
         "model_name": model.name,
         "model_hash": hashlib.sha256(f"{model.hash} {words}".encode()).hexdigest(),
         "notes": tuple(notes),

@@ -93,6 +93,12 @@ def require_fixed_observables(
         )
 
 
+def fixed_observables(model: Model, names: Sequence[str]) -> dict[str, str]:
+    """Return the observables that no such parameter changes."""
+    moved = moved_observables(model, names)
+    return {name: text for name, text in model.observables.items() if name not in moved}
+
+
 def moved_observables(model: Model, names: Sequence[str]) -> dict[str, str]:
     """Return the observables that depend on some parameters, each with the first that it depends on."""
     moved: dict[str, str] = {}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fsp import defaults
@@ -21,6 +22,7 @@ from fsp.distribution.sensitivity import Sensitivities, Sensitivity
 from fsp.errors import ToleranceWarning
 from fsp.inference.account import UNBOUNDED_CHANGE
 from fsp.inference.loop import solve
+from fsp.inference.parameters import fixed_observables
 from fsp.inference.problem import Limits
 
 if TYPE_CHECKING:
@@ -71,7 +73,8 @@ def sensitivity(
     Returns
     -------
     Sensitivities
-        A `Sensitivity` for each time: (n,) derivatives by parameter, and a ledger for each.
+        A `Sensitivity` for each time: (n,) derivatives by parameter, and a ledger for each; without observables that
+        a parameter changes.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def sensitivity(
     reason = UNBOUNDED_CHANGE if reached[-1].distribution.error.certified else ESTIMATED_START
     answers = [
         Sensitivity(
-            answer.distribution,
+            replace(answer.distribution, observables=fixed_observables(model, slopes.names)),
             slopes.names,
             answer.derivatives,
             answer.errors,

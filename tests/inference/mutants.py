@@ -86,10 +86,18 @@ MUTANTS = [
     mutant(
         "observables-of-a-node-are-those-of-all-cells",
         "inference/mixture.py",
-        "for name, text in model.observables.items() if name not in moved}",
-        "for name, text in model.observables.items()}",
+        '"observables": fixed_observables(model, tuple(mixing.laws)),',
+        '"observables": model.observables,',
         "mixture",
         only="not_asked_about",
+    ),
+    mutant(
+        "events-by-moved-observables-have-derivatives",
+        "inference/sensitivity.py",
+        "observables=fixed_observables(model, slopes.names)",
+        "observables=model.observables",
+        "sensitivity",
+        only="moves_an_observable",
     ),
     mutant(
         "what-is-counted-may-differ-among-cells",

@@ -317,3 +317,17 @@ def test_values_are_sequences_that_print():
         solved[-1].mean("Y")
     with pytest.raises(fsp.ArgumentError, match="condition"):
         solved[-1].probability("X + 1")
+
+
+def test_a_parameter_moves_an_observable_and_events_of_it():
+    """P(k X >= 3) jumps at k = 3: the derivative of P(3 X >= 3) is not that of it."""
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 3.0, "g": 1.0, "made": "k*X", "more": "X + 1"},
+        reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action="g")],
+    )
+    by_k, by_g = (fsp.sensitivity(model, [1.0], [name])[-1] for name in "kg")
+    with pytest.raises(fsp.ArgumentError, match="must use only X, more, but 'made >= 3' needs 'made'"):
+        by_k.probability("made >= 3")
+    assert by_k.probability("more > 1") == by_k.probability("X > 0")
+    assert by_g.probability("made >= 3") == by_g.probability("X > 0")
