@@ -103,7 +103,8 @@ def in_molecules(
     check_choice("rounding", rounding, ROUNDINGS)
     plain = restarted(definition, starts)
     amounts = initial_amounts(plain)
-    are_whole = not np.isnan(nearest_whole(np.array(list(amounts.values())))).any()
+    known = np.array([amount for amount in amounts.values() if not np.isnan(amount)])  # others are refused as formulas
+    are_whole = not np.isnan(nearest_whole(known)).any()
     if asked.kind == "as-is" or (asked.kind == "auto" and are_whole):
         return _as_it_stands(plain, units, "" if asked.kind == "as-is" else "all initial amounts are whole numbers")
     if draws := plain.initial.draws:

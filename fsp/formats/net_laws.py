@@ -65,6 +65,8 @@ def with_directions(
     taken = {str(reaction.name) for reaction in definition.reactions}
     pairs = _reversible(known._replace(resolved=without_zeros(definition, resolved)))
     for k, (reaction, law, values) in enumerate(zip(definition.reactions, definition.laws, every, strict=True)):
+        if (values < 0.0).any() and not (values > 0.0).any() and _negative_constants(known, law):
+            raise _negative(known, reaction, law, values)  # no direction of it is meant
         if k not in pairs and isinstance(law, Expression) and (values < 0.0).any():
             pairs[k] = _parts(known, reaction, law, values)
         if k not in pairs:
@@ -246,20 +248,26 @@ def _parts(known: _ModelOnStates, reaction: Reaction, law: Expression, values: F
     return pair
 
 
-def _negative(known: _ModelOnStates, reaction: Reaction, law: Expression, values: FloatArray) -> ModelError:
+def _negative_constants(known: _ModelOnStates, law: Law) -> dict[str, float]:
+    """Return the parameters of a law that are negative numbers."""
+    constants, names = known.definition.parameters, symbols(law) if isinstance(law, Expression) else ()
+    numbers = {name: v.value for name in sorted(names) if isinstance(v := constants.get(name), Number)}
+    return {name: value for name, value in numbers.items() if value < 0.0}
+
+
+def _negative(known: _ModelOnStates, reaction: Reaction, law: Law, values: FloatArray) -> ModelError:
     i = int(np.argmin(values))
     state = dict(zip(known.definition.species, known.states[i].tolist(), strict=True))
-    constants = known.definition.parameters
-    numbers = {n: v.value for n in sorted(symbols(law)) if isinstance(v := constants.get(n), Number)}
-    negative = [n for n, value in numbers.items() if value < 0.0]
+    negative = _negative_constants(known, law)
+    name = next(iter(negative), "")
     way_out = (
-        f"holds '{negative[0]}', which is {numbers[negative[0]]:.6g}; give that a value of 0 or more"
+        f"holds '{name}', which is {negative[name]:.6g}; give that a value of 0 or more"
         if negative
         else "is no difference of two; write a reaction for each direction"
     )
     return ModelError(
         f"Propensity of '{reaction.name}' must be 0 or more, but is {values[i]:.6g} in state {state}, and its law "
-        f"{shortened(to_text(law))} {way_out}."
+        f"{shortened(to_text(law)) if isinstance(law, Expression) else ''} {way_out}."
     )
 
 

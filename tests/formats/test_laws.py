@@ -150,6 +150,11 @@ def test_negative_laws_that_are_no_difference_are_refused(load):
 def test_negative_laws_name_the_value_that_makes_them_so(load):
     with pytest.raises(ModelError, match=r"its law k\*A holds 'k', which is -2; give that a value of 0 or more"):
         load("J: A => C; k*A;", "A = 6; B = 0; C = 0; k = -2;")
+    with pytest.raises(ModelError, match="holds 'k', which is -2"):  # which is no difference of k*A and k*A^2
+        load("J: 2 A => C; k*A*(A - 1);", "A = 6; B = 0; C = 0; k = -2;")
+    model = load("J: A => C; k*(C - A);", "A = 6; B = 0; C = 0; k = -2;")
+    assert [reaction.name for reaction in model.reactions] == ["J_forward", "J_reverse"]
+    assert [rate[0] for rate in model.propensities([[6, 0, 1]]).tolist()] == [12.0, 2.0]
 
 
 def test_names_of_parts_are_free(load):

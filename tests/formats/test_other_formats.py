@@ -200,6 +200,11 @@ def test_pairs_that_gillespy2_counts_otherwise_are_said(read):
     assert not read(alone, name="alone.xml").conversion
 
 
+def test_an_initial_count_that_is_no_number_is_named(read):
+    with pytest.raises(ModelError, match=r"Initial count of 'A' must use species and parameters .* but uses 'five'"):
+        read(kit(mass({"A": 1}, {}, "k"), A="five"), name="text.xml")
+
+
 def test_a_condition_of_a_function_switches(read):
     model = read(net("0 1 f", functions="1 f() if(Obs>9,10,q)"), name="switch.net")
     assert model.propensities(np.array([[9, 0, 0], [10, 0, 0]])).tolist() == [[0.6, 10.0]]
