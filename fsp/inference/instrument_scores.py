@@ -24,7 +24,7 @@ from fsp.errors import ArgumentError
 from fsp.inference.free_laws import depends_on
 from fsp.inference.instruments import Binomial, Instrument, instruments_of
 from fsp.inference.observation_channel import formulas_of
-from fsp.inference.parameters import checked_names
+from fsp.inference.parameters import checked_names, require_unmoved_instruments
 from fsp.model.definition import resolve
 from fsp.model.tree import Number, symbols
 
@@ -59,6 +59,7 @@ class Asked:
         names = checked_names(parameters)
         texts = formulas_of(observe) or tuple(model.species)
         instruments = instruments_of(given, texts)
+        require_unmoved_instruments(model, instruments)
         chosen = {
             name: tuple(c for c, instrument in enumerate(instruments) if name in instrument.depends) for name in names
         }

@@ -36,7 +36,7 @@ from fsp.inference.extrinsic import ParameterLaw, laws_of
 from fsp.inference.instrument_scores import require_known
 from fsp.inference.instruments import Instrument, instruments_of
 from fsp.inference.loop import check_start
-from fsp.inference.parameters import require_fixed_observables
+from fsp.inference.parameters import require_fixed_observables, require_unmoved_instruments
 from fsp.inference.problem import Limits
 from fsp.inference.score import by_adjoint, by_adjoint_in_time, by_forward, by_mixture
 from fsp.inference.stationary_mixing import mixing_of
@@ -247,11 +247,11 @@ def likelihood(
         }
         values = _ConditionValues(model, counts, width, instrument, more)
         return _of_conditions(values, processes, callback(progress) or silent)
-    model = model if taken_apart(model)[1] and extrinsic is None else written_into_rates(model)
-    counts.require_known_to(model)
-    if extrinsic is not None:
-        require_fixed_observables(model, tuple(extrinsic), counts.observed, "`extrinsic`", "what is counted")
     instruments = instruments_of(instrument, counts.observed)
+    require_unmoved_instruments(model, instruments)
+    counts.require_known_to(model)
+    require_fixed_observables(model, tuple(extrinsic or ()), counts.observed, "`extrinsic`", "what is counted")
+    model = model if taken_apart(model)[1] and extrinsic is None else written_into_rates(model)
     counts = counts.standing([i.at(model.parameters) for i in instruments])
     limits = Limits(max_states, max_memory, max_work, callback(progress) or silent)
     return _narrowed(model, counts, width, instruments, limits, start, extrinsic)

@@ -166,6 +166,9 @@ def _described(
     notes = [f"cells differ{where}: {words}; {mixing.nodes:,} nodes"]
     moved = moved_observables(model, tuple(mixing.laws))
     notes += [f"{name} depends on {of}, which differs, and cannot be asked about" for name, of in moved.items()]
+    for name in sorted(model.moved_by_events.keys() & (model.observables.keys() - moved.keys())):
+        of = model.moved_by_events[name]
+        notes += [f"{name} depends on {of}, which an event assigns, and cannot be asked about"]
     given: dict[str, Any] = {
         "observables": fixed_observables(model, tuple(mixing.laws)),
         "model_name": model.name,

@@ -17,7 +17,7 @@ from fsp.inference.instrument_numbers import InstrumentNumbers
 from fsp.inference.instruments import Exact, instruments_of
 from fsp.inference.loop import check_start
 from fsp.inference.maps_on_states import require_order
-from fsp.inference.parameters import derivatives, require_fixed_observables
+from fsp.inference.parameters import derivatives, require_fixed_observables, require_unmoved_instruments
 from fsp.inference.part import Part, Point
 from fsp.inference.timed_events import taken_apart, written_into_rates
 from fsp.inference.timed_space import TimedLaws
@@ -60,6 +60,7 @@ class Objective:
         counts.require_known_to(model)
         _require_fixed(model, counts.observed, names, extrinsic or {})
         given = dict(zip(counts.observed, instruments_of(instrument, counts.observed), strict=True))
+        require_unmoved_instruments(model, list(given.values()))
         for condition in counts.groups:
             chosen = [given[name] for name in condition.counts.observed]
             fixed = [name for name in names if name in condition.settings]

@@ -12,6 +12,7 @@ import numpy as np
 from fsp.checks import as_texts, check_flag, shown
 from fsp.errors import ArgumentError, BackendError, ModelError
 from fsp.model import Model
+from fsp.model.arguments import require_unmoved
 from fsp.model.definition import resolve
 from fsp.model.derivatives import NOW, derivative, plus
 from fsp.model.draws import score
@@ -22,6 +23,7 @@ from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, Time, at_time
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.count_maps import CountMap
+    from fsp.inference.instruments import Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,12 @@ def require_fixed_observables(
     subject: str = "`parameters`",
     asked: str = "what is asked",
 ) -> None:
-    """Refuse parameters that what is asked depends on by an observable, whose values are those of the model."""
+    """Refuse what is asked where it depends on a parameter by an observable, whose values are those of the model.
+
+    That is one of those named, or one that events change.
+    """
     used = {name for text in texts for name in symbols(parse(text, what="`formula`")) if name in model.observables}
+    require_unmoved(model, used, asked[0].upper() + asked[1:])
     moved = moved_observables(model, checked_names(names)) if used and names else {}
     for observable in sorted(used & moved.keys()):
         raise ArgumentError(
@@ -93,9 +99,15 @@ def require_fixed_observables(
         )
 
 
+def require_unmoved_instruments(model: Model, instruments: Sequence[Instrument]) -> None:
+    """Refuse instruments whose number is a parameter that events change."""
+    names = {name for instrument in instruments for name in instrument.depends}
+    require_unmoved(model, names, "`instrument`", "give the number, and ask for the times before and after apart")
+
+
 def fixed_observables(model: Model, names: Sequence[str]) -> dict[str, str]:
-    """Return the observables that no such parameter changes."""
-    moved = moved_observables(model, names)
+    """Return the observables that no such parameter changes, and no event."""
+    moved = moved_observables(model, names).keys() | model.moved_by_events.keys()
     return {name: text for name, text in model.observables.items() if name not in moved}
 
 

@@ -74,7 +74,7 @@ def sensitivity(
     -------
     Sensitivities
         A `Sensitivity` for each time: (n,) derivatives by parameter, and a ledger for each; without observables that
-        a parameter changes.
+        a parameter or an event changes.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,17 @@ def check_call(
     if progress is not None and not callable(progress) and not isinstance(progress, bool):
         raise ArgumentError(
             f"`progress` must be a function that is called now and then, True for a bar, or None, but is {progress!r}."
+        )
+
+
+def require_unmoved(model: Model, names: Iterable[str], what: str, way: str = "make '{}' a species") -> None:
+    """Refuse names of parameters whose values events change, where a question has one value for all times."""
+    for name in sorted(set(names) & model.moved_by_events.keys()):
+        assigned = model.moved_by_events[name]
+        by = "is" if name == assigned else f"depends on '{assigned}', which is"
+        raise ArgumentError(
+            f"{what} must not depend on parameters that events change, but '{name}' {by} assigned by one; "
+            f"{way.format(assigned)}."
         )
 
 

@@ -84,6 +84,15 @@ class JumpStructure:
         """
         return self._compiled.has_timed_events
 
+    @cached_property
+    def moved_by_events(self) -> Mapping[str, str]:
+        """Each parameter that an event assigns, or that depends on one, with the one that is assigned."""
+        assigned = () if self._compiled.rules is None else self._compiled.rules.variables
+        if not assigned:
+            return {}
+        uses = {name: symbols(tree) & set(assigned) for name, tree in self._compiled.constants.items()}
+        return {**{name: name for name in assigned}, **{name: min(used) for name, used in uses.items() if used}}
+
     @property
     def initial_states(self) -> IntArray:
         """Initial states, shape (m, n_species), sorted."""

@@ -140,7 +140,7 @@ class _CorrelationQuestion:
         squares = [_square(first, laws[0], means[0].value)]
         squares += [_square(second, law, mean.value) for law, mean in zip(later, means[1:], strict=True)]
         variances = [_variance(mean, square) for mean, square in zip(means, squares, strict=True)]
-        products = self._products(means, squares, later, tol)
+        products = self._products(first.of(laws[0]), means, squares, later, tol)
         about = means[0] - means[0].value
         covariances = [product - about * (mean - mean.value) for product, mean in zip(products, means[1:], strict=True)]
         both = zip(covariances, variances[1:], strict=True)
@@ -152,10 +152,15 @@ class _CorrelationQuestion:
         )
 
     def _products(
-        self, means: list[Interval], squares: list[Interval], later: list[Distribution], tol: float
+        self,
+        first: Observable,
+        means: list[Interval],
+        squares: list[Interval],
+        later: list[Distribution],
+        tol: float,
     ) -> list[Interval]:
         """Bound E (a - c) (b - d) at each lag, with the numbers c and d next to both means: (1)."""
-        first = replace(self.pair[0], middle=means[0].value)
+        first = replace(first, middle=means[0].value)
         states, y = self.begin.model.initial_states, self.begin.model.initial_probabilities
         values = first.values(states)  # (k,)
         products = [Interval(0.0, 0.0, 0.0, certified=True)] * len(later)
@@ -172,7 +177,7 @@ class _CorrelationQuestion:
         slacks = [WEIGHT_ROUNDING * size * sqrt(square.upper) if square.upper else 0.0 for square in squares[1:]]
         if not (self.begin.exact and not self.begin.model.start_lacks):
             for k, (law, mean) in enumerate(zip(later, means[1:], strict=True)):
-                second = replace(self.pair[1], middle=mean.value)
+                second = replace(self.pair[1].of(law), middle=mean.value)
                 slacks[k] += self._unknown(first, second, law.moments, float(self.lags[k]), float((values**2).max()))
         return [_widened(product, slack) for product, slack in zip(products, slacks, strict=True)]
 

@@ -18,6 +18,7 @@ from fsp.moments.terms import in_falling_powers, scale
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
+    from fsp.distribution import Distribution
     from fsp.model import Model
     from fsp.model.expression import Expression
     from fsp.moments.polynomial import Polynomial
@@ -41,6 +42,10 @@ class Observable:
         tree = read_formula(text, model.species, model.observables, None)
         at_start = np.asarray(evaluate(tree, _columns(model.species, model.initial_states), 0.0))
         return cls(text, tree, model.species, at_start.dtype == np.bool_)
+
+    def of(self, law: Distribution) -> Observable:
+        """Return the formula with the parameters that it has at the time of a law, which events may have changed."""
+        return replace(self, tree=read_formula(self.text, law.species, law.observables, None))
 
     def about(self, states: IntArray, p: FloatArray) -> Observable:
         """Return the formula less its mean over stored probabilities `p` (n,) of `states` (n, d)."""

@@ -15,8 +15,20 @@ import numpy as np
 
 from fsp.distribution.formulas import read_formula
 from fsp.errors import ArgumentError, BackendError, ModelError
+from fsp.model.arguments import require_unmoved
 from fsp.model.comparisons import decided
-from fsp.model.expression import Expression, Number, Symbol, call, depends_on_time, evaluate, substitute, to_text
+from fsp.model.expression import (
+    Expression,
+    Number,
+    Symbol,
+    call,
+    depends_on_time,
+    evaluate,
+    substitute,
+    symbols,
+    to_text,
+)
+from fsp.model.formula import parse
 from fsp.model.reaction import takes_time
 
 if TYPE_CHECKING:
@@ -160,6 +172,7 @@ def _name_of(target: object) -> str:
 def _read(model: Model, condition: object, argument: str) -> Law:
     if isinstance(condition, str):
         tree = read_formula(condition, model.species, model.observables, 0.0)
+        require_unmoved(model, symbols(parse(condition, what=argument)), argument)
         if depends_on_time(tree):
             raise ArgumentError(
                 f"{argument} must be a condition on counts, but '{condition}' depends on time; compare counts, and ask "

@@ -24,6 +24,7 @@ from fsp.doors import transient
 from fsp.errors import FSPError, ModelError, ToleranceWarning
 from fsp.formats import load
 from fsp.formats.sbml_parts import is_concentration
+from fsp.model.arguments import require_unmoved
 from fsp.output.summaries import csv_text
 from fsp.verification.cases import STATISTICS, Case, chosen_cases, read_case
 
@@ -218,6 +219,7 @@ def formula_of(case: Case, model: Model, variable: str) -> str | float:
     """Return a variable of the table as a formula of the state, or its value where it has one."""
     known: str | float = variable
     if variable in model.parameters:
+        require_unmoved(model, [variable], f"Variable '{variable}' of case {case.name}")
         known = model.parameters[variable]
     elif variable not in model.species and variable not in model.observables:
         raise ModelError(f"Variable '{variable}' of case {case.name} must be in the model, but is not.")
@@ -240,13 +242,16 @@ def _place(case: Case, model: Model, variable: str) -> tuple[float, bool]:
     species = written.getSpecies(variable)
     if species is None:
         return 1.0, False
-    size = model.parameters.get(species.getCompartment())
+    compartment = species.getCompartment()
+    size = model.parameters.get(compartment)
     in_file = written.getAssignmentRuleByVariable(variable) is not None and is_concentration(species, written)
     if size is None and (in_file or variable in case.concentrations):
         raise ModelError(
-            f"Compartment '{species.getCompartment()}' must have a size, because case {case.name} has a concentration "
+            f"Compartment '{compartment}' must have a size, because case {case.name} has a concentration "
             f"in it, but has none."
         )
+    if in_file or variable in case.concentrations:
+        require_unmoved(model, [compartment], f"The concentration '{variable}' of case {case.name}")
     return (1.0 if size is None else float(size)), in_file
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from fsp.distribution.formulas import values_on
 from fsp.distribution.text import table
+from fsp.model.arguments import require_unmoved
 from fsp.output.summaries import csv_text
 from fsp.verification.cases import Case, chosen_cases
 from fsp.verification.suite import FAILED, NO_CME, attempted, formula_of, in_turn
@@ -188,6 +189,7 @@ def _statistics(case: Case, model: Model, sampled: IntArray) -> Iterator[tuple[F
         mu, sigma = case.table.get((variable, "mean")), case.table.get((variable, "sd"))
         if mu is None or sigma is None:
             continue
+        require_unmoved(model, [variable], f"Variable '{variable}' of case {case.name}")
         formula = formula_of(case, model, variable)
         states = sampled.reshape(-1, d)
         values = np.full(n * n_times, formula) if isinstance(formula, float) else values_on(

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import poisson
+from scipy.stats import binom, poisson
 
 import fsp
 from fsp.inference.timed_events import written_into_rates
@@ -178,3 +178,63 @@ def test_events_of_one_time_that_do_not_meet_are_one(second):
 def test_events_of_one_time_that_meet_are_refused(events):
     with pytest.raises(fsp.BackendError, match=r"both take place at 0\.3; write what they set into one event"):
         written_into_rates(dosed(*events))
+
+
+# ---- what is asked for, where events change it
+
+
+def counted(tmp_path, text):
+    file = tmp_path / "cells.csv"
+    file.write_text("time,seen\n0.5,3\n2.0,1\n")
+    return fsp.read_counts(file, time="time", counts={text: "seen"})
+
+
+@pytest.fixture
+def watched():
+    """Return deaths of five, an observable K X and a share that is seen; both K and it change at t = 1."""
+    return fsp.Model(
+        species={"X": 5},
+        parameters={"g": 1.0, "K": 2.0, "seen": 0.9, "made": "K*X", "more": "X + 1"},
+        reactions=[fsp.Reaction("X -> 0", mass_action="g")],
+        events=[fsp.Event("time >= 1", {"K": 4.0, "seen": 0.5})],
+    )
+
+
+def test_observables_that_events_change_are_left_out(watched):
+    """That of the start, 2 X, would be taken for 4 X after the event."""
+    mixed = fsp.mixture(watched, {"g": fsp.Gamma(1.0, 0.1)}, [2.0])[-1]
+    assert "made depends on K, which an event assigns, and cannot be asked about" in mixed.notes
+    solved = fsp.sensitivity(watched, [2.0], ["g"])[-1].distribution
+    for distribution in (mixed, solved):
+        assert set(distribution.observables) == {"more"}
+    mean = fsp.transient(watched, [2.0])[-1].expectation("made")
+    assert mean.lower <= 20.0 * math.exp(-2.0) <= mean.upper
+
+
+def test_what_is_asked_does_not_depend_on_what_events_change(watched, tmp_path):
+    made = counted(tmp_path, "made")
+    questions = [
+        lambda: fsp.gradient(watched, "made", 2.0, ["g"]),
+        lambda: fsp.fisher(watched, [2.0], ["g"], observe="made"),
+        lambda: fsp.likelihood(watched, made),
+        lambda: fsp.fit(watched, made, {"g": (0.5, 2.0)}),
+    ]
+    for question in questions:
+        with pytest.raises(fsp.ArgumentError, match="'made' depends on 'K', which is assigned by one; make 'K' a spec"):
+            question()
+
+
+def test_instruments_do_not_change_by_events(watched, tmp_path):
+    instrument, counts = fsp.Binomial("seen"), counted(tmp_path, "X")
+    questions = [
+        lambda: fsp.likelihood(watched, counts, instrument=instrument),
+        lambda: fsp.fit(watched, counts, {"g": (0.5, 2.0)}, instrument=instrument),
+        lambda: fsp.Posterior(watched, counts, {"g": (0.5, 2.0)}, instrument=instrument),
+        lambda: fsp.fisher(watched, [2.0], ["g"], instrument=instrument),
+    ]
+    for question in questions:
+        with pytest.raises(fsp.ArgumentError, match=r"`instrument` must not depend .* 'seen' is assigned by one; give"):
+            question()
+    exact = math.log(binom.pmf(3, 5, 0.9 * math.exp(-0.5)) * binom.pmf(1, 5, 0.9 * math.exp(-2.0)))
+    value = fsp.likelihood(watched, counts, instrument=fsp.Binomial(0.9)).value
+    assert value.lower <= exact <= value.upper

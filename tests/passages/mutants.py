@@ -589,4 +589,20 @@ MUTANTS = [
         "float(self._y[self._has] @ values[1, self._has])",
         "average",
     ),
+    mutant(
+        "targets-are-those-before-events",
+        "passages/targets.py",
+        "        require_unmoved(model, symbols(parse(condition, what=argument)), argument)\n",
+        "",
+        "passage",
+        only="events_change",
+    ),
+    mutant(
+        "observables-of-a-start-are-those-before-events",
+        "passages/from_start.py",
+        "self._products(first.of(laws[0]),",
+        "self._products(first,",
+        "from_start",
+        only="of_their_times",
+    ),
 ]

@@ -138,3 +138,16 @@ def test_the_command_looks_after_some_time(tmp_path):
     refused = CliRunner().invoke(main, [*words, "--spectrum", "1"])
     assert refused.exit_code == 2
     assert "--at" in refused.stderr
+
+
+def test_observables_have_the_parameters_of_their_times():
+    """X dies from 2 or 8, K is 3 from the start on and 5 from t = 1 on: Cov = 3 K(t) 9 exp(-t)."""
+    model = fsp.Model(
+        species={"X": 0},
+        initial={(2,): 0.5, (8,): 0.5},
+        parameters={"K": 1.0, "made": "K*X"},
+        reactions=[fsp.Reaction("X -> 0", mass_action=1.0)],
+        events=[fsp.Event("time >= 0", {"K": 3.0}, initial_value=False), fsp.Event("time >= 1", {"K": 5.0})],
+    )
+    found = fsp.correlation(model, "made", LAGS, start=None)
+    hold(found.covariance, 27.0 * np.exp(-LAGS) * np.array([3.0, 3.0, 5.0]), 1e-3)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from random_networks import as_model, open_networks
 from scipy import sparse
 from scipy.linalg import expm
+from scipy.stats import binom
 from written_networks import network
 
 import fsp
@@ -562,3 +563,19 @@ def test_command_prints_and_draws(tmp_path):
     assert neither.exit_code != 0
     late = CliRunner().invoke(main, [*named, "--plot", str(picture), "--overwrite"])
     assert late.exit_code != 0
+
+
+def test_targets_do_not_depend_on_parameters_that_events_change():
+    """X < K, K from 2 to 4 at t = 1: only of K as a species is the target that of the time; X alone falls."""
+    event = fsp.Event("time >= 1", {"K": 4})
+    given = {"reactions": [fsp.Reaction("X -> 0", mass_action=1.0)], "events": [event]}
+    model = fsp.Model(species={"X": 5}, parameters={"K": 2.0, "few": "X < K", "made": "K*X"}, **given)
+    for target, name in (("few", "few"), ("made < 8", "made")):
+        with pytest.raises(fsp.ArgumentError, match=f"'{name}' depends on 'K', which is assigned by one; make 'K' a"):
+            fsp.passage(model, target, [2.0])
+    model = fsp.Model(species={"X": 5, "K": 2}, parameters={"few": "X < K"}, **given)
+    cdf = fsp.passage(model, "few", [0.5, 2.0]).law.cdf
+    exact = binom.cdf([1, 3], 5, np.exp([-0.5, -2.0]))
+    assert cdf.certified
+    assert (cdf.lower <= exact).all()
+    assert (exact <= cdf.upper).all()

@@ -523,4 +523,12 @@ MUTANTS = [
         "some = np.flatnonzero(counts > len(counts))",
         "verify_mistakes",
     ),
+    mutant(
+        "variables-of-the-suite-are-those-before-events",
+        "verification/suite.py",
+        '        require_unmoved(model, [variable], f"Variable',
+        '        require_unmoved(model, [], f"Variable',
+        "suite",
+        only="events_change",
+    ),
 ]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from launcher import ROOT
-from written_sbml import apply, compartment, parameter, reaction, rule, sbml, species
+from written_sbml import TIME, apply, compartment, event, parameter, reaction, rule, sbml, species
 
 import fsp
 from fsp.command.main import main
@@ -155,6 +155,28 @@ def test_concentrations_need_a_size(case):
     row = run_case(case("X", "Y", "true", size=None))
     assert row.verdict == FAILED
     assert "Compartment 'cell' must have a size, because case 00099 has a concentration" in row.reason
+
+
+@pytest.mark.parametrize("variable", ["K", "J"])
+def test_parameters_that_events_change_are_refused(tmp_path, variable):
+    """The table is right: what differed was the value at the start, which was taken for that of all times."""
+    folder = tmp_path / "00099"
+    folder.mkdir()
+    text = sbml(
+        Compartments=[compartment()],
+        Species=[species("X", 10, only="true")],
+        Parameters=[parameter("K", 2, "false"), parameter("J", 1, "false")],
+        Rules=[rule("assignmentRule", "J", apply("times", "K", "2"))],
+        Reactions=[reaction("r", ["X"], [], "X")],
+        Events=[event(apply("geq", TIME, 1), {"K": 4})],
+    )
+    (folder / "00099-sbml-l3v2.xml").write_text(text)
+    (folder / "00099-settings.txt").write_text(f"start: 0\nduration: 2\nsteps: 1\namount: {variable}\nconcentration:\n")
+    size = {"K": 1, "J": 2}[variable]
+    (folder / "00099-results.csv").write_text(f"time,{variable}-mean,{variable}-sd\n0,{2 * size},0\n2,{4 * size},0\n")
+    row = run_case(folder)
+    assert row.verdict == FAILED
+    assert f"Variable '{variable}' of case 00099 must not depend on parameters that events change" in row.reason
 
 
 @pytest.mark.parametrize("line", ["steps: 0", "steps: -2", "duration: 0", "duration: inf", "start: nan", "steps: 2.5"])
