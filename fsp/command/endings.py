@@ -13,7 +13,7 @@ import click
 from fsp.command.exits import ABOVE_TOLERANCE
 from fsp.command.printing import record_of
 from fsp.command.progress import reporting
-from fsp.command.solve import is_answer, require_no_loss
+from fsp.command.solve import is_answer, require_hdf5_name, require_no_loss
 from fsp.output.replace import Output, require_outputs
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class KeptEnding(Ending):
     def check(self, kind: str, *inputs: str | Path) -> None:
         """Refuse a file that cannot be written, or that holds what is of another kind, rather than after the work."""
         require_outputs(Output("--out", self.out, is_own=is_answer), inputs=inputs, overwrite=self.overwrite)
+        require_hdf5_name(self.out)
         if self.out is not None and not self.overwrite:
             require_no_loss(self.out, kind)
 

@@ -27,7 +27,7 @@ from fsp.command.options import (
     takes,
     with_options,
 )
-from fsp.command.solve import is_answer, keep, ranks_of, signal_of
+from fsp.command.solve import is_answer, keep, ranks_of, require_hdf5_name, signal_of
 from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import number
@@ -137,6 +137,7 @@ def _checked(
         raise ArgumentError("`--resume` must come with --out, which holds what was reached, but there is none.")
     outputs = Output("--report", report, PAGES), Output("--out", out, is_own=is_answer)
     require_outputs(*outputs, inputs=[source.model, data.data], overwrite=overwrite)
+    require_hdf5_name(out)
     if out is None or not out.exists():
         return None
     there = kept(out)

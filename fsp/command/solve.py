@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import time
@@ -165,9 +166,28 @@ def _checked_model(request: CommandRequest, task: str) -> Model:
     files = request.files
     outputs = Output("--plot", files.plot, SUFFIXES), Output("--out", files.out, is_own=is_answer)
     require_outputs(*outputs, inputs=[request.source.model], overwrite=files.overwrite)
+    require_hdf5_name(files.out)
     if files.out is not None and not (files.resume or files.overwrite):
         require_no_loss(files.out, ANSWER_KINDS[task])
     return request.source.load()
+
+
+def require_hdf5_name(out: Path | None) -> None:
+    """Refuse to write an answer under the name of a file of another kind, which other programs would open as one."""
+    from fsp.output import exports, pictures
+
+    ending = "" if out is None else out.suffix.lower()
+    tables = "then fsp export writes tables of distributions, and fsp show --json prints"
+    ways = {
+        **dict.fromkeys((*exports.SUFFIXES, ".tsv", ".xlsx"), tables),
+        **dict.fromkeys(pictures.SUFFIXES, "then fsp plot draws distributions, and fsp view writes a page of"),
+        **dict.fromkeys((".html", ".htm"), "then fsp view writes a page of"),
+    }
+    if out is not None and ending in ways:
+        raise ArgumentError(
+            f"`--out` must not end in {ending}, since it is HDF5, but is '{out}'. Give --out "
+            f"{shlex.quote(str(out.with_suffix('.h5')))}; {ways[ending]} what it holds."
+        )
 
 
 def is_answer(path: Path) -> bool:

@@ -277,13 +277,25 @@ def _with_free_names(document: Element, source: str) -> tuple[str, ...]:
     """Give new names to species and values whose ids are words of formulas here; return what was renamed."""
     model = document.getModel()
     kinds = {"Species": {*CONSTANTS, "time"}, "Compartment": {"time"}, "Parameter": {"time"}, "Reaction": {"time"}}
-    ids = [(element.getId(), taken) for kind, taken in kinds.items() for element in each(model, kind)]
-    words = [word for word, taken in ids if word in taken]
+    ids = [(element.getId(), kind) for kind in kinds for element in each(model, kind)]
+    _refuse_shared_ids(ids, source)
+    words = [word for word, kind in ids if word in kinds[kind]]
     if not words:
         return ()
     new = {word: _free(f"{word}_", model) for word in words}
     _convert(document, source, "renameSIds", currentIds=",".join(new), newIds=",".join(new.values()))
     return tuple(f"'{word}' is called '{name}', since {word} is a word of formulas" for word, name in new.items())
+
+
+def _refuse_shared_ids(ids: Iterable[tuple[str, str]], source: str) -> None:
+    """Refuse an id of two kinds of values, one of which would be read as the other; libsbml is asked after reading."""
+    kinds: dict[str, str] = {}
+    for name, kind in ids:
+        if kind != "Reaction" and kinds.setdefault(name, kind) != kind:
+            raise ModelError(
+                f"SBML file '{source}' must give an id to one element, but '{name}' is a {kinds[name].lower()} and a "
+                f"{kind.lower()}; rename one of them."
+            )
 
 
 def _free(name: str, model: Element) -> str:

@@ -99,8 +99,8 @@ class AffineRates:
         if prod(top + 1 for top in tops) > MOST_ARC_COUNTS:
             raise BackendError(
                 f"A rate that is no multiple of '{name}' must have at most {MOST_ARC_COUNTS:,} counts where that "
-                f"differs among cells, but has {prod(top + 1 for top in tops):,} of {', '.join(counted)}. Ask for a "
-                f"larger `tol`, or write the rate as a multiple of what differs."
+                f"differs among cells, but has {prod(top + 1 for top in tops):,} of {', '.join(counted)}. Write "
+                f"the rate as a multiple of what differs, or let that differ less."
             )
         axes = np.meshgrid(*(np.arange(top + 1.0) for top in tops), indexing="ij")
         columns = {species: axis.reshape(-1, 1, 1) for species, axis in zip(counted, axes, strict=True)}

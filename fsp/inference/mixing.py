@@ -159,7 +159,7 @@ class Mixing:
             self._top = np.minimum(np.ceil(WIDER * self._top), self.model.species_bounds)
         raise ConvergenceError(
             f"The states of the runs at all values of {', '.join(self.laws)} must be in one box, but {MOST_BOXES} were "
-            f"too narrow. Ask for a larger `tol`."
+            f"too narrow. Ask for an earlier time, or a smaller `cv`."
         )
 
     def ranges(self, shares: LossShares) -> dict[str, tuple[float, float]]:
@@ -178,7 +178,7 @@ class Mixing:
         if self.nodes > MOST_NODES:
             raise ConvergenceError(
                 f"The rules of {', '.join(self.laws)} must have at most {MOST_NODES:,} nodes together, but have "
-                f"{self.nodes:,}. Ask for a larger `tol`, an earlier time, or fewer parameters that differ."
+                f"{self.nodes:,}. Ask for an earlier time, or let fewer parameters differ, or those less."
             )
         return rules
 

@@ -158,7 +158,7 @@ def _pieces(law: ParameterLaw, growth: GrowthExponent, low: float, high: float, 
         elif made > MOST_PIECES or not a < middle < b:
             raise ConvergenceError(
                 f"The law of a parameter must need at most {MOST_PIECES:,} pieces, but {law} needs more up to an "
-                f"error of {error:.1e}. Ask for a larger `tol`, or an earlier time."
+                f"error of {error:.1e}. Ask for an earlier time, or a smaller `cv`."
             )
         else:
             pending += halves[::-1]

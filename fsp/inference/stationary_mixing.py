@@ -135,8 +135,8 @@ class StationaryMixing:
             if self.nodes > MOST_NODES or tried > MOST_PIECES:
                 raise ConvergenceError(
                     f"The rules of {', '.join(self.laws)} must have at most {MOST_NODES:,} nodes on {MOST_PIECES:,} "
-                    f"pieces, but have more, as cells take long to settle. Ask for a larger `tol`, or let fewer "
-                    f"parameters differ, or those less."
+                    f"pieces, but have more, as cells take long to settle. Let fewer parameters differ, or "
+                    f"those less."
                 )
         return parts
 
@@ -221,7 +221,7 @@ class _PieceStates:
         if not len(self.space) < len(larger) <= limit:
             raise StateSpaceError(
                 f"Stationary distributions of cells that differ must be on at most {limit:,} states, but need more; "
-                f"raise `max_states`, or ask for a larger `tol`."
+                f"raise `max_states`, or let parameters differ less."
             )
         self.space = larger
 

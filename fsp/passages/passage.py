@@ -176,7 +176,9 @@ class _PassageQuestion:
     @property
     def law_alone(self) -> str:
         """Why nothing but the law at times is known."""
-        return "propensities depend on time" if self.timed else "`orders` is 0"
+        if self.model.is_time_dependent:
+            return "propensities depend on time"
+        return "events happen at known times" if self.timed else "`orders` is 0"
 
     def solved(self, times: FloatArray) -> Solution:
         """Return the network that stays where a target holds, at times since the start."""

@@ -149,8 +149,7 @@ def reward(
             "a long time by `fsp.average_reward`."
         )
     asked = np.array([inf]) if times is None else checked_times(times)
-    if model.is_time_dependent or model.has_timed_events:
-        raise BackendError("A reward must be of constant propensities, but this network's depend on time.")
+    _require_constant(model)
     check_flag("firings", firings)
     targets = None if until is None else Targets.read(model, until, "`until`")
     stopping = model if targets is None else targets.stopping(model)
@@ -185,6 +184,20 @@ def reward(
         answer.n_states,
         **Provenance.of(model),
         notes=tuple(f"the bounds are estimates: {reason}" for reason in reasons),
+    )
+
+
+def _require_constant(model: Model) -> None:
+    """Refuse a network that is another one at another time."""
+    if not model.is_time_dependent and not model.has_timed_events:
+        return
+    what, reason = "constant propensities", f"those of '{model.name}' depend on time"
+    if not model.is_time_dependent:
+        names = ", ".join(f"'{event.name}'" for event in model.events)
+        what, reason = "a model without events at known times", f"'{model.name}' has {names}"
+    raise BackendError(
+        f"A reward must be of {what}, but {reason}. The mean of a cost is the integral over time of its mean by "
+        f"`fsp.transient`; firings are counted by a species that the reaction makes."
     )
 
 

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "hdf5-under-the-name-of-a-table",
+        "command/solve.py",
+        "    if out is not None and ending in ways:",
+        "    if False:",
+        "cli",
+        only="name_of_another_kind",
+    ),
+    mutant(
         "numbers-that-no-double-holds-are-0",
         "quantities.py",
         '    if value == 0.0 and match[1].strip("0."):',

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import subprocess
 import sys
 import warnings
@@ -205,6 +206,20 @@ def test_a_command_replaces_nothing_that_is_not_its_own(task, model, tmp_path):
         assert run(*asked, *words).exit_code == 2
     assert notes.read_text() == "mine"
     assert Path(model).read_text() == before
+
+
+@pytest.mark.usefixtures("nothing_solved")
+@pytest.mark.parametrize("name", ["run.csv", "run.CSV", "run.json", "run.png", "run.html", "a b.nc"])
+@pytest.mark.parametrize(
+    "task", [["transient", "--times", 1], ["stationary"], ["fisher", "--parameters", "k", "--times", 1]]
+)
+def test_hdf5_is_not_written_under_the_name_of_another_kind(task, name, model, tmp_path):
+    out = tmp_path / name
+    done = run(task[0], model, *task[1:], "--out", out, "--overwrite")
+    assert done.exit_code == 2
+    assert f"`--out` must not end in {out.suffix.lower()}, since it is HDF5, but is '{out}'." in done.stderr
+    assert f"Give --out {shlex.quote(str(out.with_suffix('.h5')))}; then fsp " in done.stderr
+    assert not out.exists()
 
 
 def test_what_a_command_wrote_it_replaces(model, tmp_path):

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "a-compartment-is-called-a-parameter",
+        "formats/sbml_documents.py",
+        '        if kind != "Reaction" and kinds.setdefault(name, kind) != kind:',
+        "        if False:",
+        "sbml_refusals",
+        only="says_two_things",
+    ),
+    mutant(
         "declared-encodings-overlooked",
         "formats/encodings.py",
         'return marked or (declared[1].decode() if declared else "")',

@@ -157,6 +157,9 @@ def test_malformed_sbml(read, text):
         ({"Compartments": [compartment(), compartment(size="2")]}, "<compartment> id 'cell' conflicts"),
         ({"Reactions": [reaction("r", ["X"], [], "X")] * 2}, "<reaction> id 'r' conflicts|'r' is given twice"),
         ({"Parameters": [parameter("r", 1)]}, "<reaction> id 'r' conflicts"),
+        ({"Parameters": [parameter("X", 1)]}, "id to one element, but 'X' is a species and a parameter; rename one"),
+        ({"Compartments": [compartment(), compartment("X")]}, "'X' is a species and a compartment; rename one"),
+        ({"Parameters": [parameter("cell", 1)]}, "'cell' is a compartment and a parameter; rename one"),
         (
             {
                 "Parameters": [parameter("k", None, "false")],
@@ -185,7 +188,7 @@ def test_malformed_sbml(read, text):
 def test_a_document_that_says_two_things_is_refused(read, twice, what, level):
     with pytest.raises(ModelError, match=what) as refused:
         read(sbml(level, **{**GOOD, **twice}))
-    assert "line 1" in str(refused.value) or "Names must differ" in str(refused.value) or "twice" in what
+    assert "line 1" in str(refused.value) or "rename one of them" in str(refused.value) or "twice" in what
 
 
 def test_units_that_are_not_defined_say_nothing_about_counts(read):

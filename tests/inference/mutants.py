@@ -1942,6 +1942,14 @@ MUTANTS = [
         only="laws_leave_out",
     ),
     mutant(
+        "likelihoods-are-offered-a-tolerance",
+        "inference/mixing.py",
+        "Ask for an earlier time, or let fewer parameters differ, or those less.",
+        "Ask for a larger `tol`, an earlier time, or fewer parameters that differ.",
+        "mixture",
+        only="what_they_take",
+    ),
+    mutant(
         "nodes-are-not-rounded",
         "inference/mixing.py",
         "AMPLIFIED * off * (self.products - before)",

@@ -360,6 +360,18 @@ def test_what_has_no_rule_is_refused():
         fsp.mixture(model, {"k": fsp.Gamma(10.0, 2.0), "g": fsp.Gamma(1.0, 2.0)}, 1.0, 1e-2)
 
 
+def test_likelihoods_are_refused_with_what_they_take():
+    """They begin with a loss of their own, which neither a `tol` nor a `width` moves: laws that vary less help."""
+    counts = fsp.read_counts({"time": [1.0, 1.0], "n": [3, 4]}, counts={"X": "n"})
+    laws = {"k": fsp.Gamma(10.0, 2.0), "g": fsp.Gamma(1.0, 2.0)}
+    with pytest.raises(fsp.ConvergenceError, match="nodes together.*let fewer parameters differ, or those less") as no:
+        fsp.likelihood(immigration_death(), counts, extrinsic=laws, width=10.0)
+    assert "tol" not in str(no.value)
+    less = fsp.likelihood(immigration_death(), counts, extrinsic={"k": fsp.Gamma(10.0, 0.1), "g": fsp.Gamma(1.0, 0.1)})
+    assert less.value.certified
+    assert less.value.width <= 0.01
+
+
 def test_the_command_solves_cells_that_differ(tmp_path):
     (tmp_path / "bd.ant").write_text("species X; X = 0; k = 10; g = 1; cv = 0.3; R1: -> X; k; R2: X -> ; g*X;")
     words = ["transient", str(tmp_path / "bd.ant"), "--times", "2", "--extrinsic", "k=gamma(k,cv)", "--tol", "1e-4"]

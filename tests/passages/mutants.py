@@ -442,6 +442,22 @@ MUTANTS = [
         only="until",
     ),
     mutant(
+        "events-are-called-rates-in-time",
+        "passages/reward.py",
+        "    if not model.is_time_dependent:\n        names",
+        "    if False:\n        names",
+        "reward",
+        only="are_refused",
+    ),
+    mutant(
+        "passages-call-events-rates-in-time",
+        "passages/passage.py",
+        "        if self.model.is_time_dependent:\n            return",
+        "        if self.timed:\n            return",
+        "passage",
+        only="bad_questions",
+    ),
+    mutant(
         "firings-have-the-square-of-a-cost",
         "passages/accumulation.py",
         "(gained if self._counts else 0.0)",

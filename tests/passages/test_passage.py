@@ -532,6 +532,9 @@ def test_bad_questions_are_refused():
         fsp.passage(model, "X > 3", orders=0)
     with pytest.raises(fsp.ArgumentError, match="`times` must be given where propensities depend on time"):
         fsp.passage(network({"X": 0}, ("0 -> X", "rate", "1 + sin(time)")), "X > 3")
+    dosed = fsp.Model(species={"X": 0}, reactions=model.reactions, events=[fsp.Event("time >= 1", {"X": 0})])
+    with pytest.raises(fsp.ArgumentError, match="`times` must be given where events happen at known times"):
+        fsp.passage(dosed, "X > 3")
     with pytest.raises(fsp.ArgumentError, match="must increase"):
         fsp.passage(model, "X > 3", [2.0, 1.0])
     found = fsp.passage(model, "X > 3")

@@ -220,8 +220,15 @@ def test_bad_questions_are_refused():
         with pytest.raises(fsp.ArgumentError, match=message):
             call()
     timed = network({"X": 5}, ("0 -> X", "rate", "1 + sin(time)"), ("X -> 0", "mass_action", 1.0))
-    with pytest.raises(fsp.BackendError, match="constant propensities"):
+    with pytest.raises(fsp.BackendError, match="constant propensities, but those of 'model' depend on time"):
         fsp.reward(timed, "X", 1.0)
+    dosed = fsp.Model(
+        species={"X": 5},
+        reactions=model.reactions,
+        events=[fsp.Event("time >= 1", {"X": 0}, name="dose")],
+    )
+    with pytest.raises(fsp.BackendError, match="without events at known times, but 'model' has 'dose'"):
+        fsp.reward(dosed, "X", 1.0)
     with pytest.raises(fsp.ConvergenceError, match="ask for earlier times"):
         fsp.reward(network({"X": 1, "Y": 0}, ("X -> Y", "mass_action", 1e6), ("Y -> X", "mass_action", 1e6)), "X", 1e6)
 
