@@ -9,6 +9,7 @@ from fsp.command.endings import DrawnEnding
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import SOURCE, Source, drawn_ending, named, takes, with_options
 from fsp.command.printing import json_of
+from fsp.command.progress import status_of_answer
 from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import number
@@ -54,7 +55,7 @@ def committor(
             click.echo(f"  q at {where}: {forward}, backward {backward}")
     with saying(species="--plot"):
         ending.draw(ways)
-    return 0
+    return status_of_answer(certified=ways.forward.certified and ways.rate.certified)
 
 
 def _state(text: str) -> dict[str, int]:

@@ -9,6 +9,7 @@ from fsp.command.endings import DrawnEnding
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import SOURCE, Source, drawn_ending, takes, with_options
 from fsp.command.printing import json_of
+from fsp.command.progress import status_of_answer
 from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import points
@@ -72,4 +73,4 @@ def correlation(
         if powers is not None:
             click.echo(str(powers))
     ending.draw(answer)
-    return 0
+    return status_of_answer(certified=answer.covariance.certified)

@@ -9,6 +9,7 @@ from fsp.command.endings import DrawnEnding
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import SOURCE, Source, drawn_ending, named, takes, with_options
 from fsp.command.printing import print_answer
+from fsp.command.progress import status_of_answer
 from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import points
@@ -55,4 +56,5 @@ def passage(
         )
     print_answer(answer, ending.as_json)
     ending.draw(answer)
-    return 0
+    unproved = bool(answer.moments) and not all(chance.certified for chance in answer.reached)
+    return status_of_answer(certified=not unproved and (answer.law is None or answer.law.cdf.certified))

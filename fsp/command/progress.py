@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 
 from fsp.bars import Stage
-from fsp.errors import ArgumentError
+from fsp.command.exits import ABOVE_TOLERANCE
+from fsp.errors import ArgumentError, ToleranceWarning
 
 if TYPE_CHECKING:
     from fsp.bars import BarState
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Report: TypeAlias = Callable[[BarState], None]
 
 SECONDS_BETWEEN_LINES = 5.0  # chosen: a log of an hour stays below a thousand lines
+_WARNED = "fsp.tolerance"  # of click's notes on a command: a warning of its tolerance was written
 SECONDS_ASKED_FOR = 1.0  # between lines with --progress; chosen
 
 
@@ -33,6 +35,14 @@ def warnings_as_lines() -> Iterator[None]:
         finally:
             for warning in caught:
                 click.echo(f"fsp: warning: {warning.message}", err=True)
+            context = click.get_current_context(silent=True)
+            if context is not None and any(issubclass(warning.category, ToleranceWarning) for warning in caught):
+                context.meta[_WARNED] = True
+
+
+def status_of_answer(*, certified: bool = True) -> int:
+    """Return the exit status of an answer: it must be a bound, and no warning have said that it is above `tol`."""
+    return 0 if certified and not click.get_current_context().meta.get(_WARNED, False) else ABOVE_TOLERANCE
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from fsp.command.endings import Ending
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import ENDING, SOURCE, Source, takes, with_options
 from fsp.command.printing import print_answer
+from fsp.command.progress import status_of_answer
 from fsp.command.wording import saying
 from fsp.errors import ArgumentError
 from fsp.quantities import points
@@ -58,4 +59,4 @@ def reward(
                 network, what, grid, firings=fires, until=until, tol=tol, max_states=ending.max_states, progress=report
             )
     print_answer(answer, ending.as_json)
-    return 0
+    return status_of_answer(certified=answer.mean.certified)

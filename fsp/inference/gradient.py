@@ -282,9 +282,10 @@ def _warn(intervals: dict[str, Interval], tol: float) -> None:
         reason = next(interval.reason for interval in intervals.values() if not interval.certified)
         warnings.warn(f"A derivative is an estimate: {reason or UNBOUNDED_CHANGE}.", ToleranceWarning, stacklevel=3)
     elif widest.width > 2.0 * tol:
+        known = 0.5 * widest.width
+        way = "Ask for a larger `tol`" if known < 1.0 else "Divide the formula by a number, which divides derivatives"
         warnings.warn(
-            f"The derivative by '{name}' is known up to {0.5 * widest.width:.1e}, above the tolerance {tol:.1e}. Ask "
-            f"for a larger `tol`.",
+            f"The derivative by '{name}' is known up to {known:.1e}, above the tolerance {tol:.1e}. {way}.",
             ToleranceWarning,
             stacklevel=3,
         )

@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "warnings-of-a-tolerance-end-with-0",
+        "command/progress.py",
+        "                context.meta[_WARNED] = True",
+        "                context.meta[_WARNED] = False",
+        "cli",
+        only="ends_with_7 or end_with_7",
+    ),
+    mutant(
+        "estimates-end-with-0",
+        "command/reward.py",
+        "status_of_answer(certified=answer.mean.certified)",
+        "status_of_answer()",
+        "cli",
+        only="ends_with_7",
+    ),
+    mutant(
         "hdf5-under-the-name-of-a-table",
         "command/solve.py",
         "    if out is not None and ending in ways:",

@@ -222,6 +222,28 @@ def test_hdf5_is_not_written_under_the_name_of_another_kind(task, name, model, t
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["passage", "--to", "X > 12"],
+        ["reward", "--of", "X", "--times", 1],
+        ["correlation", "--of", "X", "--lags", 1],
+        ["committor", "--from", "X < 5", "--to", "X > 12"],
+    ],
+)
+def test_bounds_above_the_tolerance_end_with_7(asked, model):
+    for tol, status in (("1e-3", 0), ("1e-16", 7)):
+        done = run(asked[0], model, *asked[1:], "--tol", tol, "--quiet")
+        assert done.exit_code == status, done.output
+        assert ("wide, above" in done.stderr) == (status == 7)
+
+
+def test_an_answer_that_is_no_bound_ends_with_7(model):
+    done = run("reward", model, "--of", "exp(X)", "--times", 1, "--tol", "1e-3", "--quiet")
+    assert done.exit_code == 7
+    assert "≈" in done.stdout
+
+
 def test_what_a_command_wrote_it_replaces(model, tmp_path):
     out, picture = tmp_path / "run.h5", tmp_path / "run.png"
     out.write_text("mine")

@@ -50,6 +50,15 @@ def test_each_time_has_intervals_that_hold_the_derivatives_of_a_poisson_law(ask,
             assert interval["upper"] - interval["lower"] <= 2e-5
 
 
+def test_a_mean_of_large_values_is_told_what_brings_it_within_a_tolerance(ask):
+    """No tolerance is 1 or more, so that a larger one is no way out; the formula over a number has derivatives so."""
+    words = ["--parameters", "k", "--times", "1", "--tol", "1e-4"]
+    run = ask("--of", "1e200*X", *words)
+    assert run.exit_code == 7
+    assert "above the tolerance 1.0e-04. Divide the formula by a number, which divides derivatives." in run.stderr
+    assert ask("--of", "1e200*X/1e200", *words).exit_code == 0
+
+
 def test_the_text_names_the_event_and_each_parameter(ask):
     run = ask("--of", "X > 8", "--parameters", "g,k", "--times", "2")
     lines = run.stdout.splitlines()

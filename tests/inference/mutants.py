@@ -1950,6 +1950,22 @@ MUTANTS = [
         only="what_they_take",
     ),
     mutant(
+        "cells-beyond-doubles",
+        "inference/fisher.py",
+        "(given <= MOST_CELLS)",
+        "(given < np.inf)",
+        "fisher",
+        only="refused",
+    ),
+    mutant(
+        "tolerances-of-one-and-more-are-advised",
+        "inference/gradient.py",
+        'if known < 1.0 else "Divide',
+        'if True else "Divide',
+        "gradient",
+        only="large_values",
+    ),
+    mutant(
         "nodes-are-not-rounded",
         "inference/mixing.py",
         "AMPLIFIED * off * (self.products - before)",

@@ -252,6 +252,7 @@ def test_more_cells_and_what_is_not_bounded():
         ({"cells": [1, 2]}, "`cells`"),
         ({"cells": -1}, "`cells`"),
         ({"cells": "many"}, "`cells`"),
+        ({"cells": 1e300}, r"`cells` must be a number from 0 to 1e\+15, or one for each .*, but is 1e\+300"),
         ({"cells": 0}, "`cells` must be more than 0 at one time at least, but is 0"),
         ({"cells": [0.0]}, "`cells` must be more than 0"),
         ({"observe": ()}, "`observe`"),

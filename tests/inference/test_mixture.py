@@ -364,7 +364,7 @@ def test_likelihoods_are_refused_with_what_they_take():
     """They begin with a loss of their own, which neither a `tol` nor a `width` moves: laws that vary less help."""
     counts = fsp.read_counts({"time": [1.0, 1.0], "n": [3, 4]}, counts={"X": "n"})
     laws = {"k": fsp.Gamma(10.0, 2.0), "g": fsp.Gamma(1.0, 2.0)}
-    with pytest.raises(fsp.ConvergenceError, match="nodes together.*let fewer parameters differ, or those less") as no:
+    with pytest.raises(fsp.ConvergenceError, match=r"nodes together.*let fewer parameters differ, or those less") as no:
         fsp.likelihood(immigration_death(), counts, extrinsic=laws, width=10.0)
     assert "tol" not in str(no.value)
     less = fsp.likelihood(immigration_death(), counts, extrinsic={"k": fsp.Gamma(10.0, 0.1), "g": fsp.Gamma(1.0, 0.1)})
