@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
 # Least probabilities of a z in Z that are tried; of that with the narrowest intervals is what is returned.
 LEAST_PROBABILITIES = tuple(10.0**-n for n in range(2, 15))
-MOST_CELLS = 1e15  # at a time; chosen: whole numbers of cells, which designs round to, are exact below 9e15
+MOST_CELLS_OBSERVED = 1e15  # at a time; chosen: whole numbers of cells, which designs round to, are exact below 9e15
 
 
 @barred()
@@ -210,9 +210,9 @@ def _checked_cells(cells: float | Sequence[float], n_times: int) -> FloatArray:
     given = as_numbers("`cells`", cells)
     if given.ndim == 0:
         given = np.full(n_times, float(given))
-    if given.shape != (n_times,) or not ((given >= 0.0) & (given <= MOST_CELLS)).all():
+    if given.shape != (n_times,) or not ((given >= 0.0) & (given <= MOST_CELLS_OBSERVED)).all():
         raise ArgumentError(
-            f"`cells` must be a number from 0 to {MOST_CELLS:.0e}, or one for each of {n_times} times, but is "
+            f"`cells` must be a number from 0 to {MOST_CELLS_OBSERVED:.0e}, or one for each of {n_times} times, but is "
             f"{shown(cells)}."
         )
     if not given.any():

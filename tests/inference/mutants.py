@@ -1952,7 +1952,7 @@ MUTANTS = [
     mutant(
         "cells-beyond-doubles",
         "inference/fisher.py",
-        "(given <= MOST_CELLS)",
+        "(given <= MOST_CELLS_OBSERVED)",
         "(given < np.inf)",
         "fisher",
         only="refused",
