@@ -4,11 +4,12 @@
               numpy_version, h5py_version, created (UTC), model_name, model_hash, time_unit, tol, solver, complete
 /asked        (k,) the times asked for: more than are there where `complete` is false, and the last one there is then
               where the computation goes on, a time that need not be among them
-/species      (d,) names;  /observables (k, 2) names and formulas;  /model_text scalar
+/species      (d,) names;  /observables (k, 2) names and formulas that hold at all times;  /model_text scalar
 /options      attributes: how the solution was asked for;  /statistics attributes: what it took
 /times/00000  attributes: t (absent when stationary), closed, certified, truncation, integration, pruning,
               rounding; datasets: states (n, d) in the smallest unsigned integers that fit,
-              probabilities (n,) in float64, notes (k,); group moments, where the model bounds any (see
+              probabilities (n,) in float64, notes (k,), observables (k, 2) where events change some that /observables
+              lacks; group moments, where the model bounds any (see
               `fsp.moments.MomentBounds`): largest (d,), norms (d, 24), monomials (m, d), means (m, 2)
 
 A sweep has, beside format, kind and versions:
@@ -110,6 +111,7 @@ def write_answer(
     network = _network_of(distributions)
     if network:
         _write_texts(group, "network", [network], ())
+    constant = _constant(distributions)
     for i, distribution in enumerate(distributions):
         time = group.create_group(f"times/{i:05d}")
         if i and distribution.shares_states_with(distributions[i - 1]):
@@ -118,6 +120,8 @@ def write_answer(
             write_rows(time, "states", distribution)
         write_rows(time, "probabilities", distribution)
         _write_fields(time, distribution, time_limit, later=bool(network) and _is_pending(distribution))
+        if distribution.observables != constant:
+            _write_texts(time, "observables", _words(distribution.observables), (-1, 2))
 
 
 def _is_pending(distribution: Distribution) -> bool:
@@ -162,12 +166,19 @@ def _write_shared(file: Any, answer: Solution | Distribution, like: tuple[Any, S
 
 def _shared(answer: Solution | Distribution) -> dict[str, Any]:
     """Return what may be the same for many points, by its place."""
-    first = answer[0] if isinstance(answer, Solution) else answer
-    shared: dict[str, Any] = {
-        "species": first.species,
-        "observables": [word for pair in first.observables.items() for word in pair],
-    }
+    distributions = list(answer) if isinstance(answer, Solution) else [answer]
+    shared: dict[str, Any] = {"species": distributions[0].species, "observables": _words(_constant(distributions))}
     return shared | ({"asked": answer.asked, "options": answer.options} if isinstance(answer, Solution) else {})
+
+
+def _constant(distributions: Sequence[Distribution]) -> dict[str, str]:
+    """Return the observables that are the same at all times: no event changes a parameter of them."""
+    first, *others = (d.observables.items() for d in distributions)
+    return {name: text for name, text in first if all((name, text) in other for other in others)}
+
+
+def _words(observables: Mapping[str, str]) -> list[str]:
+    return [word for pair in observables.items() for word in pair]
 
 
 def _write_fields(group: Any, distribution: Distribution, time_limit: TimeLimit, *, later: bool) -> None:
@@ -236,7 +247,7 @@ def read_answer(file: Any) -> Solution | Distribution:
         raise ValueError(f"attribute 'kind' of {file.name} must be solution or distribution, but is '{kind:.20}'")
     head: dict[str, Any] = {name: attribute(file, name, str) for name in _NAMES}
     head["species"] = tuple(texts(file, "species", 1))
-    head["observables"] = {str(name): str(formula) for name, formula in texts(file, "observables", 2)}
+    head["observables"] = _read_observables(file)
     times, seen = child(file, "times"), dict[Any, Any]()
     keys = [f"{i:05d}" for i in range(len(times))]
     network = str(texts(file, "network", 0)) if "network" in file else ""
@@ -263,6 +274,10 @@ def _read_solution(file: Any, distributions: list[Distribution]) -> Solution:
     return answer
 
 
+def _read_observables(group: Any) -> dict[str, str]:
+    return {str(name): str(formula) for name, formula in texts(group, "observables", 2)}
+
+
 def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any], network: str) -> Distribution:
     import h5py
 
@@ -272,6 +287,8 @@ def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any], networ
         seen[address] = array(group, "states", "u", (None, d)).astype(np.int64)
     n, t = len(seen[address]), attribute(group, "t", float) if "t" in group.attrs else None
     moments: Any = _read_moments(child(group, "moments"), head["species"]) if "moments" in group else None
+    if "observables" in group:
+        head = {**head, "observables": _read_observables(group)}
     if network and "moments_of" in group.attrs:
         moments = StoredBounds(network, head["model_hash"], math.inf if t is None else t, range(d))
     return Distribution(

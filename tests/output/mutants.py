@@ -367,4 +367,20 @@ MUTANTS = [
         "columns",
         only="tables_are_read",
     ),
+    mutant(
+        "files-hold-the-observables-of-the-first-time",
+        "output/layout.py",
+        "        if distribution.observables != constant:\n",
+        "        if not constant:\n",
+        "storage",
+        only="that_events_change",
+    ),
+    mutant(
+        "observables-of-the-first-time-hold-at-all-times",
+        "output/layout.py",
+        " if all((name, text) in other for other in others)}",
+        "}",
+        "storage",
+        only="that_events_change",
+    ),
 ]

@@ -68,6 +68,29 @@ def same(a, b):
     return True
 
 
+def test_observables_that_events_change_are_those_of_each_time(tmp_path):
+    """K is 2 before t = 1 and 4 afterwards: E K X of five that die is 5 K exp(-t), in files too."""
+    model = fsp.Model(
+        species={"X": 5},
+        parameters={"K": 2.0, "made": "K*X", "more": "X + 1"},
+        reactions=[fsp.Reaction("X -> 0", mass_action=1.0)],
+        events=[fsp.Event("time >= 1", {"K": 4.0})],
+    )
+    solution, path = fsp.transient(model, [0.5, 1.5]), tmp_path / "run.h5"
+    swept = fsp.sweep(model, {"K": [2.0, 3.0]}, [0.5, 1.5], processes=1)
+    solution.save(path)
+    swept.save(tmp_path / "sweep.h5")
+    back, points = fsp.read(path), fsp.read(tmp_path / "sweep.h5")
+    for k, answer in ((2.0, back), (2.0, points.at(K=2.0)), (3.0, points.at(K=3.0))):
+        for distribution, factor in zip(answer, (k, 4.0), strict=True):
+            mean = distribution.expectation("made")
+            assert mean.lower <= 5.0 * factor * np.exp(-distribution.t) <= mean.upper
+    for saved, distribution in zip(back, solution, strict=True):
+        assert same(saved, distribution)
+    with h5py.File(path) as file:  # what readers of earlier versions take for all times
+        assert file["observables"].asstr()[...].tolist() == [["more", "X + 1"]]
+
+
 def test_solution_round_trip_is_exact(solution, tmp_path):
     path = tmp_path / "run.h5"
     solution.save(path)
