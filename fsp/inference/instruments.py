@@ -100,6 +100,7 @@ class Binomial(Instrument):
     capture
         The probability, above 0 and at most 1; or the name of a parameter of the model whose value it is, which
         `fsp.fit` may estimate; where that is a formula, `fsp.fit` estimates what is free in it.
+        No event may assign it.
 
     Raises
     ------

@@ -91,7 +91,8 @@ def passage(
     Raises
     ------
     ArgumentError
-        If a target is no condition, two of them hold in one state, or another argument is not as above.
+        If a target is no condition, or depends on a parameter that events change, two of them hold in one state, or
+        another argument is not as above.
     StateSpaceError
         If the tolerance of the law cannot be met within the limits.
     ConvergenceError
