@@ -17,7 +17,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from itertools import pairwise
-from math import fsum, inf
+from math import fsum, inf, isfinite, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,6 +66,7 @@ COLLECTED_TIMES = 16  # times up to the last one at which states are collected, 
 # As many states of neighbouring times must be the same, of the fewer, so that none between them is missed; so often
 # are times put between those that are too far apart.  Chosen.
 SHARED, REFINED = 0.5, 12
+LARGEST_ACCUMULATED = 1e150  # its square is a double, with room for sums
 GROWTH_ROUNDS, GROWTH_STEPS = 6, 4  # of growing, by so many reactions each; chosen
 
 
@@ -172,7 +173,7 @@ def reward(
             stacklevel=2,
         )
     curves = (Curve.of(asked, answer.means), Curve.of(asked, answer.squares))
-    spread = [variance(m, s, 0.0, max(s.value - m.value**2, 0.0)) for m, s in zip(*curves, strict=True)]
+    spread = [spread_of(m, s) for m, s in zip(*curves, strict=True)]
     reasons = sorted({interval.reason for curve in curves for interval in curve if not interval.certified})
     return Reward(
         gain.text,
@@ -185,6 +186,15 @@ def reward(
         **Provenance.of(model),
         notes=tuple(f"the bounds are estimates: {reason}" for reason in reasons),
     )
+
+
+def spread_of(mean: Interval, square: Interval) -> Interval:
+    """Return the variance by the mean and the mean of the square; unknown where a square is beyond doubles."""
+    value = square.value - mean.value * mean.value
+    if not isfinite(value):
+        reason = "the mean is infinite" if mean.lower == inf else "its square is beyond doubles"
+        return Interval(0.0, inf, nan, certified=False, reason=reason)
+    return variance(mean, square, 0.0, max(value, 0.0))
 
 
 def _require_constant(model: Model) -> None:
@@ -255,6 +265,12 @@ class RewardQuestion:
         """Bound on one space."""
         generator = Generator(self.model, space)
         rates, off = self.gain.rates(self.model, space)
+        reached = float(rates.max(initial=0.0)) * max(1.0, float(self.times[-1]))
+        if reached > LARGEST_ACCUMULATED:
+            raise ArgumentError(
+                f"What is accumulated must be at most {LARGEST_ACCUMULATED:.0e}, as its square is bounded too, but "
+                f"'{self.gain.text}' may come to {reached:.1e}; divide the formula by a number."
+            )
         if self.targets is not None and self.gain.is_rate:
             rates = np.where(self.targets.hold(space.states).any(axis=0), 0.0, rates)
         start = starting_vector(self.begin.model, space)

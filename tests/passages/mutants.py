@@ -442,6 +442,22 @@ MUTANTS = [
         only="until",
     ),
     mutant(
+        "rewards-beyond-doubles",
+        "passages/reward.py",
+        "        if reached > LARGEST_ACCUMULATED:",
+        "        if False:",
+        "reward",
+        only="are_refused",
+    ),
+    mutant(
+        "variances-of-no-double-are-asked-for",
+        "passages/reward.py",
+        "    if not isfinite(value):",
+        "    if False:",
+        "reward",
+        only="beyond_doubles",
+    ),
+    mutant(
         "events-are-called-rates-in-time",
         "passages/reward.py",
         "    if not model.is_time_dependent:\n        names",

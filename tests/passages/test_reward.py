@@ -19,7 +19,7 @@ from written_networks import network
 import fsp
 from fsp.command.main import main
 from fsp.passages import accumulation
-from fsp.passages.reward import Gain, RewardQuestion
+from fsp.passages.reward import Gain, RewardQuestion, spread_of
 from fsp.projection.start import starting_point
 
 TIMES = np.array([0.0, 0.5, 2.0, 6.0])
@@ -204,6 +204,16 @@ def test_samples_agree():
     assert spent.var() == pytest.approx(found.variance[0].value, rel=0.2)
 
 
+def test_a_variance_whose_square_is_beyond_doubles_is_unknown():
+    """Where a condition is reached after 1e200 units of time, the mean of the square is no double."""
+    late = fsp.Interval(1e100, math.inf, 1e200, certified=False)
+    spread = spread_of(late, fsp.Interval(1e200, math.inf, math.inf, certified=False))
+    assert (spread.lower, spread.upper, spread.certified) == (0.0, math.inf, False)
+    assert spread.reason == "its square is beyond doubles"
+    known = spread_of(fsp.Interval(2.0, 2.0, 2.0, certified=True), fsp.Interval(5.0, 5.0, 5.0, certified=True))
+    assert known.lower <= 1.0 <= known.upper <= 1.0 + 1e-12
+
+
 def test_bad_questions_are_refused():
     model = immigration_death()
     for call, message in (
@@ -222,6 +232,9 @@ def test_bad_questions_are_refused():
     timed = network({"X": 5}, ("0 -> X", "rate", "1 + sin(time)"), ("X -> 0", "mass_action", 1.0))
     with pytest.raises(fsp.BackendError, match="constant propensities, but those of 'model' depend on time"):
         fsp.reward(timed, "X", 1.0)
+    for scale in ("1e300", "1e160"):
+        with pytest.raises(fsp.ArgumentError, match=rf"'{scale}\*X' may come to .*; divide the formula by a number"):
+            fsp.reward(model, f"{scale}*X", 1.0)
     dosed = fsp.Model(
         species={"X": 5},
         reactions=model.reactions,
