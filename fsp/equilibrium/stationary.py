@@ -23,7 +23,7 @@ from fsp.bars import silent
 from fsp.chains.classes import absorption, close_leaks, closed_classes, lead_back
 from fsp.chains.null_vectors import METHODS, null_vector
 from fsp.distribution import Distribution, ErrorLedger
-from fsp.equilibrium.bounded import Bounded, example, known_in_part, warn_if_above
+from fsp.equilibrium.bounded import NOTHING_KNOWN, Bounded, example, warn_if_above
 from fsp.equilibrium.certificate import roundings
 from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.detailed_balance import detailed_balance
@@ -116,8 +116,8 @@ def estimated(
     if way is not None:
         raise StateSpaceError(no_rest(way))
     estimate = estimate.noted(*_unseen(model, estimate), *_infinite_moments(fall))
-    answer = known_in_part(_distribution(estimate, estimate.ledger(change)), fixed=False)
-    if answer.error.total > tol:
+    answer = _distribution(estimate, estimate.ledger(change))
+    if tol < answer.error.total < NOTHING_KNOWN:  # beyond, a refusal follows
         warnings.warn(
             f"The estimated error {answer.error.total:.1e} exceeds tol = {tol:.1e}.", ToleranceWarning, stacklevel=4
         )

@@ -161,8 +161,8 @@ def read_model(file: Path, values: Values, counts: str, rounding: str, mass_acti
 
 
 def read_text(text: str, name: str) -> Model:
-    """Read SBML text as the file that it is or stands for, with its amounts as they stand."""
-    return _finished(partial(read_sbml, text, name), {}, "as-is", "nearest", False, "Value")
+    """Read SBML text that nobody wrote: with its amounts as they stand, and laws that may count by concentrations."""
+    return _finished(partial(read_sbml, text, name), {}, "as-is", "nearest", False, "Value", written=False)
 
 
 def own_sbml(file: Path) -> str | None:
@@ -175,7 +175,14 @@ def own_sbml(file: Path) -> str | None:
 
 
 def _finished(
-    read: Callable[[Finish], Model], values: Values, counts: str, rounding: str, mass_action: bool, where: str
+    read: Callable[[Finish], Model],
+    values: Values,
+    counts: str,
+    rounding: str,
+    mass_action: bool,
+    where: str,
+    *,
+    written: bool = True,
 ) -> Model:
     """Read a model and make counts and propensities of what it says."""
     asked = read_counts(counts)
@@ -192,7 +199,7 @@ def _finished(
         counted = in_molecules(with_constants(definition, constants), units, asked, rounding, starts)
         check_names(list(counted.species), counted.parameters)
         scaled = counted.conversion.steps != definition.conversion.steps
-        in_file = counts_in_file(definition, units, asked if scaled else None)
+        in_file = counts_in_file(definition, units, asked if scaled else None) if written else None
         return Model(judged(counted, mass_action, scaled, in_file))
 
     return read(finish)

@@ -6,8 +6,8 @@ MUTANTS = [
     mutant(
         "estimates-warn-before-they-are-refused",
         "equilibrium/stationary.py",
-        "answer = known_in_part(_distribution(estimate, estimate.ledger(change)), fixed=False)",
-        "answer = _distribution(estimate, estimate.ledger(change))",
+        "    if tol < answer.error.total < NOTHING_KNOWN:",
+        "    if tol < answer.error.total:",
         "estimate",
         only="least_double",
     ),
