@@ -24,12 +24,12 @@ NEAR = 2**18  # numbers of a wide panel beyond which it is prefetched: 2 MiB; in
 
 
 @kernel(fastmath=REORDERED, forceinline=True, noalias=True)
-def _loop(load, width, n_plain, n_table, writes, n, out, a, v, b, way, lead, tables, stay, d, e, s0, p0, s1, p1, s2,
+def _loop(load, stride, n_plain, n_table, writes, n, out, a, v, b, way, lead, tables, stay, d, e, s0, p0, s1, p1, s2,
           p2, s3, p3, s4, p4, s5, p5, s6, p6, t6, s7, p7, t7):  # fmt: skip
     # Unsigned indices need no check for negative ones, which would keep the loop from vector registers.
     values, results = entries(v), entries(out)
     for i in range(n):
-        x = i * np.uint64(width)
+        x = i * np.uint64(stride)
         if writes and way != CACHED:
             prefetch(values, lead + x + np.uint64(AHEAD_READ))
         if writes and way == PREFETCHED:
@@ -61,64 +61,64 @@ def _loop(load, width, n_plain, n_table, writes, n, out, a, v, b, way, lead, tab
 
 
 @kernel(forceinline=True)
-def _loop_of_tables(load, width, n_plain, n_table, rest):
+def _loop_of_tables(load, stride, n_plain, n_table, rest):
     if n_table == 0:
-        _loop(load, width, n_plain, 0, True, *rest)
+        _loop(load, stride, n_plain, 0, True, *rest)
     elif n_table == 1:
-        _loop(load, width, n_plain, 1, True, *rest)
+        _loop(load, stride, n_plain, 1, True, *rest)
     else:
-        _loop(load, width, n_plain, 2, True, *rest)
+        _loop(load, stride, n_plain, 2, True, *rest)
 
 
 @kernel(forceinline=True)
-def _write(load, width, n_plain, n_table, rest):
+def _write(load, stride, n_plain, n_table, rest):
     """Write what stays and the gain by so many slices; a loop is compiled for each number."""
     if n_plain == 0:
-        _loop_of_tables(load, width, 0, n_table, rest)
+        _loop_of_tables(load, stride, 0, n_table, rest)
     elif n_plain == 1:
-        _loop_of_tables(load, width, 1, n_table, rest)
+        _loop_of_tables(load, stride, 1, n_table, rest)
     elif n_plain == 2:
-        _loop_of_tables(load, width, 2, n_table, rest)
+        _loop_of_tables(load, stride, 2, n_table, rest)
     elif n_plain == 3:
-        _loop_of_tables(load, width, 3, n_table, rest)
+        _loop_of_tables(load, stride, 3, n_table, rest)
     elif n_plain == 4:
-        _loop_of_tables(load, width, 4, n_table, rest)
+        _loop_of_tables(load, stride, 4, n_table, rest)
     elif n_plain == 5:
-        _loop_of_tables(load, width, 5, n_table, rest)
+        _loop_of_tables(load, stride, 5, n_table, rest)
     else:
-        _loop_of_tables(load, width, 6, n_table, rest)
+        _loop_of_tables(load, stride, 6, n_table, rest)
 
 
 @kernel(forceinline=True)
-def _add(load, width, n_plain, n_table, rest):
+def _add(load, stride, n_plain, n_table, rest):
     """Add the gain by so many slices to what is there: all without a table, or all with one."""
     if n_table == 2:
-        _loop(load, width, 0, 2, False, *rest)
+        _loop(load, stride, 0, 2, False, *rest)
     elif n_table == 1:
-        _loop(load, width, 0, 1, False, *rest)
+        _loop(load, stride, 0, 1, False, *rest)
     elif n_plain == 4:
-        _loop(load, width, 4, 0, False, *rest)
+        _loop(load, stride, 4, 0, False, *rest)
     elif n_plain == 3:
-        _loop(load, width, 3, 0, False, *rest)
+        _loop(load, stride, 3, 0, False, *rest)
     elif n_plain == 2:
-        _loop(load, width, 2, 0, False, *rest)
+        _loop(load, stride, 2, 0, False, *rest)
     else:
-        _loop(load, width, 1, 0, False, *rest)
+        _loop(load, stride, 1, 0, False, *rest)
 
 
 @kernel(fastmath=REORDERED, forceinline=True, noalias=True)
-def _add_state(width, out, to, v, source, factor):
+def _add_state(width, stride, out, to, v, source, factor):
     """Add `factor` times the values of one state to those of another."""
-    a, b = np.uint64(to) * np.uint64(width), np.uint64(source) * np.uint64(width)
+    a, b = np.uint64(to) * np.uint64(stride), np.uint64(source) * np.uint64(stride)
     for j in range(np.uint64(width)):
         out[a + j] += factor * v[b + j]
 
 
 @kernel(fastmath=REORDERED, forceinline=True, noalias=True)
-def _write_state(load, width, out, v, start, i, kept, r, alpha, A):
+def _write_state(load, stride, out, v, start, i, kept, r, alpha, A):
     """Write state i of run r, of which each slice is asked whether it reaches it: in registers, without a branch."""
     n_plain, origins, begins, ends, places, scales, _, _, tables = A
-    x, y, lanes = entries(v), entries(out), np.uint64(width)
+    x, y, lanes = entries(v), entries(out), np.uint64(stride)
     here = np.uint64(start + i) * lanes
     total = kept * load(x, here)
     for k in range(scales.shape[1]):
@@ -133,9 +133,9 @@ def _write_state(load, width, out, v, start, i, kept, r, alpha, A):
 
 
 @kernel(forceinline=True)
-def _write_run(load, width, way, out, v, start, length, low, high, r, alpha, beta, A):
+def _write_run(load, width, stride, way, out, v, start, length, low, high, r, alpha, beta, A):
     """Write run r, whose states low..high all slices reach; of others, each is asked."""
-    lanes = np.uint64(width)
+    lanes = np.uint64(stride)
     n_plain, origins, _, _, places, scales, losses, rates, tables = A
     last, n_loss = scales.shape[1] - 1, losses.shape[1]
     stay = beta - alpha * rates[r, n_loss]
@@ -168,49 +168,51 @@ def _write_run(load, width, way, out, v, start, length, low, high, r, alpha, bet
             alpha * scales[r, t1], np.uint64(origins[r, t1] + low) * lanes, np.uint64(places[r, t1] + low),
         )  # fmt: skip
         if written:
-            _add(load, width, plain, table, rest)
+            _add(load, stride, plain, table, rest)
         else:
-            _write(load, width, plain, table, rest)
+            _write(load, stride, plain, table, rest)
         p, t, written = p + plain, t + table, True
     for j in range(low + length - high):
         i = j if j < low else high + j - low
         _write_state(
-            load, width, out, v, start, i, stay - (d * tables[losses[r, 0] + i] if n_loss > 0 else 0.0), r, alpha, A
+            load, stride, out, v, start, i, stay - (d * tables[losses[r, 0] + i] if n_loss > 0 else 0.0), r, alpha, A
         )
     for k in range(1, n_loss):
         for i in range(length):
-            _add_state(width, out, start + i, v, start + i, -alpha * rates[r, k] * tables[losses[r, k] + i])
+            _add_state(width, stride, out, start + i, v, start + i, -alpha * rates[r, k] * tables[losses[r, k] + i])
 
 
 @kernel(forceinline=True)
-def _write_runs(load, width, way, A, first, end, v, out, alpha, beta):
+def _write_runs(load, width, stride, way, A, first, end, v, out, alpha, beta):
     # Read once: each look into the tuple would count a reference.
     starts, lows, highs, tables, n_plain = A.starts, A.low, A.high, A.tables, A.n_plain
     more_from, more, more_scales = A.more_from, A.more, A.more_scales
     rates = (n_plain, A.origins, A.begins, A.ends, A.places, A.scales, A.loss_places, A.loss_scales, tables)
     for r in range(first, end):
         start, length, low = starts[r], starts[r + 1] - starts[r], lows[r]
-        _write_run(load, width, way, out, v, start, length, low, max(low, highs[r]), r, alpha, beta, rates)
+        _write_run(load, width, stride, way, out, v, start, length, low, max(low, highs[r]), r, alpha, beta, rates)
         for m in range(more_from[r], more_from[r + 1]):
             for i in range(more[m, 2], more[m, 3]):
                 rate = alpha * more_scales[m] * (1.0 if more[m, 0] < n_plain else tables[more[m, 4] + i])
-                _add_state(width, out, start + i, v, more[m, 1] + i, rate)
+                _add_state(width, stride, out, start + i, v, more[m, 1] + i, rate)
 
 
 @kernel(nogil=True)
-def write_panel(A: Slices, first: I8, end: I8, width: I8, way: I8, v: Floats, out: Floats, alpha: F8, beta: F8):
-    """Write ``alpha A v + beta v`` for the states of runs first..end of a panel, (n, width) in one row.
+def write_panel(
+    A: Slices, first: I8, end: I8, width: I8, stride: I8, way: I8, v: Floats, out: Floats, alpha: F8, beta: F8
+):
+    """Write ``alpha A v + beta v`` for the states of runs first..end of a panel, whose states lie `stride` apart.
 
-    A narrow one is CACHED, and one that is STREAMED begins at a line of the caches.
+    A narrow one is CACHED, and one that is STREAMED has no gaps and begins at a line of the caches.
     """
     if way == STREAMED:
-        _write_runs(load_halves, WIDE, STREAMED, A, first, end, v, out, alpha, beta)
+        _write_runs(load_halves, WIDE, WIDE, STREAMED, A, first, end, v, out, alpha, beta)
     elif way == PREFETCHED:
-        _write_runs(load_halves, WIDE, PREFETCHED, A, first, end, v, out, alpha, beta)
+        _write_runs(load_halves, WIDE, stride, PREFETCHED, A, first, end, v, out, alpha, beta)
     elif width == WIDE:
-        _write_runs(load_line, WIDE, CACHED, A, first, end, v, out, alpha, beta)
+        _write_runs(load_line, WIDE, stride, CACHED, A, first, end, v, out, alpha, beta)
     else:
-        _write_runs(load, NARROW, CACHED, A, first, end, v, out, alpha, beta)
+        _write_runs(load, NARROW, stride, CACHED, A, first, end, v, out, alpha, beta)
 
 
 @kernel(fastmath=REORDERED, nogil=True)

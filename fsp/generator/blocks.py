@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.generator import block_kernels
+from fsp.generator import block_kernels, threads
 from fsp.generator.block_kernels import CACHED, MOST_PLAIN, MOST_TABLE, NARROW, PREFETCHED, STREAMED, WIDE
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Bytes of a line of the caches, at which arrays begin: else every other register is read from two lines.
 CACHE_LINE = 64
+NEAR_BATCH = 2**15  # numbers of vectors side by side, several panels of which stay in the second cache
 FEW_VECTORS = 2  # vectors that are as fast one after the other as in a panel; measured
 
 # Writes ``A v`` of a panel of some width, or where a scale is given ``v + scale A v``.
@@ -35,13 +36,43 @@ def widths_of(m: int) -> list[int]:
     return [WIDE] * n_wide + [NARROW if rest <= NARROW else WIDE]
 
 
-def way_to_write(slices: Slices, width: int, out: FloatArray) -> int:
-    """Return how a panel of these slices is written to `out`; past the caches where each entry is written once."""
+def panels_of(m: int) -> list[tuple[int, int]]:
+    """Return the first vectors and the widths of panels of m vectors side by side, which overlap where m is odd."""
+    panels, first = [], 0
+    while first < m:
+        width = WIDE if m >= WIDE and m - first > NARROW else NARROW
+        panels.append((min(first, m - width), width))
+        first += width
+    return panels
+
+
+def way_to_write(slices: Slices, width: int, stride: int, out: FloatArray) -> int:
+    """Return how a panel of these slices is written to `out`; past the caches where each line is written once."""
     if width != WIDE or out.size <= block_kernels.NEAR:
         return CACHED
     n_table = slices.origins.shape[1] - slices.n_plain
-    once = slices.n_plain <= MOST_PLAIN and n_table <= MOST_TABLE and slices.loss_places.shape[1] <= 1
+    is_one_pass = slices.n_plain <= MOST_PLAIN and n_table <= MOST_TABLE and slices.loss_places.shape[1] <= 1
+    once = is_one_pass and stride == width
     return STREAMED if once and out.ctypes.data % CACHE_LINE == 0 else PREFETCHED
+
+
+def write_side_by_side(slices: Slices, shares: list[tuple[int, int]], v: FloatArray, out: FloatArray, m: int) -> None:
+    """Write A times m vectors, whose values of a state touch, panel by panel of some runs, while these are near.
+
+    `v` and `out` are (n, m) in one row, and `shares` the runs of each thread.
+    """
+    starts, panels = slices.starts, panels_of(m)
+    ways = [way_to_write(slices, width, m, out) for _, width in panels]
+
+    def share(first: int, end: int) -> None:
+        cuts, size = [first, end], int(starts[end] - starts[first]) * m
+        if len(panels) > 1 and size > NEAR_BATCH:
+            cuts = np.searchsorted(starts, np.linspace(starts[first], starts[end], size // NEAR_BATCH + 2)).tolist()
+        for low, high in pairwise(cuts):
+            for (begin, width), way in zip(panels, ways, strict=True):
+                block_kernels.write_panel(slices, low, high, width, m, way, v[begin:], out[begin:], 1.0, 0.0)
+
+    threads.call_each(share, shares)
 
 
 class Block:

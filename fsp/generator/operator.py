@@ -15,7 +15,8 @@ import numpy as np
 
 from fsp.errors import ArgumentError
 from fsp.generator import block_kernels, kernels, row_kernels, run_kernels, threads
-from fsp.generator.blocks import Block, way_to_write, widths_of
+from fsp.generator.block_kernels import NARROW
+from fsp.generator.blocks import Block, way_to_write, widths_of, write_side_by_side
 from fsp.generator.inner import Inner, every_run
 from fsp.generator.matrices import Rows
 from fsp.generator.slices import LONG, moved, nbytes, of_rows
@@ -151,16 +152,17 @@ class Operator:
 
     def _apply_columns(self, v: FloatArray) -> FloatArray:
         """Return ``A v`` for columns in the order of the space, of the states, (n, m), or of the closed chain."""
-        m = v.shape[1]
         if len(v) > self.n and self._ghosts is not None:  # sinks are fed by all ranks
             return np.stack([self.apply(column) for column in v.T], axis=1)
-        way = self.block(m)
-        block, image = way.enter(np.ascontiguousarray(v[: self.n])), way.zeros()
-        way.product(block, image)
-        columns = way.leave(image)
+        ordered = v[: self.n] if self._order is None else v[self._order]
+        if ordered.strides[0] != ordered.itemsize:
+            ordered = np.ascontiguousarray(ordered)
+        columns = image = _images(self, ordered)
+        if self._order is not None:
+            columns = np.empty_like(image)
+            columns[self._order] = image
         if len(v) == self.n:
             return columns
-        ordered = v[: self.n] if self._order is None else v[self._order]
         first = self.n if self.by_rows else 0
         into_sinks = _csr(self.slices, first, first + self.size - self.n, self.n)  # (n_sinks, n)
         return np.concatenate([columns, into_sinks @ ordered])
@@ -198,10 +200,11 @@ class Operator:
                 out *= scale
                 out += v
             return
-        factors, way = (1.0, 0.0) if scale is None else (scale, 1.0), way_to_write(self._compact, width, out)
+        factors = (1.0, 0.0) if scale is None else (scale, 1.0)
+        way = way_to_write(self._compact, width, width, out)
 
         def share(first: int, end: int) -> None:
-            block_kernels.write_panel(self._compact, first, end, width, way, v, out, *factors)
+            block_kernels.write_panel(self._compact, first, end, width, width, way, v, out, *factors)
 
         threads.call_each(share, self._shares.panels)
 
@@ -281,6 +284,24 @@ class Operator:
     def nbytes(self) -> int:
         """Bytes of the slices and of the sinks."""
         return nbytes(self.slices)
+
+
+def _images(operator: Operator, vectors: FloatArray) -> FloatArray:
+    """Return A times vectors of the states, (n, m): one by one, or in panels where they lie side by side."""
+    n, m = vectors.shape
+    if operator._ghosts is None and operator.by_rows:
+        return np.asarray(operator._square @ vectors)
+    is_apart = vectors.strides[0] == vectors.itemsize
+    images = np.empty_like(vectors, order="F" if is_apart else "C")
+    if not is_apart and m >= NARROW and max(operator._widths(m)) > 1:
+        slices, shares = operator._compact, operator._shares.panels
+        write_side_by_side(slices, shares, vectors.reshape(-1), images.reshape(-1), m)
+        return images
+    for k in range(m):
+        image = images[:, k] if is_apart else np.empty(n)
+        operator.product(np.ascontiguousarray(vectors[:, k]), image)
+        images[:, k] = image
+    return images
 
 
 def _sum_over(shares: list[tuple[int, int]], function: Callable[[int, int], Sums]) -> Sums:

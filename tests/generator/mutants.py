@@ -283,6 +283,22 @@ MUTANTS = [
         "operator",
     ),
     mutant(
+        "columns-of-a-last-panel-left-out",
+        "generator/blocks.py",
+        "        panels.append((min(first, m - width), width))",
+        "        panels.append((min(first, max(m - width - 1, 0)), width))",
+        "blocks",
+        only="as_they_lie or cover",
+    ),
+    mutant(
+        "panels-of-the-first-batch-alone",
+        "generator/blocks.py",
+        "size // NEAR_BATCH + 2)).tolist()",
+        "size // NEAR_BATCH + 2)).tolist()[:2]",
+        "blocks",
+        only="as_they_lie",
+    ),
+    mutant(
         "second-half-of-a-line-read-from-the-first",
         "compilation/lowering.py",
         "places = [builder.gep(first, [INT(k)]) for k in range(kind.count)]",

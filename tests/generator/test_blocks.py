@@ -53,6 +53,32 @@ def test_blocks_of_all_widths_on_all_spaces(rng, name):
             assert widest(check_block(Operator.of_rows(generator.with_sinks, len(space)), square, m, rng)) == m
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_columns_are_multiplied_as_they_lie(rng, monkeypatch, name, order):
+    """Panels overlap where they do not fit, follow each other in batches of runs, and leave other columns alone."""
+    model = NETWORKS[name]
+    for k, space in enumerate(spaces(model, rng)):
+        generator = Generator(model, space)
+        monkeypatch.setattr(blocks, "NEAR_BATCH", (2**15, 64)[k % 2])
+        monkeypatch.setattr(block_kernels, "NEAR", (2**18, 0)[k % 2])
+        for op, matrix in ((generator.operator, generator.to_csr()), (generator.T, generator.to_csr().T.tocsr())):
+            for m in WIDTHS[k % 3 :: 3]:
+                columns = np.asarray(rng.standard_normal((len(space), m)), order=order)
+                given = columns.copy()
+                close(op @ columns, matrix @ columns, abs(matrix) @ np.abs(columns))
+                np.testing.assert_array_equal(columns, given)
+        closed = rng.standard_normal((generator.operator.size, 6))
+        close(generator.operator @ closed, generator.with_sinks @ closed, abs(generator.with_sinks) @ np.abs(closed))
+
+
+def test_panels_cover_all_vectors_and_no_others():
+    for m in range(block_kernels.NARROW, 70):
+        places = [range(begin, begin + width) for begin, width in blocks.panels_of(m)]
+        assert set().union(*places) == set(range(m))
+        assert sum(map(len, places)) <= m + 3
+
+
 def test_generators_multiply_blocks_by_the_slices_before_their_rates_are_written_out(rng):
     for name, top in (("hill", 15), ("pairs", 14), ("mixed", 39)):
         model = NETWORKS[name]
@@ -110,9 +136,10 @@ def test_panels_are_written_past_the_caches_where_they_begin_at_a_line(rng, monk
     block = op.block(8)
     columns, image = rng.standard_normal((op.n, 8)), np.empty(op.n * 8 + 1)[1:]
     begins = -image.ctypes.data % blocks.CACHE_LINE // 8
-    assert blocks.way_to_write(op.slices, 8, block.zeros()) == block_kernels.STREAMED
+    assert blocks.way_to_write(op.slices, 8, 8, block.zeros()) == block_kernels.STREAMED
+    assert blocks.way_to_write(op.slices, 8, 16, block.zeros()) == block_kernels.PREFETCHED
     if begins:
-        assert blocks.way_to_write(op.slices, 8, image) == block_kernels.PREFETCHED
+        assert blocks.way_to_write(op.slices, 8, 8, image) == block_kernels.PREFETCHED
     block.product(block.enter(columns), image)
     close(block.leave(image), generator.to_csr() @ columns, abs(generator.to_csr()) @ np.abs(columns))
 
