@@ -26,7 +26,8 @@ class KernelsHook(BuildHookInterface[Any]):
 
         folder = Path(self.root, "fsp", "compilation")
         given = os.environ.get("FSP_CPU_LEVELS")
-        levels = [level.strip() for level in given.split(",")] if given else objects.levels()[:1]
+        named = [level.strip() for level in (given or "").split(",") if level.strip()]
+        levels = named or objects.levels()[:1]
         unknown = set(levels) - {*objects.LEVELS, *objects.levels()}
         if unknown:
             raise RuntimeError(
@@ -41,7 +42,7 @@ class KernelsHook(BuildHookInterface[Any]):
         builds = [
             subprocess.Popen([*command, str(folder / name), *which], cwd=self.root, env=environment)
             for name, which in wanted.items()
-            if not (folder / name).is_file()
+            if not objects.is_whole(folder / name)
         ]
         if any([build.wait() for build in builds]):
             raise RuntimeError("The kernels must compile, but do not: see above.")

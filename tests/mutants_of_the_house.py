@@ -254,6 +254,14 @@ MUTANTS = [
         only="every_source",
     ),
     mutant(
+        "temporary-caches-stay",
+        "compilation/objects.py",
+        "        atexit.register(shutil.rmtree, folder, ignore_errors=True)\n",
+        "",
+        "compilation",
+        only="goes_with_its_process",
+    ),
+    mutant(
         "closed-cache-ends-the-run",
         "compilation/objects.py",
         "    except OSError as error:",

@@ -298,3 +298,20 @@ def test_threads_that_call_first_load_one_copy():
     """A second copy of the code would go while functions of it are called."""
     run = subprocess.run([sys.executable, "-c", IN_THREADS], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (run.returncode, run.stdout.strip()) == (0, "1"), run.stderr
+
+
+def test_a_folder_is_no_object(tmp_path):
+    (tmp_path / "states.o").mkdir()
+    assert not objects.is_whole(tmp_path / "states.o")
+    assert not objects.is_whole(tmp_path / "none.o")
+
+
+def test_a_temporary_cache_goes_with_its_process(tmp_path):
+    (tmp_path / "closed").touch()
+    code = "from fsp.compilation import objects; print(objects._open_cache(), objects.cache().is_dir())"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "FSP_CACHE_DIR": str(tmp_path / "closed")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    folder, was_there = done.stdout.split()
+    assert was_there == "True"
+    assert not Path(folder).exists()
+    assert "FSP_CACHE_DIR" in done.stderr

@@ -6,12 +6,15 @@ compiled into the user's cache, once for all processes.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import logging
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -73,10 +76,11 @@ def _lying(part: str) -> Path | None:
 
 def is_whole(path: Path) -> bool:
     """Tell whether an object is there and was not cut short, which LLVM's linker does not check."""
-    if not path.is_file():
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError:  # none, or one that this user may not read
         return False
-    with path.open("rb") as file:
-        head = file.read(64)
     if sys.platform != "linux":  # where objects have another format
         return len(head) > 0
     if len(head) < 64 or head[:5] != b"\x7fELF\x02":
@@ -121,6 +125,7 @@ def _open_cache() -> Path:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         folder = Path(tempfile.mkdtemp(prefix="fsp-kernels-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         logger.warning("fsp cannot keep its compiled kernels (%s): set FSP_CACHE_DIR to a folder that lasts.", error)
         os.environ["FSP_CACHE_DIR"] = str(folder)
     return folder
@@ -145,8 +150,9 @@ def _lock(path: Path) -> Iterator[None]:
 
 @functools.cache
 def _announce() -> None:
-    """Say why the process waits, once for all parts."""
-    logger.warning("fsp compiles its kernels, whose sources are not those that it was built from: a minute, once.")
+    """Say why the process waits, once for all parts; not where it cannot."""
+    if importlib.util.find_spec("numba") is not None:
+        logger.warning("fsp compiles its kernels, as none lie here that belong to its sources: a minute, once.")
 
 
 def _compile(path: Path, part: str, level: str) -> None:
