@@ -41,7 +41,7 @@ REFUSED = {
 }
 
 BINARY = {
-    gzip.compress(b"time,x\n0,1\n"): "is compressed by gzip; unpack it",
+    gzip.compress(b"time,x\n0,1\n", mtime=0): "is compressed by gzip; unpack it",
     b"PK\x03\x04 ...": "a workbook; unpack it, or save the sheet as CSV",
     b"PAR1 ...": "Parquet; give the DataFrame",
     "time,x\n0,1\n".encode("utf-16"): "in UTF-16; convert it: iconv -f UTF-16",
