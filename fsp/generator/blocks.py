@@ -56,12 +56,21 @@ def way_to_write(slices: Slices, width: int, stride: int, out: FloatArray) -> in
     return STREAMED if once and out.ctypes.data % CACHE_LINE == 0 else PREFETCHED
 
 
-def write_side_by_side(slices: Slices, shares: list[tuple[int, int]], v: FloatArray, out: FloatArray, m: int) -> None:
-    """Write A times m vectors, whose values of a state touch, panel by panel of some runs, while these are near.
+def write_panels(
+    slices: Slices,
+    shares: list[tuple[int, int]],
+    panels: list[tuple[int, int]],
+    m: int,
+    v: FloatArray,
+    out: FloatArray,
+    scale: float | None = None,
+) -> None:
+    """Write ``A v``, or where a scale is given ``v + scale A v``, panel by panel of some runs, while these are near.
 
-    `v` and `out` are (n, m) in one row, and `shares` the runs of each thread.
+    `v` and `out` are m vectors whose values of a state touch, (n, m) in one row, `panels` the first vectors and the
+    widths of theirs, and `shares` the runs of each thread.
     """
-    starts, panels = slices.starts, panels_of(m)
+    starts, factors = slices.starts, (1.0, 0.0) if scale is None else (scale, 1.0)
     ways = [way_to_write(slices, width, m, out) for _, width in panels]
 
     def share(first: int, end: int) -> None:
@@ -70,7 +79,7 @@ def write_side_by_side(slices: Slices, shares: list[tuple[int, int]], v: FloatAr
             cuts = np.searchsorted(starts, np.linspace(starts[first], starts[end], size // NEAR_BATCH + 2)).tolist()
         for low, high in pairwise(cuts):
             for (begin, width), way in zip(panels, ways, strict=True):
-                block_kernels.write_panel(slices, low, high, width, m, way, v[begin:], out[begin:], 1.0, 0.0)
+                block_kernels.write_panel(slices, low, high, width, m, way, v[begin:], out[begin:], *factors)
 
     threads.call_each(share, shares)
 

@@ -16,7 +16,7 @@ import numpy as np
 from fsp.errors import ArgumentError
 from fsp.generator import block_kernels, kernels, row_kernels, run_kernels, threads
 from fsp.generator.block_kernels import NARROW
-from fsp.generator.blocks import Block, way_to_write, widths_of, write_side_by_side
+from fsp.generator.blocks import Block, panels_of, widths_of, write_panels
 from fsp.generator.inner import Inner, every_run
 from fsp.generator.matrices import Rows
 from fsp.generator.slices import LONG, moved, nbytes, of_rows
@@ -200,13 +200,7 @@ class Operator:
                 out *= scale
                 out += v
             return
-        factors = (1.0, 0.0) if scale is None else (scale, 1.0)
-        way = way_to_write(self._compact, width, width, out)
-
-        def share(first: int, end: int) -> None:
-            block_kernels.write_panel(self._compact, first, end, width, width, way, v, out, *factors)
-
-        threads.call_each(share, self._shares.panels)
+        write_panels(self._compact, self._shares.panels, [(0, width)], width, v, out, scale)
 
     # ---- sums ---------------------------------------------------------------------------------------------
 
@@ -295,7 +289,7 @@ def _images(operator: Operator, vectors: FloatArray) -> FloatArray:
     images = np.empty_like(vectors, order="F" if is_apart else "C")
     if not is_apart and m >= NARROW and max(operator._widths(m)) > 1:
         slices, shares = operator._compact, operator._shares.panels
-        write_side_by_side(slices, shares, vectors.reshape(-1), images.reshape(-1), m)
+        write_panels(slices, shares, panels_of(m), m, vectors.reshape(-1), images.reshape(-1))
         return images
     for k in range(m):
         image = images[:, k] if is_apart else np.empty(n)
